@@ -1,0 +1,71 @@
+//! How a pod's memory limit becomes the bytes of objects that it may hold.
+//!
+//! `objects = limit − base − connections × per_connection − slack`. The terms are published in `status.memory` and as metrics.
+
+use crate::units::Bytes;
+
+/// What the process needs before it holds a single object (code, allocator, runtime, index of an empty store).
+pub const BASE: Bytes = Bytes(32 * Bytes::MIB);
+/// User memory of one connection plus its capped socket send queue.
+pub const PER_CONNECTION: Bytes = Bytes(64 * Bytes::KIB);
+/// Share of the limit that stays free for the allocator's fragmentation and the index, in percent.
+pub const SLACK_PERCENT: u64 = 10;
+/// Below this an origin holds no useful live window: a few segments of one rendition.
+pub const OBJECTS_MIN: Bytes = Bytes(16 * Bytes::MIB);
+/// The smallest memory limit that admission accepts.
+pub const LIMIT_MIN: Bytes = Bytes(128 * Bytes::MIB);
+
+/// The terms of one pod's budget; they add up to `limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The memory limit of the container.
+    pub limit: Bytes,
+    /// Fixed cost of the process.
+    pub base: Bytes,
+    /// All connections that the limits admit, together.
+    pub connections: Bytes,
+    /// Head-room for fragmentation and the index.
+    pub slack: Bytes,
+    /// What objects may use.
+    pub objects: Bytes,
+}
+
+/// The budget does not leave [`OBJECTS_MIN`] for objects.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a memory limit of {limit} leaves {left} MiB for objects after {connections} connections of 64Ki each; \
+     raise spec.memory.limit to at least {needed} or lower spec.limits.connections"
+)]
+pub struct TooSmall {
+    limit: Bytes,
+    left: i64,
+    connections: u32,
+    needed: Bytes,
+}
+
+impl Budget {
+    /// Derives the terms, or says which limit would be enough.
+    pub fn derive(limit: Bytes, connections_max: u32) -> Result<Self, TooSmall> {
+        let connections = Bytes(u64::from(connections_max) * PER_CONNECTION.0);
+        let slack = Bytes(limit.0 / 100 * SLACK_PERCENT);
+        let fixed = BASE.0 + connections.0;
+        let objects = limit.0.saturating_sub(fixed + slack.0);
+        if objects < OBJECTS_MIN.0 {
+            return Err(TooSmall {
+                limit,
+                left: i64::try_from(objects / Bytes::MIB).unwrap_or(0),
+                connections: connections_max,
+                needed: smallest_limit(fixed),
+            });
+        }
+        // Whole 64 KiB units: the budget is granted in them.
+        let objects = Bytes(objects / PER_CONNECTION.0 * PER_CONNECTION.0);
+        Ok(Self { limit, base: BASE, connections, slack: Bytes(limit.0 - fixed - objects.0), objects })
+    }
+}
+
+/// The smallest whole number of MiB whose budget is enough on top of `fixed` bytes.
+fn smallest_limit(fixed: u64) -> Bytes {
+    let bytes = (fixed + OBJECTS_MIN.0).div_ceil(100 - SLACK_PERCENT) * 100;
+    Bytes((bytes.div_ceil(Bytes::MIB) + 1) * Bytes::MIB)
+}

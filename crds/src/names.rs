@@ -1,0 +1,50 @@
+//! Names that both sides must agree on: objects, labels, ports, mount paths.
+
+/// API group of every kind of this project.
+pub const GROUP: &str = "mediaorigin.io";
+/// The served and stored version.
+pub const VERSION: &str = "v1alpha1";
+/// `apiVersion` of a [`crate::document::MediaOriginDocument`].
+pub const API_VERSION: &str = "mediaorigin.io/v1alpha1";
+/// The one kind.
+pub const KIND: &str = "MediaOrigin";
+/// Kind of the document that the operator writes and an origin reads.
+pub const CONFIG_KIND: &str = "OriginConfig";
+
+/// Longest `metadata.name`: child names add a suffix and must stay labels (63 characters).
+pub const NAME_LENGTH_MAX: usize = 52;
+
+/// Port for media: PUT, GET, HEAD, DELETE.
+pub const MEDIA_PORT: u16 = 8080;
+/// Port for probes, metrics and status.
+pub const ADMIN_PORT: u16 = 8081;
+/// Name of the media port on pods and Services.
+pub const MEDIA_PORT_NAME: &str = "media";
+/// Name of the admin port on pods.
+pub const ADMIN_PORT_NAME: &str = "admin";
+
+/// Where the `ConfigMap` is mounted in an origin's pod.
+pub const CONFIG_DIR: &str = "/etc/mediaorigin";
+/// The key in the `ConfigMap`, and so the file in [`CONFIG_DIR`].
+pub const CONFIG_FILE: &str = "origin.yaml";
+/// Where the publisher's Secret is mounted; it holds the files `username` and `password` (`kubernetes.io/basic-auth`).
+pub const PUBLISHER_DIR: &str = "/etc/mediaorigin-publisher";
+
+/// Standard labels, see the Kubernetes recommended labels.
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
+/// The `MediaOrigin`'s name.
+pub const LABEL_INSTANCE: &str = "app.kubernetes.io/instance";
+/// The part that the object plays.
+pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+/// Who manages the object.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`LABEL_NAME`] on all children.
+pub const APP_NAME: &str = "mediaorigin";
+/// Value of [`LABEL_COMPONENT`] on an origin's children.
+pub const COMPONENT_ORIGIN: &str = "origin";
+/// Value of [`LABEL_MANAGED_BY`] on all children, and the operator's field manager.
+pub const MANAGER: &str = "mediaorigin-operator";
+/// On the pod template: a hash of the cold configuration, so that a cold edit rolls the pods and a hot one does not.
+pub const ANNOTATION_COLD_HASH: &str = "mediaorigin.io/cold-config-hash";
+/// On pods: the generation of the hot configuration; a changed annotation makes the kubelet refresh the mounted file at once.
+pub const ANNOTATION_HOT_GENERATION: &str = "mediaorigin.io/hot-config-generation";

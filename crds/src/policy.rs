@@ -1,0 +1,225 @@
+//! Domain types: what the wire types mean once they were validated. Private fields, constructed only by [`crate::validate`].
+
+use std::time::Duration;
+
+use globset::{Glob, GlobBuilder, GlobMatcher};
+
+/// What an object is; bounded, so it can be a metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Playlist or MPD.
+    Manifest,
+    /// Initialisation segment.
+    Init,
+    /// Media segment.
+    Segment,
+    /// Part of a segment (LL-HLS).
+    Part,
+    /// Anything else.
+    Other,
+}
+
+impl Class {
+    /// Every class, for metrics.
+    pub const ALL: [Self; 5] = [Self::Manifest, Self::Init, Self::Segment, Self::Part, Self::Other];
+
+    /// Tells by the extension of the file name, and for `.mp4` and `.m4s` by the name: `init…` and `…init` are headers.
+    pub fn of(path: &str) -> Self {
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
+        let is_init = || {
+            let stem = stem.to_ascii_lowercase();
+            stem.starts_with("init") || stem.ends_with("init") || stem.ends_with("header")
+        };
+        match extension.to_ascii_lowercase().as_str() {
+            "m3u8" | "mpd" | "ism" | "isml" => Self::Manifest,
+            "init" | "header" => Self::Init,
+            "mp4" | "m4s" | "cmfv" | "cmfa" | "cmft" | "cmfm" | "m4v" | "m4a" | "webm" if is_init() => {
+                Self::Init
+            }
+            "m4s" | "ts" | "cmfv" | "cmfa" | "cmft" | "cmfm" | "m4v" | "m4a" | "aac" | "mp4" | "vtt"
+            | "webm" | "m4i" => Self::Segment,
+            _ => Self::Other,
+        }
+    }
+
+    /// The word in metrics, logs and `/-/status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Init => "init",
+            Self::Segment => "segment",
+            Self::Part => "part",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// From when on an object can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// While it is being written.
+    Early,
+    /// When its last byte is there.
+    Complete,
+}
+
+/// Which `Cache-Control` an answer carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheControl {
+    /// By class, unless the PUT gave one.
+    Auto,
+    /// What the PUT gave, or none.
+    AsStored,
+    /// This value, whatever the PUT gave.
+    Literal(String),
+}
+
+/// One rule, ready to match.
+#[derive(Clone, Debug)]
+pub struct TierPolicy {
+    pub(crate) name: String,
+    pub(crate) globs: Vec<GlobMatcher>,
+    pub(crate) class: Option<Class>,
+    pub(crate) visibility: Option<Visibility>,
+    pub(crate) keep: Duration,
+    pub(crate) expire: Option<Duration>,
+    pub(crate) cache_control: CacheControl,
+}
+
+impl TierPolicy {
+    /// Unique name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long after its last byte an object is never evicted.
+    pub fn keep(&self) -> Duration {
+        self.keep
+    }
+
+    /// How long after its last byte an object is gone.
+    pub fn expire(&self) -> Option<Duration> {
+        self.expire
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        self.globs.iter().any(|glob| glob.is_match(path))
+    }
+
+    /// What applies where no rule of the user does.
+    fn built_in() -> Self {
+        Self {
+            name: "built-in".to_owned(),
+            globs: Vec::new(),
+            class: None,
+            visibility: None,
+            keep: Duration::from_secs(60),
+            expire: None,
+            cache_control: CacheControl::Auto,
+        }
+    }
+}
+
+/// Compiles a path glob: `*` and `?` stay within a folder, `**` crosses folders.
+pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).backslash_escape(false).build()
+}
+
+/// One cross-origin rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorsRule {
+    /// Allowed origins, `*` for any.
+    pub origins: Vec<String>,
+    /// Allowed methods, upper case; never empty.
+    pub methods: Vec<&'static str>,
+    /// Allowed request headers, `*` for any.
+    pub headers: Vec<String>,
+    /// Response headers that a page may read.
+    pub expose: Vec<String>,
+    /// How long a preflight answer may be remembered.
+    pub max_age: Duration,
+}
+
+/// Bounds on what clients may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest object in bytes.
+    pub object_bytes_max: u64,
+    /// Longest silence within an upload.
+    pub upload_idle: Duration,
+}
+
+/// All hot settings of an origin: one immutable snapshot, swapped whole.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    pub(crate) rules: Vec<TierPolicy>,
+    pub(crate) built_in: TierPolicy,
+    pub(crate) cors: Vec<CorsRule>,
+    pub(crate) limits: Limits,
+}
+
+/// What the policies say of one object.
+#[derive(Clone, Copy, Debug)]
+pub struct Treatment<'a> {
+    /// The rule that matched.
+    pub policy: &'a TierPolicy,
+    /// What the object is.
+    pub class: Class,
+    /// From when on it can be read.
+    pub visibility: Visibility,
+}
+
+impl Policies {
+    pub(crate) fn new(rules: Vec<TierPolicy>, cors: Vec<CorsRule>, limits: Limits) -> Self {
+        Self { rules, built_in: TierPolicy::built_in(), cors, limits }
+    }
+
+    /// What applies to the object under `path` (decoded, without a leading slash).
+    pub fn treat(&self, path: &str) -> Treatment<'_> {
+        let policy = self.rules.iter().find(|rule| rule.matches(path)).unwrap_or(&self.built_in);
+        let class = policy.class.unwrap_or_else(|| Class::of(path));
+        let by_class = if class == Class::Manifest { Visibility::Complete } else { Visibility::Early };
+        Treatment { policy, class, visibility: policy.visibility.unwrap_or(by_class) }
+    }
+
+    /// Cross-origin rules in order.
+    pub fn cors(&self) -> &[CorsRule] {
+        &self.cors
+    }
+
+    /// Bounds on what clients may ask.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Names of the rules in order, the built-in one last.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().chain([&self.built_in]).map(TierPolicy::name)
+    }
+}
+
+impl Treatment<'_> {
+    /// The `Cache-Control` of an answer, given the one that came with the PUT.
+    ///
+    /// `Auto` follows what CDNs' and packagers' guides agree on: a manifest lives shorter than a segment's duration, a
+    /// numbered segment never changes under its name (RFC 8246), an init segment may be replaced by a restarted encoder.
+    pub fn cache_control<'a>(&'a self, path: &str, stored: Option<&'a str>) -> Option<&'a str> {
+        match &self.policy.cache_control {
+            CacheControl::Literal(value) => Some(value),
+            CacheControl::AsStored => stored,
+            CacheControl::Auto => Some(stored.unwrap_or_else(|| self.default_cache_control(path))),
+        }
+    }
+
+    fn default_cache_control(&self, path: &str) -> &'static str {
+        let file = path.rsplit('/').next().unwrap_or(path);
+        let numbered = file.bytes().any(|byte| byte.is_ascii_digit());
+        match self.class {
+            Class::Manifest => "public, max-age=1",
+            Class::Init => "public, max-age=60",
+            Class::Segment | Class::Part if numbered => "public, max-age=86400, immutable",
+            Class::Segment | Class::Part | Class::Other => "public, max-age=10",
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Tables over the pure parts: quantities, budgets, classes, globs, validation.
+
+use crate::budget::Budget;
+use crate::policy::{Class, Visibility};
+use crate::units::Bytes;
+use crate::{config, document};
+
+#[test]
+fn quantities_parse_as_kubernetes_does() {
+    let cases = [
+        ("2Gi", 2 << 30),
+        ("512Mi", 512 << 20),
+        ("1.5G", 1_500_000_000),
+        ("1048576", 1 << 20),
+        ("0.5Ki", 512),
+    ];
+    for (text, bytes) in cases {
+        assert_eq!(Bytes::parse(text).map(Bytes::get), Ok(bytes), "{text}");
+    }
+    for text in
+        ["", "banana", "-1", "1e3", "1.0000000001", "100m", "2 Gi", "2gi", "Gi", "9999999999999Ti", "1.3"]
+    {
+        assert!(Bytes::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn quantities_print_the_largest_exact_unit() {
+    for (bytes, text) in [(2 << 30, "2Gi"), (1536 << 20, "1536Mi"), (1000, "1000"), (0, "0")] {
+        assert_eq!(Bytes(bytes).to_string(), text);
+    }
+}
+
+#[test]
+fn budget_terms_add_up_and_a_small_limit_names_one_that_is_enough() {
+    let budget = Budget::derive(Bytes(1 << 30), 1000).unwrap();
+    let sum = budget.base.get() + budget.connections.get() + budget.slack.get() + budget.objects.get();
+    assert_eq!(sum, budget.limit.get());
+    let error = Budget::derive(Bytes(128 << 20), 100_000).unwrap_err().to_string();
+    let needed = error.split("at least ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(Budget::derive(Bytes::parse(needed).unwrap(), 100_000).is_ok(), "{error}");
+}
+
+#[test]
+fn classes_follow_extensions_and_init_names() {
+    let cases = [
+        ("live/a.m3u8", Class::Manifest),
+        ("live/out.MPD", Class::Manifest),
+        ("live/init.mp4", Class::Init),
+        ("live/init-stream0.m4s", Class::Init),
+        ("live/v_init.mp4", Class::Init),
+        ("live/chunk-stream0-00001.m4s", Class::Segment),
+        ("live/seg1.ts", Class::Segment),
+        ("live/seg1.vtt", Class::Segment),
+        ("live/key.key", Class::Other),
+        ("poster", Class::Other),
+    ];
+    for (path, class) in cases {
+        assert_eq!(Class::of(path), class, "{path}");
+    }
+}
+
+const TWO_RULES: &str = "
+apiVersion: mediaorigin.io/v1alpha1
+kind: MediaOrigin
+metadata: {name: live}
+spec:
+  tierPolicies:
+  - name: ads
+    match: {paths: ['live/*/ads/**']}
+    cacheControl: no-store
+    visibility: Complete
+  - name: live
+    match: {paths: ['live/**', '*.{m3u8,mpd}']}
+    expireSeconds: 60
+";
+
+#[test]
+fn the_first_rule_that_matches_wins_and_stars_stay_in_their_folder() {
+    let policies = config::parse(TWO_RULES).unwrap().policies;
+    for (path, rule) in [
+        ("live/a/ads/x/1.ts", "ads"),
+        ("live/ads/1.ts", "live"),
+        ("top.m3u8", "live"),
+        ("vod/top.m3u8", "built-in"),
+        ("live", "built-in"),
+    ] {
+        assert_eq!(policies.treat(path).policy.name(), rule, "{path}");
+    }
+    let ad = policies.treat("live/a/ads/1.ts");
+    assert_eq!((ad.class, ad.visibility), (Class::Segment, Visibility::Complete));
+    assert_eq!(ad.cache_control("live/a/ads/1.ts", Some("max-age=9")), Some("no-store"));
+    let segment = policies.treat("live/1.ts");
+    assert_eq!(segment.cache_control("live/1.ts", Some("max-age=9")), Some("max-age=9"));
+    assert_eq!(segment.cache_control("live/1.ts", None), Some("public, max-age=86400, immutable"));
+    assert_eq!(policies.treat("live/a.m3u8").visibility, Visibility::Complete);
+}
+
+#[test]
+fn all_problems_come_at_once_each_with_its_path() {
+    let text = "
+apiVersion: mediaorigin.io/v1alpha1
+kind: MediaOrigin
+metadata: {name: Live}
+spec:
+  replicas: 2
+  memory: {limit: 64Mi}
+  limits: {uploadIdleSeconds: 1}
+  tierPolicies:
+  - {name: a, match: {paths: [/live/**]}}
+  - {name: a, match: {paths: ['live/[a']}, expireSeconds: 0}
+  access: {cors: [{allowedOrigins: ['player.example']}]}
+  service: {nodePort: 30080}
+";
+    let fields: Vec<String> =
+        config::parse(text).unwrap_err().into_iter().map(|problem| problem.field).collect();
+    let expected = [
+        "metadata.name",
+        "spec.replicas",
+        "spec.memory.limit",
+        "spec.limits.uploadIdleSeconds",
+        "spec.tierPolicies[0].match.paths[0]",
+        "spec.tierPolicies[1].name",
+        "spec.tierPolicies[1].expireSeconds",
+        "spec.tierPolicies[1].match.paths[0]",
+        "spec.access.cors[0].allowedOrigins[0]",
+        "spec.service.nodePort",
+    ];
+    assert_eq!(fields, expected);
+}
+
+#[test]
+fn unknown_fields_wrong_types_and_wrong_kinds_are_named() {
+    let with = |spec: &str| {
+        format!(
+            "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: a}}\nspec: {spec}\n"
+        )
+    };
+    for (text, problem) in [
+        (with("{memory: {limt: 2Gi}}"), "spec.memory.limt: unknown field"),
+        (
+            with("{tierPolicies: [{name: a, match: {paths: [a]}, ttl: 3}]}"),
+            "spec.tierPolicies[0].ttl: unknown field",
+        ),
+        (with("{replicas: many}"), "spec.replicas: invalid type: string \"many\", expected i32"),
+        (
+            with("{service: {type: Ingress}}"),
+            "spec.service.type: unknown variant `Ingress`, expected one of `ClusterIP`, `NodePort`, `LoadBalancer`",
+        ),
+        (
+            "kind: Pod\napiVersion: v1\n".to_owned(),
+            "apiVersion: \"v1\" is not supported, write mediaorigin.io/v1alpha1",
+        ),
+        (String::new(), "the file holds no MediaOrigin"),
+    ] {
+        let problems = document::parse(&text).unwrap_err();
+        assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [problem]);
+    }
+}
+
+#[test]
+fn a_configuration_round_trips_and_refuses_what_it_does_not_know() {
+    let document = document::parse(TWO_RULES).unwrap().remove(0);
+    let config = crate::validate::validate("live", &document.spec).unwrap().config(document.metadata);
+    let text = serde_yaml::to_string(&config).unwrap();
+    assert_eq!(
+        config::parse(&text).unwrap().policies.names().collect::<Vec<_>>(),
+        ["ads", "live", "built-in"]
+    );
+    let newer = text.replace("hot:", "hot:\n  shinyNewSetting: 3");
+    let problems = config::parse(&newer).unwrap_err();
+    assert_eq!(problems[0].to_string(), "hot.shinyNewSetting: unknown field");
+}
+
+#[test]
+fn the_built_in_configuration_is_valid() {
+    assert_eq!(config::built_in().unwrap().metadata.name, "default");
+}

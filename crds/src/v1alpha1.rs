@@ -1,0 +1,719 @@
+//! The wire types of `mediaorigin.io/v1alpha1`: what users write. They are lenient and have no behaviour;
+//! [`crate::validate`] turns them into domain types.
+//!
+//! Every doc comment on a field is its `kubectl explain` text: unit, default, range, example, and whether a change restarts pods.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "crd")]
+use crate::schema;
+
+/// The desired state of an origin: one in-memory store for live and on-demand video and the pods that serve it.
+/// Everything has a default, so `spec: {}` is a working origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "crd",
+    kube(
+        group = "mediaorigin.io",
+        version = "v1alpha1",
+        kind = "MediaOrigin",
+        namespaced,
+        shortname = "mo",
+        category = "streaming",
+        status = "MediaOriginStatus",
+        derive = "PartialEq",
+        doc = "MediaOrigin is an in-memory origin for live and on-demand video: encoders PUT segments and playlists, CDNs and players GET them.",
+        scale(
+            spec_replicas_path = ".spec.replicas",
+            status_replicas_path = ".status.replicas",
+            label_selector_path = ".status.selector"
+        ),
+        printcolumn(
+            name = "Ready",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type=='Ready')].status"
+        ),
+        printcolumn(
+            name = "Reason",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type=='Ready')].reason"
+        ),
+        printcolumn(
+            name = "Replicas",
+            type_ = "integer",
+            json_path = ".status.readyReplicas",
+            description = "Pods that serve."
+        ),
+        printcolumn(name = "Desired", type_ = "integer", json_path = ".spec.replicas", priority = 1),
+        printcolumn(
+            name = "Memory",
+            type_ = "string",
+            json_path = ".spec.memory.limit",
+            description = "Memory limit of a pod."
+        ),
+        printcolumn(
+            name = "Objects",
+            type_ = "string",
+            json_path = ".status.memory.objects",
+            description = "Bytes of objects that a pod may hold."
+        ),
+        printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint", priority = 1),
+        printcolumn(
+            name = "Message",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type=='Ready')].message",
+            priority = 1
+        ),
+        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    )
+)]
+pub struct MediaOriginSpec {
+    /// Number of pods, 0 or 1. More than one needs a shared index, which this version does not have: with two pods
+    /// that know nothing of each other a reader would miss what the other one holds. 0 stops the origin and keeps
+    /// its configuration. Written by `kubectl scale`; the operator never changes it. Default 1.
+    #[serde(default = "one")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::replicas"))]
+    pub replicas: i32,
+
+    /// Memory of a pod and, derived from it, the bytes of objects that it may hold.
+    #[serde(default)]
+    pub memory: MemorySpec,
+
+    /// CPU of a pod.
+    #[serde(default)]
+    pub cpu: CpuSpec,
+
+    /// Bounds on what clients may ask of a pod. Changes are in force within seconds, without a restart, but for `connections`.
+    #[serde(default)]
+    pub limits: LimitsSpec,
+
+    /// Rules that say how objects are kept and served; the first whose paths match wins. Built-in rules that suit live
+    /// HLS and DASH and VOD follow. Changes are in force within seconds, without a restart. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "crd",
+        schemars(extend("maxItems" = 64, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))
+    )]
+    pub tier_policies: Vec<TierPolicySpec>,
+
+    /// Who may write, and which web pages may read.
+    #[serde(default)]
+    pub access: AccessSpec,
+
+    /// The Service in front of the pods.
+    #[serde(default)]
+    pub service: ServiceSpec,
+
+    /// Placement, image and metadata of the pods. A change replaces them.
+    #[serde(default)]
+    pub pod_template: PodTemplateSpec,
+}
+
+/// Memory of a pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct MemorySpec {
+    /// Memory limit and request of a pod, e.g. `2Gi`; at least `128Mi`. The objects' budget is derived from it and
+    /// shown in `status.memory`. Default `1Gi`. A change replaces the pods.
+    #[serde(default = "default_memory_limit")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::memory_limit"))]
+    pub limit: String,
+}
+
+/// CPU of a pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct CpuSpec {
+    /// CPU that the scheduler reserves for a pod, e.g. `500m` or `2`. Default `250m`. A change replaces the pods.
+    #[serde(default = "default_cpu_request")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::cpu"))]
+    pub request: String,
+
+    /// CPU that a pod may use at most, e.g. `2`. Default: no limit. A change replaces the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::cpu"))]
+    pub limit: Option<String>,
+}
+
+/// Bounds on what clients may ask of a pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct LimitsSpec {
+    /// Largest object, e.g. `25Mi`; a larger one is refused with 413, before its body where the length is announced.
+    /// Default `100Mi`.
+    #[serde(default = "default_object_size")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_size"))]
+    pub object_size: String,
+
+    /// Connections of a pod, 16 to 100000; further ones wait to be accepted. Each takes 64Ki from the memory budget.
+    /// Default 1000. A change replaces the pods.
+    #[serde(default = "default_connections")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 16, max = 100_000)))]
+    pub connections: i32,
+
+    /// Seconds without a byte after which an upload is given up and its readers are cut off, 5 to 3600. Encoders that open
+    /// a segment's upload before they have its first byte need more than twice a segment's duration. Default 60.
+    #[serde(default = "default_upload_idle_seconds")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 5, max = 3_600)))]
+    pub upload_idle_seconds: i32,
+}
+
+/// One rule: which objects, and how they are kept and served.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct TierPolicySpec {
+    /// Name of the rule, unique in the list: lower-case letters, digits and `-`. It appears in metrics and logs.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::label"))]
+    pub name: String,
+
+    /// Which objects the rule applies to.
+    #[serde(rename = "match")]
+    pub matches: MatchSpec,
+
+    /// What the objects are: `Auto` tells by extension (`.m3u8` and `.mpd` are `Manifest`, `.m4s` and `.ts` are
+    /// `Segment`, …). Default `Auto`.
+    #[serde(default)]
+    pub class: ClassSpec,
+
+    /// `Early`: readable while it is being written. `Complete`: readable when the last byte is there. `Auto`: `Complete`
+    /// for manifests, `Early` for everything else. Default `Auto`.
+    #[serde(default)]
+    pub visibility: VisibilitySpec,
+
+    /// Memory tier.
+    #[serde(default)]
+    pub memory: MemoryTierSpec,
+
+    /// Seconds after its last byte at which an object is gone (404), 1 to 315360000 (ten years). Default: never; memory
+    /// that is needed for newer objects is taken from the least recently used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 315_360_000)))]
+    pub expire_seconds: Option<i32>,
+
+    /// `Cache-Control` of answers: `Auto` by class (short for manifests, a day and `immutable` for segments), `AsStored`
+    /// for what the PUT said, or a literal value such as `max-age=6`. A value given with the PUT wins over `Auto`.
+    /// Default `Auto`.
+    #[serde(default = "default_cache_control")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::header_value"))]
+    pub cache_control: String,
+}
+
+/// Which objects a rule applies to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct MatchSpec {
+    /// Globs over the path without its leading slash: `*` within a folder, `**` across folders, `?`, `[a-z]`, `{a,b}`.
+    /// E.g. `live/**`. One to 16; any of them is enough.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::globs"))]
+    pub paths: Vec<String>,
+}
+
+/// Memory tier of a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct MemoryTierSpec {
+    /// Seconds after its last byte during which an object is never evicted, 0 to 86400; afterwards it stays until its
+    /// memory is needed. While nothing can be evicted, uploads are answered 503 with `Retry-After`. Default 60.
+    #[serde(default = "default_keep_seconds")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 86_400)))]
+    pub keep_seconds: i32,
+}
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ClassSpec {
+    /// By the extension of the path.
+    #[default]
+    Auto,
+    /// Playlist or MPD: replaced often, never stale.
+    Manifest,
+    /// Initialisation segment.
+    Init,
+    /// Media segment: written once.
+    Segment,
+    /// Part of a segment (LL-HLS).
+    Part,
+    /// Anything else.
+    Other,
+}
+
+/// From when on an object can be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum VisibilitySpec {
+    /// `Complete` for manifests, `Early` for everything else.
+    #[default]
+    Auto,
+    /// While it is being written.
+    Early,
+    /// When its last byte is there.
+    Complete,
+}
+
+/// Who may write, and which web pages may read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct AccessSpec {
+    /// Who may write. Default: everyone who reaches the Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<WriteAccessSpec>,
+
+    /// Cross-origin rules, the first that matches wins; at most 100. Default: any page may GET and HEAD.
+    /// An empty list sends no CORS headers at all.
+    #[serde(default = "default_cors")]
+    #[cfg_attr(feature = "crd", schemars(extend("maxItems" = 100, "x-kubernetes-list-type" = "atomic")))]
+    pub cors: Vec<CorsRuleSpec>,
+}
+
+/// Who may write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct WriteAccessSpec {
+    /// Secret of type `kubernetes.io/basic-auth` in the same namespace: uploads and deletions must carry its `username`
+    /// and `password` as HTTP Basic credentials. A changed Secret is in force within a minute, without a restart.
+    pub secret_ref: SecretRefSpec,
+}
+
+/// A Secret in the same namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct SecretRefSpec {
+    /// Name of the Secret.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_name"))]
+    pub name: String,
+}
+
+/// One cross-origin rule (Fetch standard).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct CorsRuleSpec {
+    /// Origins that match, `*` for any: scheme, host and port, e.g. `https://player.example` or `http://localhost:3000`.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::origins"))]
+    pub allowed_origins: Vec<String>,
+
+    /// Methods that a page may use. Default GET and HEAD.
+    #[serde(default = "default_cors_methods")]
+    #[cfg_attr(feature = "crd", schemars(extend("minItems" = 1, "maxItems" = 4, "x-kubernetes-list-type" = "set")))]
+    pub allowed_methods: Vec<MethodSpec>,
+
+    /// Request headers that a page may send, `*` for any. Default `*`. At most 100.
+    #[serde(default = "default_cors_headers")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::header_names"))]
+    pub allowed_headers: Vec<String>,
+
+    /// Response headers that a page may read. Default those that players use: `Content-Length`, `Content-Range`, `Date`,
+    /// `ETag`, `Cache-Status`. At most 100.
+    #[serde(default = "default_cors_expose")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::header_names"))]
+    pub expose_headers: Vec<String>,
+
+    /// Seconds for which a browser may remember a preflight answer, 0 to 86400. Default 86400.
+    #[serde(default = "default_cors_max_age")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 86_400)))]
+    pub max_age_seconds: i32,
+}
+
+/// A method that a cross-origin rule may allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum MethodSpec {
+    /// Read.
+    Get,
+    /// Read the headers.
+    Head,
+    /// Write (and POST, which is the same here).
+    Put,
+    /// Delete.
+    Delete,
+}
+
+/// The Service in front of the pods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::service_rules())))]
+pub struct ServiceSpec {
+    /// Type of the Service. Default `ClusterIP`.
+    #[serde(default, rename = "type")]
+    pub kind: ServiceTypeSpec,
+
+    /// Port of the Service, 1 to 65535; the pods listen on 8080. Default 80.
+    #[serde(default = "default_service_port")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65_535)))]
+    pub port: i32,
+
+    /// Port on every node, for the types `NodePort` and `LoadBalancer`, 1 to 65535 within the cluster's range (usually
+    /// 30000 to 32767). Default: chosen by Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65_535)))]
+    pub node_port: Option<i32>,
+
+    /// Annotations of the Service, e.g. for a cloud's load balancer. At most 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Type of the Service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ServiceTypeSpec {
+    /// Inside the cluster only.
+    #[default]
+    ClusterIP,
+    /// A port on every node.
+    NodePort,
+    /// A load balancer of the cloud.
+    LoadBalancer,
+}
+
+/// Placement, image and metadata of the pods.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct PodTemplateSpec {
+    /// Labels added to the pods; those of the operator win. At most 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    pub labels: BTreeMap<String, String>,
+
+    /// Annotations added to the pods; those of the operator win. At most 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    pub annotations: BTreeMap<String, String>,
+
+    /// Image of the origin, by tag or digest. Default: the one that the operator was installed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::image"))]
+    pub image: Option<String>,
+
+    /// When the kubelet pulls the image. Default `IfNotPresent`.
+    #[serde(default)]
+    pub image_pull_policy: ImagePullPolicySpec,
+
+    /// Secrets with credentials for the image's registry. At most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "crd",
+        schemars(extend("maxItems" = 8, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))
+    )]
+    pub image_pull_secrets: Vec<SecretRefSpec>,
+
+    /// Labels that a node must have. At most 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    pub node_selector: BTreeMap<String, String>,
+
+    /// Taints that the pods tolerate. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(extend("maxItems" = 32, "x-kubernetes-list-type" = "atomic")))]
+    pub tolerations: Vec<TolerationSpec>,
+
+    /// `PriorityClass` of the pods. Default: the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_name"))]
+    pub priority_class_name: Option<String>,
+
+    /// Environment variables added to the origin's container, e.g. `RUST_LOG`. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "crd",
+        schemars(extend("maxItems" = 64, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))
+    )]
+    pub env: Vec<EnvVarSpec>,
+}
+
+/// When the kubelet pulls the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ImagePullPolicySpec {
+    /// At every start of a container.
+    Always,
+    /// When the node has no such image.
+    #[default]
+    IfNotPresent,
+    /// Never: the image must be on the node.
+    Never,
+}
+
+/// A taint that the pods tolerate, as in a pod's `tolerations`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct TolerationSpec {
+    /// Key of the taint; absent with `operator: Exists` for every key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(length(max = 316)))]
+    pub key: Option<String>,
+    /// How key and value are compared. Default `Equal`.
+    #[serde(default)]
+    pub operator: TolerationOperatorSpec,
+    /// Value of the taint, for `Equal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(length(max = 63)))]
+    pub value: Option<String>,
+    /// Effect of the taint. Default: every effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<TaintEffectSpec>,
+}
+
+/// How a toleration is compared with a taint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum TolerationOperatorSpec {
+    /// Key and value are equal.
+    #[default]
+    Equal,
+    /// The key is there.
+    Exists,
+}
+
+/// Effect of a taint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum TaintEffectSpec {
+    /// Pods are not scheduled there.
+    NoSchedule,
+    /// The scheduler avoids the node.
+    PreferNoSchedule,
+    /// Pods are evicted from there.
+    NoExecute,
+}
+
+/// An environment variable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct EnvVarSpec {
+    /// Name of the variable.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::env_name"))]
+    pub name: String,
+    /// Its value, literally. Default: empty.
+    #[serde(default)]
+    #[cfg_attr(feature = "crd", schemars(length(max = 4096)))]
+    pub value: String,
+}
+
+/// What is, not what is hoped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct MediaOriginStatus {
+    /// The generation of the spec that this status speaks of; -1 until the operator has seen the object.
+    #[serde(default)]
+    pub observed_generation: i64,
+
+    /// `Accepted`, `Ready`, `Progressing`, `Reconciling` and `Stalled`.
+    #[serde(default)]
+    #[cfg_attr(
+        feature = "crd",
+        schemars(extend("maxItems" = 16, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))
+    )]
+    pub conditions: Vec<Condition>,
+
+    /// Pods that exist.
+    #[serde(default)]
+    pub replicas: i32,
+
+    /// Pods that serve.
+    #[serde(default)]
+    pub ready_replicas: i32,
+
+    /// Label selector of the pods, as text: for `kubectl scale` and autoscalers.
+    #[serde(default)]
+    #[cfg_attr(feature = "crd", schemars(length(max = 1024)))]
+    pub selector: String,
+
+    /// Where encoders push to and players read from inside the cluster.
+    #[serde(default)]
+    #[cfg_attr(feature = "crd", schemars(length(max = 1024)))]
+    pub endpoint: String,
+
+    /// The memory budget of a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryStatus>,
+}
+
+/// The terms of a pod's memory budget; they add up to `limit`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct MemoryStatus {
+    /// Memory limit of a pod.
+    #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
+    pub limit: String,
+    /// Bytes of objects that a pod may hold.
+    #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
+    pub objects: String,
+    /// Reserved for the process itself.
+    #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
+    pub base: String,
+    /// Reserved for connections: `spec.limits.connections` times 64Ki.
+    #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
+    pub connections: String,
+    /// Reserved for the allocator's fragmentation and the index.
+    #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
+    pub slack: String,
+}
+
+/// A condition as in `metav1.Condition`, with every field always present.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct Condition {
+    /// Name of the condition.
+    #[serde(rename = "type")]
+    #[cfg_attr(feature = "crd", schemars(length(min = 1, max = 316)))]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: ConditionStatus,
+    /// The generation of the spec that the condition speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// When `status` changed last (RFC 3339).
+    #[cfg_attr(feature = "crd", schemars(extend("format" = "date-time")))]
+    pub last_transition_time: String,
+    /// One word for programs, from the closed list in the documentation.
+    #[cfg_attr(feature = "crd", schemars(length(min = 1, max = 1024)))]
+    pub reason: String,
+    /// A sentence for people; may be empty.
+    #[cfg_attr(feature = "crd", schemars(length(max = 32_768)))]
+    pub message: String,
+}
+
+/// Value of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// Nobody knows yet.
+    Unknown,
+}
+
+fn one() -> i32 {
+    1
+}
+fn default_memory_limit() -> String {
+    "1Gi".to_owned()
+}
+fn default_cpu_request() -> String {
+    "250m".to_owned()
+}
+fn default_object_size() -> String {
+    "100Mi".to_owned()
+}
+fn default_connections() -> i32 {
+    1000
+}
+fn default_upload_idle_seconds() -> i32 {
+    60
+}
+fn default_keep_seconds() -> i32 {
+    60
+}
+fn default_cache_control() -> String {
+    "Auto".to_owned()
+}
+fn default_service_port() -> i32 {
+    80
+}
+fn default_cors() -> Vec<CorsRuleSpec> {
+    vec![CorsRuleSpec {
+        allowed_origins: vec!["*".to_owned()],
+        allowed_methods: default_cors_methods(),
+        allowed_headers: default_cors_headers(),
+        expose_headers: default_cors_expose(),
+        max_age_seconds: default_cors_max_age(),
+    }]
+}
+fn default_cors_methods() -> Vec<MethodSpec> {
+    vec![MethodSpec::Get, MethodSpec::Head]
+}
+fn default_cors_headers() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+fn default_cors_expose() -> Vec<String> {
+    ["Content-Length", "Content-Range", "Date", "ETag", "Cache-Status"].map(str::to_owned).to_vec()
+}
+fn default_cors_max_age() -> i32 {
+    86_400
+}
+
+impl Default for MediaOriginSpec {
+    fn default() -> Self {
+        Self {
+            replicas: one(),
+            memory: MemorySpec::default(),
+            cpu: CpuSpec::default(),
+            limits: LimitsSpec::default(),
+            tier_policies: Vec::new(),
+            access: AccessSpec::default(),
+            service: ServiceSpec::default(),
+            pod_template: PodTemplateSpec::default(),
+        }
+    }
+}
+
+impl Default for MemorySpec {
+    fn default() -> Self {
+        Self { limit: default_memory_limit() }
+    }
+}
+
+impl Default for CpuSpec {
+    fn default() -> Self {
+        Self { request: default_cpu_request(), limit: None }
+    }
+}
+
+impl Default for LimitsSpec {
+    fn default() -> Self {
+        Self {
+            object_size: default_object_size(),
+            connections: default_connections(),
+            upload_idle_seconds: default_upload_idle_seconds(),
+        }
+    }
+}
+
+impl Default for MemoryTierSpec {
+    fn default() -> Self {
+        Self { keep_seconds: default_keep_seconds() }
+    }
+}
+
+impl Default for AccessSpec {
+    fn default() -> Self {
+        Self { write: None, cors: default_cors() }
+    }
+}
+
+impl Default for ServiceSpec {
+    fn default() -> Self {
+        Self {
+            kind: ServiceTypeSpec::default(),
+            port: default_service_port(),
+            node_port: None,
+            annotations: BTreeMap::new(),
+        }
+    }
+}

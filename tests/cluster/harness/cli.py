@@ -1,0 +1,41 @@
+"""The command line."""
+
+import argparse
+import sys
+
+from . import commands, process
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except process.Failure as failure:
+        process.say(f"\nerror: {failure}")
+        return 1
+    except KeyboardInterrupt:
+        process.say("\ninterrupted; run the same command again to go on")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tests/cluster/cluster", description=(
+        "A real Kubernetes cluster for the tests: one control plane, two workers, metrics, storage, and NodePorts "
+        "30080-30089 on 127.0.0.1."))
+    subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run, help: str) -> argparse.ArgumentParser:
+        subparser = subcommands.add_parser(name, help=help, description=help)
+        subparser.set_defaults(run=run)
+        return subparser
+
+    add("up", commands.up, "start the cluster, or repair it; does nothing when it is well")
+    down = add("down", commands.down, "remove the cluster; caches and the docker engine stay")
+    down.add_argument("--engine", action="store_true", help="also stop the docker daemon that `up` started")
+    load = add("load", commands.load, "put images on all nodes")
+    load.add_argument("image", nargs="+", help="a docker-archive file, or the name of an image in the local docker")
+    tool = add("tool", commands.tool, "build one tool if need be and print its path")
+    tool.add_argument("name", help="kubectl, helm, kind, …")
+    add("env", commands.env, "print shell exports: KUBECONFIG, PATH with kubectl, helm and kind, the media port")
+    return parser

@@ -1,0 +1,67 @@
+"""The subcommands, one function each."""
+
+import os
+import shlex
+import time
+from pathlib import Path
+
+from . import addons, cache, cluster, engine, golang, nodeimage, process, settings
+
+# Cheap ones first: a broken machine is noticed before minutes of compiling.
+HOST_TOOLS = ("kind", "kubectl", "helm")
+
+
+def up(_arguments) -> None:
+    started = time.monotonic()
+    with _only_one():
+        settings.LOGS.mkdir(parents=True, exist_ok=True)
+        for log in settings.LOGS.glob("*.log"):
+            log.unlink()
+        engine.ensure()
+        golang.program("kind")
+        image = nodeimage.ensure()
+        golang.program("kubectl")
+        if not cluster.is_well(cluster.fingerprint(image)):
+            cluster.create(image)
+        addons.ensure(image)
+        golang.program("helm")
+        nodeimage.prune(image)
+        cache.prune()
+    process.say(f"  the cluster '{settings.CLUSTER}' is up ({time.monotonic() - started:.0f} s): "
+                f"export KUBECONFIG={settings.KUBECONFIG}")
+
+
+def down(arguments) -> None:
+    with _only_one():
+        cluster.down()
+        if arguments.engine:
+            engine.stop()
+
+
+def load(arguments) -> None:
+    with _only_one():
+        _require_cluster()
+        cluster.load(arguments.image)
+
+
+def tool(arguments) -> None:
+    print(golang.program(arguments.name))
+
+
+def env(_arguments) -> None:
+    folders = [str(golang.program(name).parent) for name in HOST_TOOLS]
+    print(f"export KUBECONFIG={shlex.quote(str(settings.KUBECONFIG))}")
+    print(f"export PATH={shlex.quote(os.pathsep.join(folders))}:\"$PATH\"")
+    print(f"export MEDIAORIGIN_CLUSTER={shlex.quote(settings.CLUSTER)}")
+    print(f"export MEDIAORIGIN_MEDIA_PORT={settings.MEDIA_PORT_BASE}")
+
+
+def _only_one():
+    """Two runs at once would make the same containers; the second waits and then finds everything done."""
+    return cache.lock(settings.STATE / "lock",
+                      when_busy=lambda: process.say("  another run is at work on this cluster: waiting for it"))
+
+
+def _require_cluster() -> None:
+    if not engine.answers() or not cluster.nodes(running=True) or not Path(settings.KUBECONFIG).exists():
+        raise process.Failure(f"no cluster '{settings.CLUSTER}' is up; start it with: tests/cluster/cluster up")

@@ -1,0 +1,3 @@
+module mediaorigin.test/cluster/pause
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module mediaorigin.test/cluster/shim
+
+go 1.26.0

@@ -1,0 +1,39 @@
+# The project's commands. `make help` lists them. Everything that a command needs, its script installs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+export XDG_CACHE_HOME ?= $(HOME)/.cache
+# Build output lives outside the work tree, so that a fresh clone starts warm.
+export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/mediaorigin/target
+# One optimised profile for everything that runs here; releases use `release`.
+export MEDIAORIGIN_PROFILE ?= ci
+
+.PHONY: help run test up down bench generate lint images
+
+help:           ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run:            ## a live stream in and out of an origin, without a cluster (RUN_SECONDS=20 stops by itself)
+	@tests/sample/run
+
+test:           ## everything: format, lints, unit tests, scenarios, end to end on a kind cluster
+	@tests/run-all
+
+up:             ## kind cluster + chart + examples/live.yaml + sample stream
+	@tests/sample/up
+
+down:           ## stop the sample stream and delete the cluster
+	@tests/sample/down
+
+bench:          ## GET from memory: this origin, nginx and Varnish, CPU per request as ratios
+	@tests/bench/run
+
+generate:       ## rewrite generated files: CRD YAML, chart copy, golden plans
+	@UPDATE=1 cargo test -q --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-operator -p mediaorigin-tests generated_
+
+lint:           ## format and clippy, as in `make test`
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+images:         ## container images of operator and origin for the test cluster, from this checkout
+	@tests/images

@@ -1,7 +1,7 @@
 """The command line."""
 
 import argparse
-import sys
+from pathlib import Path
 
 from . import commands, process
 
@@ -9,14 +9,13 @@ from . import commands, process
 def main() -> int:
     arguments = _parser().parse_args()
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except process.Failure as failure:
         process.say(f"\nerror: {failure}")
         return 1
     except KeyboardInterrupt:
         process.say("\ninterrupted; run the same command again to go on")
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,5 +36,12 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("image", nargs="+", help="a docker-archive file, or the name of an image in the local docker")
     tool = add("tool", commands.tool, "build one tool if need be and print its path")
     tool.add_argument("name", help="kubectl, helm, kind, …")
+    image = add("image", commands.image, "assemble a small image around one dynamically linked program")
+    image.add_argument("--tag", required=True, help="the image's name, for example mediaorigin:dev")
+    image.add_argument("--binary", required=True, type=Path, help="the program, built for this machine")
+    image.add_argument("--entrypoint", help="its path in the image; default: /usr/bin/ and its name")
+    image.add_argument("--output", required=True, type=Path, help="the docker-archive file to write")
+    add("status", commands.status, "say what is there and how it is doing; fails when something is not well")
+    add("selfcheck", commands.selfcheck_, "prove that the cluster can do what the tests need; takes under two minutes")
     add("env", commands.env, "print shell exports: KUBECONFIG, PATH with kubectl, helm and kind, the media port")
     return parser

@@ -5,7 +5,8 @@ import shlex
 import time
 from pathlib import Path
 
-from . import addons, cache, cluster, engine, golang, nodeimage, process, settings
+from . import addons, application, cache, cluster, engine, golang, nodeimage, process, selfcheck, settings
+from . import status as state
 
 # Cheap ones first: a broken machine is noticed before minutes of compiling.
 HOST_TOOLS = ("kind", "kubectl", "helm")
@@ -42,6 +43,21 @@ def load(arguments) -> None:
     with _only_one():
         _require_cluster()
         cluster.load(arguments.image)
+
+
+def image(arguments) -> None:
+    entrypoint = arguments.entrypoint or f"/usr/bin/{arguments.binary.name}"
+    application.assemble(arguments.tag, arguments.binary, entrypoint, arguments.output)
+    print(arguments.output)
+
+
+def status(_arguments) -> int:
+    return 0 if state.show() else 1
+
+
+def selfcheck_(_arguments) -> None:
+    _require_cluster()
+    selfcheck.run()
 
 
 def tool(arguments) -> None:

@@ -20,7 +20,6 @@ class Image:
     directories: tuple = ()
     entrypoint: tuple = ()
     user: str = ""
-    labels: dict = field(default_factory=dict)
 
 
 def write(target: Path, images: list) -> None:
@@ -57,8 +56,6 @@ def _config(image: Image, layer_digest: str) -> dict:
         process["Entrypoint"] = list(image.entrypoint)
     if image.user:
         process["User"] = image.user
-    if image.labels:
-        process["Labels"] = image.labels
     return {
         "architecture": "amd64", "os": "linux", "created": EPOCH, "config": process,
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},

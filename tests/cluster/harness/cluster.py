@@ -1,5 +1,6 @@
 """The kind cluster itself: is it there and well, make it, take it down, put images on its nodes."""
 
+import contextlib
 import json
 import tempfile
 from pathlib import Path
@@ -58,12 +59,12 @@ def create(image: NodeImage) -> None:
     settings.STATE.mkdir(parents=True, exist_ok=True)
     config = settings.STATE / "kind.yaml"
     config.write_text(_config(image))
-    with process.step(step):
+    with process.step(step), _kubelet_log_in_failure():
         process.run(step, [golang.program("kind"), "create", "cluster", "--name", settings.CLUSTER, "--image",
                            image.name, "--config", config, "--kubeconfig", settings.KUBECONFIG, "--retain"],
                     timeout=600)
         settings.KUBECONFIG.chmod(0o600)
-    with process.step("wait for the nodes"):
+    with process.step("wait for the nodes"), _kubelet_log_in_failure():
         process.wait_until("the nodes to be Ready", settings.NODES_READY_SECS_MAX, nodes_are_ready)
     settings.FINGERPRINT.write_text(fingerprint(image))
 
@@ -83,11 +84,25 @@ def load(names: list) -> None:
             path = Path(name)
             if not path.is_file():
                 path = Path(folder) / "image.tar"
-                process.run(f"load {Path(name).name}", ["docker", "save", "--output", path, name])
-            held = " ".join(archive.tags(path))
-            with process.step(f"load {held or name}"):
-                process.run("load", [golang.program("kind"), "load", "image-archive", path, "--name",
-                                     settings.CLUSTER])
+                process.run("load an image", ["docker", "save", "--output", path, name])
+            with process.step(f"load {' '.join(archive.tags(path)) or name}"):
+                process.run("load an image", [golang.program("kind"), "load", "image-archive", path,
+                                              "--name", settings.CLUSTER])
+
+
+@contextlib.contextmanager
+def _kubelet_log_in_failure():
+    """kind says that a node did not come up; why, only the node knows."""
+    try:
+        yield
+    except process.Failure as failure:
+        text = str(failure)
+        for node in nodes(running=True):
+            with contextlib.suppress(process.Failure):
+                log = process.output(["docker", "exec", node, "journalctl", "--unit=kubelet", "--no-pager",
+                                      "--output=cat", "--lines=15"])
+                text += f"\n  last lines of the kubelet on {node}:\n{process.indented(log)}"
+        raise process.Failure(text) from failure
 
 
 def _delete() -> None:

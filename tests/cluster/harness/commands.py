@@ -22,14 +22,24 @@ def up(_arguments) -> None:
         golang.program("kind")
         image = nodeimage.ensure()
         golang.program("kubectl")
-        if not cluster.is_well(cluster.fingerprint(image)):
-            cluster.create(image)
-        addons.ensure(image)
+        _ensure_cluster(image)
         golang.program("helm")
         nodeimage.prune(image)
         cache.prune()
     process.say(f"  the cluster '{settings.CLUSTER}' is up ({time.monotonic() - started:.0f} s): "
                 f"export KUBECONFIG={settings.KUBECONFIG}")
+
+
+def _ensure_cluster(image: nodeimage.NodeImage) -> None:
+    """Containers come back by themselves with a new docker daemon, but not always in working order."""
+    if cluster.is_well(cluster.fingerprint(image)):
+        try:
+            addons.ensure(image)
+            return
+        except process.Failure as failure:
+            process.say(f"  the cluster that is there does not work, making a new one: {failure}")
+    cluster.create(image)
+    addons.ensure(image)
 
 
 def down(arguments) -> None:

@@ -57,7 +57,8 @@ def _install_and_start() -> None:
         debian.install("docker.io", "iptables")
     arguments = ["dockerd", "--host", f"unix://{SOCKET}"]
     if _bounding_set_is_short():
-        shim = golang.program("runc-shim")
+        # A copy: the daemon outlives this run and must outlive the cache entry too.
+        shim = shutil.copy2(golang.program("runc-shim"), settings.ENGINE_STATE / "runc-shim")
         arguments += ["--add-runtime", f"shim={shim}", "--default-runtime", "shim"]
     with process.step("start dockerd"):
         _forget_dead_daemon()

@@ -1,7 +1,6 @@
 """The image that kind runs as a node: the stock one where a registry answers, else one made from the built parts."""
 
 import io
-import subprocess
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ MASKED_UNITS = ("systemd-udevd.service", "systemd-logind.service", "getty.target
                 "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
                 "fstrim.timer", "systemd-tmpfiles-clean.timer", "systemd-udevd-kernel.socket",
                 "systemd-udevd-control.socket")
+ENABLED_UNITS = ("containerd.service", "kubelet.service", "pod-routes.path")
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,19 @@ def ensure() -> NodeImage:
     if engine.has_image(stock) or _pull(stock):
         return NodeImage(stock, stock=True)
     _build_parts()
-    with process.step("assemble the node image"):
-        _assemble(name)
+    # Another cluster's run may be making the same image, with the same builder.
+    with cache.lock(settings.CACHE / "locks" / "node-image"):
+        if not engine.has_image(name):
+            with process.step("assemble the node image"):
+                _assemble(name)
     return NodeImage(name, stock=False)
 
 
 def prune(current: NodeImage) -> None:
     """Removes node images of earlier inputs; one that a container still uses stays."""
-    for name in engine.images(REPOSITORY):
-        if name != current.name:
+    kept = (current.name, _base())
+    for name in (*engine.images(REPOSITORY), *engine.images(BASE_REPOSITORY)):
+        if name not in kept:
             process.succeeds(["docker", "image", "rm", name])
 
 
@@ -56,6 +60,10 @@ def _key() -> str:
     return cache.digest(debian.root_key(), *(golang.key(part) for part in COMPILED_INTO_IMAGES), sources / "node",
                         *(sources / "harness" / name for name in ("archive.py", "images.py", "nodeimage.py")),
                         settings.POD_SUBNET)
+
+
+def _base() -> str:
+    return f"{BASE_REPOSITORY}:{debian.root_key()}"
 
 
 def _pull(name: str) -> bool:
@@ -79,10 +87,10 @@ def _build_parts() -> None:
 
 def _assemble(name: str) -> None:
     step = "assemble the node image"
-    base = f"{BASE_REPOSITORY}:{debian.root_key()}"
+    base = _base()
     if not engine.has_image(base):
         process.run(step, ["docker", "import", debian.root_file_system() / "root.tar", base])
-    packed = settings.CACHE / "partial" / "images.tar"
+    packed, overlay = settings.CACHE / "partial" / "images.tar", settings.CACHE / "partial" / "overlay.tar"
     packed.parent.mkdir(parents=True, exist_ok=True)
     process.succeeds(["docker", "rm", "--force", "--volumes", BUILDER])
     try:
@@ -90,25 +98,22 @@ def _assemble(name: str) -> None:
         process.run(step, ["docker", "run", "--detach", "--privileged", "--network=none", "--name", BUILDER,
                            "--stop-signal", "SIGRTMIN+3", "--tmpfs", "/tmp", "--tmpfs", "/run", base,
                            "sleep", "infinity"])
-        _feed(step, ["tar", "--extract", "--directory", "/"], _overlay())
-        process.run(step, ["docker", "exec", BUILDER, "systemctl", "mask", *MASKED_UNITS])
-        process.run(step, ["docker", "exec", BUILDER, "systemctl", "enable", "containerd.service",
-                           "kubelet.service", "pod-routes.path"])
-        with packed.open("rb") as handle:
-            process.run(step, ["docker", "exec", "--interactive", BUILDER, "/usr/local/sbin/import-images"],
-                        stdin=handle)
+        overlay.write_bytes(_overlay())
+        _in_builder(step, ["tar", "--extract", "--directory", "/"], overlay)
+        _in_builder(step, ["systemctl", "mask", *MASKED_UNITS])
+        _in_builder(step, ["systemctl", "enable", *ENABLED_UNITS])
+        _in_builder(step, ["/usr/local/sbin/import-images"], packed)
         process.run(step, ["docker", "commit", "--change", 'ENTRYPOINT ["/usr/local/bin/entrypoint"]',
                            "--change", "ENV container=docker", BUILDER, name])
     finally:
         packed.unlink(missing_ok=True)
+        overlay.unlink(missing_ok=True)
         process.succeeds(["docker", "rm", "--force", "--volumes", BUILDER])
 
 
-def _feed(step: str, command: list, content: bytes) -> None:
-    read_end = subprocess.Popen(["docker", "exec", "--interactive", BUILDER, *command], stdin=subprocess.PIPE)
-    read_end.communicate(content)
-    if read_end.returncode != 0:
-        raise process.Failure(f"step '{step}' failed: {' '.join(command)} ended with {read_end.returncode}")
+def _in_builder(step: str, command: list, standard_input: Path = Path("/dev/null")) -> None:
+    with standard_input.open("rb") as handle:
+        process.run(step, ["docker", "exec", "--interactive", BUILDER, *command], stdin=handle)
 
 
 def _overlay() -> bytes:

@@ -43,7 +43,11 @@ def log_path(name: str) -> Path:
 
 def tail(path: Path) -> str:
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    return "\n".join("    " + line for line in lines[-settings.LOG_TAIL_LINES :])
+    return indented("\n".join(lines[-settings.LOG_TAIL_LINES :]))
+
+
+def indented(text: str) -> str:
+    return "\n".join("    " + line for line in text.splitlines())
 
 
 def run(name: str, args: list, *, env=None, cwd=None, stdin=None, timeout=None) -> None:

@@ -1,1 +1,3 @@
-//! Placeholder until the first commit of this crate.
+//! The origin.
+
+pub mod connection;

@@ -1,0 +1,147 @@
+//! The connection loop: our own HTTP/1.1 request loop, run as an `actix_server` service, in front of an actix-web `App`.
+//!
+//! Why not actix's own dispatcher: it copies every body into a write buffer, answers `Expect: 100-continue` before the
+//! handler could refuse, has no time-out for bodies, second heads or stalled readers, and never cancels a long poll whose
+//! client went away. Here the head is parsed once ([`head`]), one function decides the framing, bodies are pulled by the
+//! handler ([`intake`]) and answered by vectored writes of the very `Bytes` that the handler yields ([`outbox`]).
+//!
+//! `actix_http::h1::Codec` is not used, only actix-http's types are. The codec reads a body with `Upgrade: websocket` until
+//! the connection ends whatever its `Content-Length` says, accepts bare line feeds in trailers, does not limit chunk
+//! extensions, and its encoder takes the facts of the request from its own decoder only; together with the strict check
+//! that must come before it every head would be parsed twice, by two opinions.
+//!
+//! One connection is one task:
+//!
+//! ```text
+//! wait for a head ──► exchange: App, body in, body out ──► finish the rest of the body ──► wait for a head
+//!        └── refusal ──────────────────┴── close ──► lingering close
+//! ```
+
+mod counters;
+mod drain;
+mod exchange;
+mod framing;
+mod head;
+mod intake;
+mod linger;
+mod outbox;
+mod refusal;
+mod registry;
+mod respond;
+mod run;
+mod wire;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+
+use actix_http::{Request, Response, body::MessageBody};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, map_config};
+use actix_web::{dev::AppConfig, rt::net::TcpStream};
+
+pub use self::{
+    counters::{Counters, TimeoutPhase},
+    drain::Drain,
+    head::HEADERS_CEILING,
+    refusal::Refusal,
+};
+
+/// Most worker threads that [`serve`] accepts; `actix_server` itself would panic above it.
+pub const WORKERS_MAX: usize = 512;
+
+/// Limits and time-outs of the media port's connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Worker threads, 1 to [`WORKERS_MAX`].
+    pub workers: usize,
+    /// Open connections of all workers together; further ones wait in the kernel's backlog.
+    pub connections_max: usize,
+    /// Time for a whole request head, from its first byte.
+    pub head_timeout: Duration,
+    /// Time that a connection may wait for the first byte of a request. Long, since encoders lose playlists when an idle
+    /// connection is closed under them. Request bodies have no time-out here: an encoder may hold a PUT open for its
+    /// whole session; a dead peer is found by TCP keep-alive.
+    pub idle_timeout: Duration,
+    /// Time without any progress while a response is sent, after which the reader is cut.
+    pub write_stall_timeout: Duration,
+    /// `TCP_NOTSENT_LOWAT`: bytes of a response that may lie unsent in the kernel per connection.
+    pub unsent_bytes_max: u32,
+    /// Longest request head, request line included.
+    pub head_bytes_max: usize,
+    /// Most header lines of a request, at most [`HEADERS_CEILING`].
+    pub headers_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(2, usize::from),
+            connections_max: 25_000,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(10),
+            write_stall_timeout: Duration::from_secs(20),
+            unsent_bytes_max: 128 * 1024,
+            head_bytes_max: 32 * 1024,
+            headers_max: 96,
+        }
+    }
+}
+
+/// Serves `app` on `listener` until the returned server is stopped; must be called inside a Tokio or actix runtime.
+///
+/// `app` is called once per worker and returns an actix-web `App` (anything that `HttpServer::new` takes); shared state is
+/// created outside and cloned in. Signals are left to the caller. Stop with [`Drain::begin`], [`Drain::finish`] and
+/// `server.handle().stop(true)`; `stop(true)` alone also closes idle connections at once.
+pub fn serve<F, I, S, B>(
+    listener: TcpListener,
+    settings: Settings,
+    drain: Drain,
+    counters: Arc<Counters>,
+    app: F,
+) -> io::Result<Server>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    if !(1..=WORKERS_MAX).contains(&settings.workers) {
+        let text = format!("workers must be 1 to {WORKERS_MAX}, not {}", settings.workers);
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let builder = Server::build().disable_signals().workers(settings.workers).max_concurrent_connections(
+        // Rounded down, so that the sum never exceeds the limit.
+        (settings.connections_max / settings.workers).max(1),
+    );
+    let stopping = builder.graceful_shutdown_signal();
+
+    let factory = move || {
+        let (app, settings, drain) = (app.clone(), settings.clone(), drain.clone());
+        let (counters, stopping) = (counters.clone(), stopping.clone());
+        fn_factory(move || {
+            // `AppConfig::new` is private to actix-web; the default only matters to `ConnectionInfo` fall-backs.
+            let app = map_config(app().into_factory(), |()| AppConfig::default());
+            let (settings, drain) = (settings.clone(), drain.clone());
+            let (counters, stopping) = (counters.clone(), stopping.clone());
+            async move {
+                let app = app.new_service(()).await.map_err(|error| {
+                    tracing::error!(?error, "cannot build the application of a worker");
+                })?;
+                let worker = worker::Worker::start(settings, drain, counters, stopping);
+                Ok::<_, ()>(run::ConnectionService::new(Rc::new(app), worker))
+            }
+        })
+    };
+    Ok(builder.listen::<_, _>("media", listener, factory)?.run())
+}
+
+/// The socket type that `actix_server` hands to a service.
+type Socket = TcpStream;

@@ -1,0 +1,363 @@
+//! One request and its response.
+//!
+//! When does a client count as gone? While a GET or HEAD waits — for the handler (a long poll) or for the next item of a
+//! stream — the end of the client's direction cancels it: a close and a half-close look the same until something is
+//! written, long polls of viewers who left are common, and a GET whose client half-closes and still waits is not (nginx
+//! decides likewise). An answer that is ready at once is sent even to a half-closed client. All other methods run to their
+//! end once their body is complete: an encoder may well half-close, or exit, after a PUT, and its object must be stored. A
+//! body that is not complete ends in an error item that the handler sees at its next poll.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    task::Poll,
+};
+
+use actix_http::{
+    Method, Payload, Request, Response, Version,
+    body::{BoxBody, EitherBody, MessageBody},
+};
+use actix_service::Service;
+use bytes::BytesMut;
+
+use super::{
+    drain::Stage,
+    framing::Framing,
+    head::Head,
+    intake::{Intake, Upload},
+    outbox::Outbox,
+    refusal::Refusal,
+    registry::{Phase, Traffic},
+    respond::{Persistence, Transfer, asks_to_close, framing, write_head},
+    run::{Connection, SendError},
+};
+
+/// Most bytes of an unread request body that are read for the sake of keeping the connection.
+const REST_BYTES_MAX: u64 = 256 * 1024;
+
+/// What becomes of the connection.
+#[derive(Debug)]
+pub(super) enum After {
+    /// The next request.
+    Next,
+    /// The loop answers in place of the application and closes.
+    Refuse(Refusal),
+    /// Lingering close.
+    Linger,
+    /// Plain close.
+    Close,
+    /// Close by a reset, so that nobody takes what was sent for a whole response.
+    Reset,
+}
+
+/// What the response needs to know of the request that the application has taken.
+struct Facts {
+    method: Method,
+    version: Version,
+    keep_alive: bool,
+    intake: Option<Rc<Intake>>,
+}
+
+impl Facts {
+    fn is_read(&self) -> bool {
+        [Method::GET, Method::HEAD].contains(&self.method)
+    }
+
+    /// Whether nobody reads the socket for the sake of the body any more.
+    fn body_is_complete(&self) -> bool {
+        self.intake.as_ref().is_none_or(|intake| intake.is_complete())
+    }
+}
+
+/// Serves one request.
+pub(super) async fn exchange<S, B>(app: &S, connection: &Connection, head: Head) -> After
+where
+    S: Service<Request>,
+    S::Error: Into<actix_web::Error>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody + 'static,
+{
+    connection.wire.worker.counters.add_request();
+    connection.slot.enter(Phase::Busy);
+    connection.slot.carry(!head.method.is_safe());
+    let (request, facts) = admit(connection, head);
+    let Some(response) = answer(app, connection, &facts, request).await else {
+        return After::Close;
+    };
+    let after = match broken_body(&facts, &response) {
+        Some(reason) => After::Refuse(reason),
+        None => respond(connection, &facts, response).await,
+    };
+    if let Some(intake) = &facts.intake {
+        intake.close();
+    }
+    after
+}
+
+/// Makes the application's request.
+fn admit(connection: &Connection, head: Head) -> (Request, Facts) {
+    let intake = (head.framing != Framing::Empty)
+        .then(|| Intake::new(Rc::clone(&connection.wire), head.framing, head.awaits_continue));
+    let facts = Facts {
+        method: head.method.clone(),
+        version: head.version,
+        keep_alive: head.keep_alive,
+        intake: intake.clone(),
+    };
+    let mut request = Request::new();
+    if let Some(intake) = intake {
+        connection.wire.acknowledge_at_once();
+        *request.payload() = Payload::Stream { payload: Box::pin(Upload(intake)) };
+    }
+    let target = request.head_mut();
+    target.method = head.method;
+    target.uri = head.target;
+    target.version = head.version;
+    target.headers = head.headers;
+    target.peer_addr = connection.wire.peer;
+    (request, facts)
+}
+
+/// Runs the handler; `None` when its client has gone.
+async fn answer<S, B>(
+    app: &S,
+    connection: &Connection,
+    facts: &Facts,
+    request: Request,
+) -> Option<Response<EitherBody<B, BoxBody>>>
+where
+    S: Service<Request>,
+    S::Error: Into<actix_web::Error>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody + 'static,
+{
+    let ready = poll_fn(|context| app.poll_ready(context)).await;
+    let result = match ready {
+        Ok(()) => {
+            let mut handler = pin!(app.call(request));
+            poll_fn(|context| match handler.as_mut().poll(context) {
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+                Poll::Pending if facts.is_read() && facts.body_is_complete() => {
+                    connection.wire.poll_gone(context).map(|()| None)
+                }
+                Poll::Pending => Poll::Pending,
+            })
+            .await?
+        }
+        Err(error) => Err(error),
+    };
+    Some(match result {
+        Ok(response) => response.into().map_body(|_, body| EitherBody::left(body)),
+        Err(error) => {
+            let response: Response<BoxBody> = error.into().into();
+            response.map_body(|_, body| EitherBody::right(body))
+        }
+    })
+}
+
+/// A malformed body is answered with 400 and closed, even if the handler took it for something else.
+fn broken_body<B>(facts: &Facts, response: &Response<B>) -> Option<Refusal> {
+    let intake = facts.intake.as_ref()?;
+    intake.is_broken().then(|| {
+        tracing::debug!(status = %response.status(), "the answer to a malformed body is replaced");
+        Refusal::BodyMalformed
+    })
+}
+
+/// Sends the response and decides how the connection goes on.
+async fn respond<B: MessageBody>(connection: &Connection, facts: &Facts, response: Response<B>) -> After {
+    let worker = &connection.wire.worker;
+    let (response, body) = response.into_parts();
+    let is_head = facts.method == Method::HEAD;
+    let (announce, transfer) = framing(is_head, facts.version, response.head(), body.size());
+    let keeps = facts.keep_alive
+        && transfer != Transfer::UntilClose
+        && !asks_to_close(response.head())
+        && drain_keeps(worker.drain.stage(), connection.slot.traffic())
+        && rest_is_small(facts);
+    if let Some(intake) = &facts.intake {
+        intake.withhold_continue();
+    }
+    let persistence = if keeps { Persistence::Keep } else { Persistence::Close };
+    let mut head = BytesMut::new();
+    write_head(response.head(), announce, persistence, facts.version, &worker.date(), &mut head);
+    drop(response);
+
+    let mut outbox = Outbox::default();
+    outbox.push(head.freeze());
+    match send_body(connection, facts, body, transfer, &mut outbox).await {
+        Sent::All => finish(connection, facts, persistence).await,
+        Sent::Stalled => After::Reset,
+        // Without chunks and length only a reset says that the body is not whole.
+        Sent::Cut if transfer == Transfer::UntilClose => After::Reset,
+        Sent::ClientGone | Sent::Cut => After::Close,
+    }
+}
+
+/// Whether the drain leaves the connection open after this response.
+fn drain_keeps(stage: Stage, traffic: Traffic) -> bool {
+    match stage {
+        Stage::Open => true,
+        Stage::Draining => traffic == Traffic::Uploads,
+        Stage::Finishing => false,
+    }
+}
+
+/// Whether what the handler left of the body is worth reading. A body that the handler still reads, while its response
+/// streams, is not left.
+fn rest_is_small(facts: &Facts) -> bool {
+    let Some(intake) = &facts.intake else { return true };
+    if intake.is_held() {
+        return true;
+    }
+    // A client that was promised nothing may send its body or not: the next bytes cannot be told apart.
+    if intake.owes_continue() {
+        intake.discard_arrived();
+        return intake.is_complete();
+    }
+    intake.rest().is_none_or(|rest| rest <= REST_BYTES_MAX)
+}
+
+/// How a body ended.
+enum Sent {
+    All,
+    ClientGone,
+    Stalled,
+    /// The handler's body failed or had the wrong length.
+    Cut,
+}
+
+/// Gathers what the handler has ready and writes it, until the body ends.
+async fn send_body<B: MessageBody>(
+    connection: &Connection,
+    facts: &Facts,
+    body: B,
+    transfer: Transfer,
+    outbox: &mut Outbox,
+) -> Sent {
+    let mut body = pin!(body);
+    let mut left = match transfer {
+        Transfer::Sized(length) => length,
+        _ => u64::MAX,
+    };
+    let mut gathered = if transfer == Transfer::Nothing { Gathered::End } else { Gathered::Some };
+    loop {
+        if let Gathered::Some = gathered {
+            gathered = gather(connection, facts, body.as_mut(), transfer, &mut left, outbox).await;
+        }
+        match connection.send(outbox).await {
+            Ok(()) => {}
+            Err(SendError::Stalled) => return Sent::Stalled,
+            Err(SendError::Write(error)) => {
+                tracing::debug!(%error, "client left during a response");
+                return Sent::ClientGone;
+            }
+        }
+        match gathered {
+            Gathered::Some => {}
+            Gathered::End => return Sent::All,
+            Gathered::Failed => return Sent::Cut,
+            Gathered::ClientGone => return Sent::ClientGone,
+        }
+    }
+}
+
+/// What came of gathering.
+enum Gathered {
+    /// There is something to write and there may be more to come.
+    Some,
+    End,
+    Failed,
+    ClientGone,
+}
+
+/// Moves the items that are ready into the outbox; waits only while there is nothing to write.
+async fn gather<B: MessageBody>(
+    connection: &Connection,
+    facts: &Facts,
+    mut body: Pin<&mut B>,
+    transfer: Transfer,
+    left: &mut u64,
+    outbox: &mut Outbox,
+) -> Gathered {
+    poll_fn(|context| {
+        while outbox.has_room() {
+            match body.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(data))) => {
+                    let length = data.len() as u64;
+                    if length > *left {
+                        tracing::error!("a response body is longer than it said");
+                        return Poll::Ready(Gathered::Failed);
+                    }
+                    match transfer {
+                        Transfer::Chunked => outbox.push_chunk(data),
+                        Transfer::Sized(_) => {
+                            *left -= length;
+                            outbox.push(data);
+                        }
+                        Transfer::Nothing | Transfer::UntilClose => outbox.push(data),
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let error: Box<dyn std::error::Error> = error.into();
+                    tracing::debug!(%error, "a response body failed");
+                    return Poll::Ready(Gathered::Failed);
+                }
+                Poll::Ready(None) => return Poll::Ready(end(transfer, *left, outbox)),
+                Poll::Pending if !outbox.is_empty() => return Poll::Ready(Gathered::Some),
+                Poll::Pending if facts.is_read() && facts.body_is_complete() => {
+                    return connection.wire.poll_gone(context).map(|()| Gathered::ClientGone);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Gathered::Some)
+    })
+    .await
+}
+
+fn end(transfer: Transfer, left: u64, outbox: &mut Outbox) -> Gathered {
+    match transfer {
+        Transfer::Sized(_) if left > 0 => {
+            tracing::error!("a response body is shorter than it said");
+            Gathered::Failed
+        }
+        Transfer::Chunked => {
+            outbox.push_last_chunk();
+            Gathered::End
+        }
+        _ => Gathered::End,
+    }
+}
+
+/// After the response: reads a small rest of the request's body, or closes in the way that fits.
+async fn finish(connection: &Connection, facts: &Facts, persistence: Persistence) -> After {
+    if persistence == Persistence::Keep {
+        return if discard_rest(connection, facts).await { After::Next } else { After::Linger };
+    }
+    let client_is_done =
+        !facts.keep_alive && facts.body_is_complete() && connection.wire.inbox.borrow().is_empty();
+    if client_is_done { After::Close } else { After::Linger }
+}
+
+/// Reads what the handler left of the body; false when that is too much, too slow, or malformed.
+async fn discard_rest(connection: &Connection, facts: &Facts) -> bool {
+    let Some(intake) = facts.intake.as_ref().filter(|intake| !intake.is_complete()) else { return true };
+    connection.slot.enter(Phase::Lingering);
+    let mut budget = REST_BYTES_MAX;
+    poll_fn(|context| {
+        loop {
+            match intake.poll_piece(context) {
+                Poll::Ready(Ok(None)) => return Poll::Ready(true),
+                Poll::Ready(Ok(Some(data))) if data.len() as u64 <= budget => budget -= data.len() as u64,
+                Poll::Ready(_) => return Poll::Ready(false),
+                Poll::Pending if connection.slot.poll_verdict(context).is_some() => {
+                    return Poll::Ready(false);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}

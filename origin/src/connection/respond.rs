@@ -1,0 +1,217 @@
+//! How a response is framed and what its head looks like on the wire. Pure.
+
+use actix_http::{
+    ConnectionType, ResponseHead, StatusCode, Version,
+    body::BodySize,
+    header::{self, HeaderMap, HeaderName},
+};
+use bytes::{BufMut as _, BytesMut};
+
+use super::worker::Date;
+
+/// How the body is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transfer {
+    /// Not at all.
+    Nothing,
+    /// Exactly so many bytes.
+    Sized(u64),
+    /// In chunks.
+    Chunked,
+    /// Until the connection ends, for HTTP/1.0.
+    UntilClose,
+}
+
+/// What the head says about the body's length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Announce {
+    /// Nothing.
+    Nothing,
+    /// `Content-Length`.
+    Length(u64),
+    /// The `Content-Length` that the handler wrote, if it did.
+    Own,
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+}
+
+/// Whether the connection serves a further request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// Yes.
+    Keep,
+    /// No.
+    Close,
+}
+
+/// Decides the framing. A handler may write `Content-Length` itself for answers to HEAD, for 304, and, together with
+/// `no_chunking`, for a stream of known length.
+pub(super) fn framing(
+    is_head: bool,
+    version: Version,
+    response: &ResponseHead,
+    size: BodySize,
+) -> (Announce, Transfer) {
+    let own_length = own_length(response.headers());
+    let (announce, transfer) = match (response.status, size) {
+        (StatusCode::NO_CONTENT, _) => (Announce::Nothing, Transfer::Nothing),
+        (status, _) if status.is_informational() => (Announce::Nothing, Transfer::Nothing),
+        (StatusCode::NOT_MODIFIED, _) => (Announce::Own, Transfer::Nothing),
+        (_, BodySize::None | BodySize::Sized(0)) if is_head && own_length.is_some() => {
+            (Announce::Own, Transfer::Nothing)
+        }
+        (_, BodySize::None | BodySize::Sized(0)) => (Announce::Length(0), Transfer::Nothing),
+        (_, BodySize::Sized(length)) => (Announce::Length(length), Transfer::Sized(length)),
+        (_, BodySize::Stream) => match own_length {
+            Some(length) if is_head || !response.chunked() => (Announce::Own, Transfer::Sized(length)),
+            _ if version == Version::HTTP_11 && response.chunked() => (Announce::Chunked, Transfer::Chunked),
+            _ => (Announce::Nothing, Transfer::UntilClose),
+        },
+    };
+    (announce, if is_head { Transfer::Nothing } else { transfer })
+}
+
+fn own_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether the handler wants the connection to end.
+pub(super) fn asks_to_close(response: &ResponseHead) -> bool {
+    let mut options = response.headers().get_all(header::CONNECTION).filter_map(|value| value.to_str().ok());
+    response.connection_type() == ConnectionType::Close
+        || options.any(|value| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close")))
+}
+
+/// Writes a head. The version is always ours, HTTP/1.1 (RFC 9110 section 6.2); an HTTP/1.0 client understands it.
+pub(super) fn write_head(
+    response: &ResponseHead,
+    announce: Announce,
+    persistence: Persistence,
+    version: Version,
+    date: &Date,
+    out: &mut BytesMut,
+) {
+    out.reserve(256 + response.headers().len() * 48);
+    out.put_slice(b"HTTP/1.1 ");
+    out.put_slice(response.status.as_str().as_bytes());
+    out.put_u8(b' ');
+    out.put_slice(response.reason().as_bytes());
+    out.put_slice(b"\r\n");
+    match announce {
+        Announce::Nothing | Announce::Own => {}
+        Announce::Length(length) => write_header(b"content-length", length.to_string().as_bytes(), out),
+        Announce::Chunked => write_header(b"transfer-encoding", b"chunked", out),
+    }
+    match (persistence, version) {
+        (Persistence::Close, _) => write_header(b"connection", b"close", out),
+        (Persistence::Keep, Version::HTTP_11) => {}
+        (Persistence::Keep, _) => write_header(b"connection", b"keep-alive", out),
+    }
+    for (name, value) in response.headers() {
+        if !is_ours(name, announce) {
+            write_header(name.as_str().as_bytes(), value.as_bytes(), out);
+        }
+    }
+    if !response.headers().contains_key(header::DATE) {
+        write_header(b"date", date, out);
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// Whether the connection loop alone says this header.
+fn is_ours(name: &HeaderName, announce: Announce) -> bool {
+    match *name {
+        header::CONNECTION | header::TRANSFER_ENCODING => true,
+        header::CONTENT_LENGTH => announce != Announce::Own,
+        _ => false,
+    }
+}
+
+fn write_header(name: &[u8], value: &[u8], out: &mut BytesMut) {
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::header::HeaderValue;
+
+    use super::*;
+
+    fn response(status: StatusCode, own_length: Option<u64>, chunked: bool) -> ResponseHead {
+        let mut head = ResponseHead::new(status);
+        head.no_chunking(!chunked);
+        if let Some(length) = own_length {
+            head.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        head
+    }
+
+    #[test]
+    fn framings() {
+        use BodySize::{None as Empty, Sized, Stream};
+        const OK: StatusCode = StatusCode::OK;
+        for (is_head, version, status, own, chunked, size, expected) in [
+            (false, 1, OK, None, true, Sized(5), (Announce::Length(5), Transfer::Sized(5))),
+            (true, 1, OK, None, true, Sized(5), (Announce::Length(5), Transfer::Nothing)),
+            (false, 1, OK, Some(9), true, Sized(5), (Announce::Length(5), Transfer::Sized(5))),
+            (false, 1, OK, None, true, Empty, (Announce::Length(0), Transfer::Nothing)),
+            (true, 1, OK, Some(9), true, Empty, (Announce::Own, Transfer::Nothing)),
+            (true, 1, OK, Some(9), true, Sized(0), (Announce::Own, Transfer::Nothing)),
+            (false, 1, OK, Some(9), true, Sized(0), (Announce::Length(0), Transfer::Nothing)),
+            (false, 1, OK, None, true, Stream, (Announce::Chunked, Transfer::Chunked)),
+            (true, 1, OK, None, true, Stream, (Announce::Chunked, Transfer::Nothing)),
+            (true, 1, OK, Some(9), true, Stream, (Announce::Own, Transfer::Nothing)),
+            (false, 1, OK, Some(9), true, Stream, (Announce::Chunked, Transfer::Chunked)),
+            (false, 1, OK, Some(9), false, Stream, (Announce::Own, Transfer::Sized(9))),
+            (false, 1, OK, None, false, Stream, (Announce::Nothing, Transfer::UntilClose)),
+            (false, 0, OK, None, true, Stream, (Announce::Nothing, Transfer::UntilClose)),
+            (false, 1, StatusCode::NO_CONTENT, Some(9), true, Stream, (Announce::Nothing, Transfer::Nothing)),
+            (false, 1, StatusCode::NOT_MODIFIED, Some(9), true, Empty, (Announce::Own, Transfer::Nothing)),
+            (false, 1, StatusCode::NOT_MODIFIED, None, true, Sized(5), (Announce::Own, Transfer::Nothing)),
+        ] {
+            let version = if version == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
+            let head = response(status, own, chunked);
+            assert_eq!(
+                framing(is_head, version, &head, size),
+                expected,
+                "{is_head} {version:?} {head:?} {size:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn heads() {
+        let mut head = response(StatusCode::OK, Some(7), true);
+        for (name, value) in
+            [(header::CONNECTION, "x"), (header::TRANSFER_ENCODING, "gzip"), (header::ETAG, "\"a\"")]
+        {
+            head.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+        for (announce, persistence, version, lines) in [
+            (Announce::Nothing, Persistence::Keep, Version::HTTP_11, ""),
+            (
+                Announce::Length(5),
+                Persistence::Keep,
+                Version::HTTP_10,
+                "content-length: 5\r\nconnection: keep-alive\r\n",
+            ),
+            (
+                Announce::Chunked,
+                Persistence::Close,
+                Version::HTTP_11,
+                "transfer-encoding: chunked\r\nconnection: close\r\n",
+            ),
+        ] {
+            let mut out = BytesMut::new();
+            write_head(&head, announce, persistence, version, date, &mut out);
+            let expected = format!(
+                "HTTP/1.1 200 OK\r\n{lines}etag: \"a\"\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
+            );
+            assert_eq!(out, expected.as_bytes());
+        }
+    }
+}

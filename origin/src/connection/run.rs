@@ -1,0 +1,269 @@
+//! The life of a connection: heads, one exchange after the other, and the end.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    marker::PhantomData,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_http::{Request, Response, body::MessageBody};
+use actix_service::Service;
+
+use super::{
+    Counters, Socket, TimeoutPhase,
+    exchange::{After, exchange},
+    head::{Head, HeadLimits, HeadReader},
+    linger::linger,
+    outbox::Outbox,
+    refusal::Refusal,
+    registry::{Phase, Slot, Verdict},
+    wire::Wire,
+    worker::{HEAD_READ_BYTES_MAX, Sweeper, Worker},
+};
+
+/// Requests after which a pipelining client lets others have the worker.
+const BURST_REQUESTS_MAX: usize = 64;
+
+/// The `actix_server` service of one worker.
+pub(super) struct ConnectionService<S, B> {
+    app: Rc<S>,
+    worker: Rc<Worker>,
+    _sweeper: Sweeper,
+    body: PhantomData<B>,
+}
+
+impl<S, B> ConnectionService<S, B> {
+    pub(super) fn new(app: Rc<S>, (worker, sweeper): (Rc<Worker>, Sweeper)) -> Self {
+        Self { app, worker, _sweeper: sweeper, body: PhantomData }
+    }
+}
+
+impl<S, B> Service<Socket> for ConnectionService<S, B>
+where
+    S: Service<Request> + 'static,
+    S::Error: Into<actix_web::Error>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody + 'static,
+{
+    type Response = ();
+    type Error = ();
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<(), ()>>>>;
+
+    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        // The application is asked before each request, not before each connection.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&self, socket: Socket) -> Self::Future {
+        let (app, worker) = (Rc::clone(&self.app), Rc::clone(&self.worker));
+        Box::pin(async move {
+            run::<S, B>(&app, Connection::new(socket, worker)).await;
+            Ok(())
+        })
+    }
+}
+
+/// A client's connection.
+pub(super) struct Connection {
+    // Leaves the table before the socket closes: fields are dropped in this order.
+    pub(super) slot: Slot,
+    pub(super) wire: Rc<Wire>,
+    reader: HeadReader,
+    _open: OpenCount,
+}
+
+/// What came of waiting for a head.
+enum Next {
+    Head(Head),
+    Refused(Refusal),
+    /// The client left, or its time is over, or the port is drained.
+    Closed,
+}
+
+/// Why a response could not be sent.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    #[error("cannot write to the client: {0}")]
+    Write(#[from] io::Error),
+    #[error("the client took nothing for too long")]
+    Stalled,
+}
+
+/// Serves requests until the connection ends.
+async fn run<S, B>(app: &S, mut connection: Connection)
+where
+    S: Service<Request>,
+    S::Error: Into<actix_web::Error>,
+    S::Response: Into<Response<B>>,
+    B: MessageBody + 'static,
+{
+    let mut burst = 0;
+    loop {
+        match connection.next_head().await {
+            Next::Head(head) => match exchange::<S, B>(app, &connection, head).await {
+                After::Next => {}
+                After::Refuse(reason) => break connection.refuse(reason, false).await,
+                After::Linger => break linger(&connection.wire, &connection.slot).await,
+                After::Close => break,
+                After::Reset => break connection.wire.reset_on_close(),
+            },
+            Next::Refused(reason) => {
+                let to_head = connection.wire.inbox.borrow().starts_with(b"HEAD ");
+                break connection.refuse(reason, to_head).await;
+            }
+            Next::Closed => break,
+        }
+        burst += 1;
+        if burst == BURST_REQUESTS_MAX {
+            burst = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Connection {
+    fn new(socket: Socket, worker: Rc<Worker>) -> Self {
+        Self {
+            slot: worker.registry.add(),
+            _open: OpenCount::new(&worker.counters),
+            wire: Rc::new(Wire::new(socket, worker)),
+            reader: HeadReader::default(),
+        }
+    }
+
+    /// Waits for the next request.
+    async fn next_head(&mut self) -> Next {
+        let settings = &self.wire.worker.settings;
+        let limits =
+            HeadLimits { size_bytes_max: settings.head_bytes_max, headers_max: settings.headers_max };
+        self.wire.shrink();
+        let mut phase = None;
+        loop {
+            let has_bytes = !self.wire.inbox.borrow().is_empty();
+            if has_bytes {
+                match self.reader.take(&mut self.wire.inbox.borrow_mut(), limits) {
+                    Ok(Some(head)) => return Next::Head(head),
+                    Ok(None) => {}
+                    Err(reason) => return Next::Refused(reason),
+                }
+            }
+            let next = if has_bytes || phase == Some(Phase::Head) { Phase::Head } else { Phase::Idle };
+            if phase != Some(next) {
+                self.slot.enter(next);
+                phase = Some(next);
+            }
+            match self.fill().await {
+                Ok(Filled::Bytes) => {}
+                Ok(Filled::Verdict(verdict)) => match self.judge(next, verdict) {
+                    Some(end) => return end,
+                    None => phase = None,
+                },
+                Ok(Filled::End) | Err(_) => return Next::Closed,
+            }
+        }
+    }
+
+    /// Waits for bytes or for the sweeper.
+    async fn fill(&self) -> io::Result<Filled> {
+        poll_fn(|context| match self.wire.poll_fill(context, HEAD_READ_BYTES_MAX) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Ok(Filled::End)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(Filled::Bytes)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => match self.slot.poll_verdict(context) {
+                Some(verdict) => Poll::Ready(Ok(Filled::Verdict(verdict))),
+                None => Poll::Pending,
+            },
+        })
+        .await
+    }
+
+    /// Ends the wait for a head, unless a request arrived at the last moment.
+    fn judge(&self, phase: Phase, verdict: Verdict) -> Option<Next> {
+        let counters = &self.wire.worker.counters;
+        match (phase, verdict) {
+            (Phase::Head, _) => {
+                counters.add_timed_out(TimeoutPhase::Head);
+                Some(Next::Refused(Refusal::HeadTimeout))
+            }
+            _ if matches!(self.wire.try_fill(HEAD_READ_BYTES_MAX), Ok(1..)) => None,
+            (_, Verdict::Drained) => Some(Next::Closed),
+            (_, Verdict::TimedOut) => {
+                counters.add_timed_out(TimeoutPhase::Idle);
+                Some(Next::Closed)
+            }
+        }
+    }
+
+    /// Answers in place of the application and ends the connection.
+    async fn refuse(&self, reason: Refusal, to_head: bool) {
+        let worker = &self.wire.worker;
+        worker.counters.add_refused(reason);
+        tracing::debug!(reason = reason.name(), peer = ?self.wire.peer, "request refused");
+        let mut outbox = Outbox::default();
+        outbox.push(reason.response(&worker.date(), to_head));
+        if self.send(&mut outbox).await.is_ok() {
+            linger(&self.wire, &self.slot).await;
+        }
+    }
+
+    /// Writes everything; a client that takes nothing for too long is an error.
+    pub(super) async fn send(&self, outbox: &mut Outbox) -> Result<(), SendError> {
+        self.slot.enter(Phase::Sending);
+        poll_fn(|context| {
+            while !outbox.is_empty() {
+                match outbox.poll_write(context, &self.wire) {
+                    Poll::Ready(Ok(())) => self.slot.enter(Phase::Sending),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                    Poll::Pending => match self.slot.poll_verdict(context) {
+                        Some(_) => return Poll::Ready(Err(self.stalled())),
+                        None => return Poll::Pending,
+                    },
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await?;
+        self.slot.enter(Phase::Busy);
+        Ok(())
+    }
+
+    fn stalled(&self) -> SendError {
+        self.wire.worker.counters.add_timed_out(TimeoutPhase::WriteStall);
+        SendError::Stalled
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // A payload that a detached task kept must not keep the socket open.
+        if Rc::strong_count(&self.wire) > 1 {
+            self.wire.end();
+        }
+    }
+}
+
+/// What came of waiting for bytes.
+enum Filled {
+    Bytes,
+    End,
+    Verdict(Verdict),
+}
+
+/// Counts a connection while it is open, also when its task panics or is aborted.
+struct OpenCount(Arc<Counters>);
+
+impl OpenCount {
+    fn new(counters: &Arc<Counters>) -> Self {
+        counters.add_opened();
+        Self(Arc::clone(counters))
+    }
+}
+
+impl Drop for OpenCount {
+    fn drop(&mut self) {
+        self.0.add_closed();
+    }
+}

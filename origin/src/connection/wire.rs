@@ -1,0 +1,176 @@
+//! One socket: its options, reads into the worker's buffer, vectored writes, and its ends.
+
+use std::{
+    cell::{Cell, RefCell},
+    io::{self, IoSlice},
+    net::{Shutdown, SocketAddr},
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use socket2::{SockRef, TcpKeepalive};
+
+use super::{
+    Socket,
+    worker::{HEAD_READ_BYTES_MAX, Worker},
+};
+
+/// TCP keep-alive finds peers that vanished without a word, such as an encoder that lost power during an open PUT.
+const KEEPALIVE_TIME: Duration = Duration::from_mins(1);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_RETRIES: u32 = 4;
+
+/// Most bytes of further requests that are taken in while a response is awaited; after them the client counts as present.
+const WATCH_BYTES_MAX: usize = HEAD_READ_BYTES_MAX;
+
+/// A client's socket and the bytes that arrived and were not used yet.
+///
+/// All methods take `&self`, since the handler's payload and the connection's task share the socket. They never wait for
+/// the same direction at once: the payload reads until its body is complete, the task reads before and after that.
+pub(super) struct Wire {
+    socket: Socket,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) inbox: RefCell<BytesMut>,
+    /// Whether the client has ended its direction.
+    ended: Cell<bool>,
+    pub(super) worker: Rc<Worker>,
+}
+
+impl Wire {
+    /// Takes a socket over; options that the kernel refuses are left as they were, none is needed for right answers.
+    pub(super) fn new(socket: Socket, worker: Rc<Worker>) -> Self {
+        let peer = socket.peer_addr().ok();
+        let options = SockRef::from(&socket);
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_TIME)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(KEEPALIVE_RETRIES);
+        let results = [
+            options.set_tcp_nodelay(true),
+            options.set_tcp_notsent_lowat(worker.settings.unsent_bytes_max),
+            options.set_tcp_keepalive(&keepalive),
+        ];
+        for error in results.into_iter().filter_map(Result::err) {
+            tracing::debug!(%error, "cannot set a socket option");
+        }
+        Self { socket, peer, inbox: RefCell::default(), ended: Cell::new(false), worker }
+    }
+
+    /// Reads once, at most `size_bytes_max`, to the end of the inbox; 0 is the end of the client's direction.
+    pub(super) fn poll_fill(
+        &self,
+        context: &mut Context<'_>,
+        size_bytes_max: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.poll_read_ready(context))?;
+            match self.try_fill(size_bytes_max) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// As [`Wire::poll_fill`], without waiting.
+    pub(super) fn try_fill(&self, size_bytes_max: usize) -> io::Result<usize> {
+        let mut scratch = self.worker.scratch.borrow_mut();
+        let limit = size_bytes_max.min(scratch.len());
+        let length = self.socket.try_read(&mut scratch[..limit])?;
+        self.worker.counters.add_received(length);
+        self.ended.set(length == 0);
+        let mut inbox = self.inbox.borrow_mut();
+        if inbox.is_empty() {
+            // A fresh block of the right size: what handlers keep of it pins no slack.
+            *inbox = BytesMut::from(&scratch[..length]);
+        } else {
+            inbox.extend_from_slice(&scratch[..length]);
+        }
+        Ok(length)
+    }
+
+    /// Reads once and forgets the bytes; 0 is the end.
+    pub(super) fn poll_discard(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.poll_read_ready(context))?;
+            match self.socket.try_read(&mut self.worker.scratch.borrow_mut()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => {
+                    self.worker.counters.add_received(*result.as_ref().unwrap_or(&0));
+                    return Poll::Ready(result);
+                }
+            }
+        }
+    }
+
+    /// Resolves when the client ended its direction or reset the connection. Requests that it sends meanwhile are kept.
+    pub(super) fn poll_gone(&self, context: &mut Context<'_>) -> Poll<()> {
+        while self.inbox.borrow().len() < WATCH_BYTES_MAX {
+            match ready!(self.poll_fill(context, HEAD_READ_BYTES_MAX)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Whether a read has met the end of the client's direction.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Writes once.
+    pub(super) fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.poll_write_ready(context))?;
+            match self.socket.try_write_vectored(slices) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(length) => {
+                    self.worker.counters.add_sent(length);
+                    return Poll::Ready(Ok(length));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Asks the kernel to acknowledge at once. Encoders that wait for the acknowledgement of a head before they send the
+    /// body lose 40 ms per object otherwise. Linux forgets it, so it is set again at each read of an upload.
+    pub(super) fn acknowledge_at_once(&self) {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(&self.socket).set_tcp_quickack(true) {
+            tracing::trace!(%error, "cannot set TCP_QUICKACK");
+        }
+    }
+
+    /// Gives back the inbox's memory when nothing is in it.
+    pub(super) fn shrink(&self) {
+        let mut inbox = self.inbox.borrow_mut();
+        if inbox.is_empty() {
+            *inbox = BytesMut::new();
+        }
+    }
+
+    /// Ends our direction and leaves the client's open.
+    pub(super) fn end_writing(&self) {
+        // Fails when the client is gone already, which the reads that follow will show.
+        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Write);
+    }
+
+    /// Ends both directions, also for a payload that a detached task still holds.
+    pub(super) fn end(&self) {
+        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
+    }
+
+    /// Lets the close that follows reset the connection: the client cannot take what it has for a whole response, and the
+    /// kernel frees what it has not sent.
+    pub(super) fn reset_on_close(&self) {
+        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+}

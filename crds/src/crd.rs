@@ -1,4 +1,4 @@
-//! The `CustomResourceDefinition` as it is installed: what the derive makes, mended where Kubernetes or GitOps tools need it.
+//! The `CustomResourceDefinition` as it is installed: what the derive makes, mended where Kubernetes or `GitOps` tools need it.
 
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
@@ -6,12 +6,17 @@ use serde_json::{Map, Value, json};
 use crate::names::NAME_LENGTH_MAX;
 use crate::v1alpha1::MediaOrigin;
 
+/// JSON numbers are exact up to here.
+const EXACT_MAX: i64 = 1 << 53;
+
 /// The definition as a JSON document.
 ///
 /// Mended, because a derive cannot express it:
 /// - `status` defaults to `{observedGeneration: -1}`: a fresh object must not look current to kstatus;
 /// - no `nullable`, no `null` in an enum: absent and null are different things (a null would pass by a default);
-/// - whole numbers are integers: `0.0` would be a permanent difference for GitOps tools;
+/// - no default inside `status`: it says what is, and an empty list that nobody wrote is not;
+/// - whole numbers are integers: `0.0` would be a permanent difference for `GitOps` tools;
+/// - 64-bit integers stay exact in JSON: at most 2^53;
 /// - the name's length is bounded, so that child names stay labels.
 pub fn definition() -> Result<Value, serde_json::Error> {
     let mut definition = serde_json::to_value(MediaOrigin::crd())?;
@@ -49,6 +54,7 @@ fn mend_root(schema: &mut Value) {
     root.insert("x-kubernetes-validations".to_owned(), json!([{ "rule": rule, "message": message }]));
     let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) else { return };
     if let Some(status) = properties.get_mut("status").and_then(Value::as_object_mut) {
+        status.values_mut().for_each(drop_defaults);
         status.insert("default".to_owned(), json!({ "observedGeneration": -1 }));
     }
     // A CR may leave out the whole spec: everything in it has a default.
@@ -68,10 +74,21 @@ fn mend(schema: &mut Value) {
                     whole_number(number);
                 }
             }
+            if node.get("format") == Some(&json!("int64")) {
+                node.entry("maximum").or_insert(json!(EXACT_MAX));
+            }
             node.values_mut().for_each(mend);
         }
         Value::Array(items) => items.iter_mut().for_each(mend),
         _ => {}
+    }
+}
+
+/// Takes the default from a schema and from everything in it.
+fn drop_defaults(schema: &mut Value) {
+    if let Value::Object(node) = schema {
+        node.remove("default");
+        node.values_mut().for_each(drop_defaults);
     }
 }
 

@@ -114,7 +114,7 @@ impl TierPolicy {
             globs: Vec::new(),
             class: None,
             visibility: None,
-            keep: Duration::from_secs(60),
+            keep: Duration::from_mins(1),
             expire: None,
             cache_control: CacheControl::Auto,
         }

@@ -59,7 +59,7 @@ impl Bytes {
             let digits: u128 = fraction.parse().map_err(|_| malformed())?;
             let scale = 10_u128.pow(u32::try_from(fraction.len()).map_err(|_| malformed())?);
             let scaled = digits * u128::from(factor);
-            if scaled % scale != 0 {
+            if !scaled.is_multiple_of(scale) {
                 return Err(malformed());
             }
             bytes += scaled / scale;

@@ -3,6 +3,11 @@
 //!
 //! Every doc comment on a field is its `kubectl explain` text: unit, default, range, example, and whether a change restarts pods.
 
+#![cfg_attr(
+    feature = "crd",
+    allow(clippy::duplicated_attributes, reason = "the attributes of two print columns are not duplicates")
+)]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -335,7 +335,7 @@ fn globs(at: &str, paths: &[String], problems: &mut Vec<Problem>) -> Vec<globset
             (Some(message), _) => problems.push(Problem::new(field, format!("\"{path}\" {message}"))),
             (None, Ok(glob)) => matchers.push(glob.compile_matcher()),
             (None, Err(error)) => {
-                problems.push(Problem::new(field, format!("\"{path}\" is not a glob: {}", error.kind())))
+                problems.push(Problem::new(field, format!("\"{path}\" is not a glob: {}", error.kind())));
             }
         }
     }

@@ -1,1 +1,31 @@
-//! Placeholder until the first commit of this crate.
+//! The operator: turns a `MediaOrigin` into pods and keeps it true.
+//!
+//! ```text
+//! watch ─controller→ key ─observe→ Observed ─plan→ Plan ─apply→ Applied ─status→ Report, written only where it differs
+//! ```
+//!
+//! `plan` and `status` are pure, total and printable; only `observe` and `apply` hold a client. There is no finalizer:
+//! owner references remove the children, so nothing sticks when the operator is gone.
+
+pub mod admin;
+pub mod apply;
+pub mod args;
+pub mod backoff;
+pub mod cluster;
+pub mod controller;
+pub mod health;
+pub mod logging;
+pub mod metrics;
+pub mod observe;
+pub mod observed;
+pub mod offline;
+pub mod plan;
+pub mod pods;
+pub mod reasons;
+pub mod reconcile;
+pub mod status;
+
+#[cfg(test)]
+mod crd_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Reconciles `MediaOrigin` resources into origin pods.
+#[derive(Debug, Parser)]
+#[command(name = "mediaorigin-operator", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch `MediaOrigins` and keep their pods true.
+    Run(RunArgs),
+    /// Print the `CustomResourceDefinition`.
+    Crd,
+    /// Print what the operator would do about the `MediaOrigins` of a file in a fresh namespace; needs no cluster.
+    Plan(PlanArgs),
+}
+
+/// Settings of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Image of the origin where a `MediaOrigin` names none.
+    #[arg(long, env = "MEDIAORIGIN_ORIGIN_IMAGE")]
+    pub origin_image: String,
+    /// Watch this namespace only. Default: all.
+    #[arg(long, env = "MEDIAORIGIN_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Origins that are reconciled at the same time, at most.
+    #[arg(long, env = "MEDIAORIGIN_CONCURRENCY", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+    /// Address for probes (/livez, /readyz) and /metrics.
+    #[arg(long, env = "MEDIAORIGIN_ADMIN_ADDRESS", default_value = "0.0.0.0:8081")]
+    pub admin_address: SocketAddr,
+    /// Level or directives, e.g. `debug` or `info,kube=debug`.
+    #[arg(long, env = "MEDIAORIGIN_LOG", default_value = "info")]
+    pub log: String,
+    /// How logs are written.
+    #[arg(long, env = "MEDIAORIGIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// Settings of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// YAML with one or more `MediaOrigins`; - for standard input.
+    #[arg(short, long)]
+    pub file: PathBuf,
+    /// Image of the origin where a `MediaOrigin` names none.
+    #[arg(long, env = "MEDIAORIGIN_ORIGIN_IMAGE", default_value = concat!("mediaorigin-origin:", env!("CARGO_PKG_VERSION")))]
+    pub origin_image: String,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

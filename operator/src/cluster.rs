@@ -1,0 +1,186 @@
+//! The API server as the operator uses it: every call has a deadline and an error that says what was attempted.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use kube::{Client, Config};
+use mediaorigin_crds::names;
+use mediaorigin_crds::v1alpha1::{MediaOrigin, MediaOriginStatus};
+use serde_json::{Value, json};
+
+use crate::observed::{Kind, selector_text};
+
+/// Deadline of one call, retries of the client included.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The client gives up a connection on which nothing arrives; watches end by themselves before that.
+const READ_TIMEOUT: Duration = Duration::from_secs(90);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pods of one origin that are looked at.
+const PODS_MAX: u32 = 500;
+
+/// A call that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The API server or the way to it.
+    #[error("cannot {attempt}: {source}")]
+    Call {
+        /// What was attempted: `read Deployment media/live`.
+        attempt: String,
+        /// What came back.
+        source: Box<kube::Error>,
+    },
+    /// No answer in time.
+    #[error("cannot {attempt}: no answer within {}s", CALL_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was attempted.
+        attempt: String,
+    },
+}
+
+impl ClusterError {
+    /// The API server's words where it has refused the content of a write, so that repeating it is pointless.
+    pub fn refusal(&self) -> Option<&str> {
+        let Self::Call { source, .. } = self else { return None };
+        match source.as_ref() {
+            kube::Error::Api(status) if [400, 403, 422].contains(&status.code) => Some(&status.message),
+            _ => None,
+        }
+    }
+
+    /// The object is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Call { source, .. } if matches!(source.as_ref(), kube::Error::Api(status) if status.is_not_found()))
+    }
+}
+
+/// The API server.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The client below, for watches and events.
+    pub client: Client,
+}
+
+impl Cluster {
+    /// Connects as the environment says: in a pod or by kubeconfig.
+    pub async fn connect() -> Result<Self, anyhow::Error> {
+        let mut config = Config::infer().await?;
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        config.read_timeout = Some(READ_TIMEOUT);
+        Ok(Self { client: Client::try_from(config)? })
+    }
+
+    /// The origin as stored, or nothing.
+    pub async fn origin(&self, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &origins());
+        let object = within(format!("read {} {namespace}/{name}", names::KIND), api.get_opt(name)).await?;
+        Ok(object.map(|object| json!(object)))
+    }
+
+    /// The child as stored, or nothing.
+    pub async fn child(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, ClusterError> {
+        let attempt = format!("read {kind} {namespace}/{name}");
+        let object = within(attempt, self.children(kind, namespace).get_opt(name)).await?;
+        Ok(object.map(|object| json!(object)))
+    }
+
+    /// The origin's pods.
+    pub async fn pods(&self, namespace: &str, name: &str) -> Result<Vec<Pod>, ClusterError> {
+        let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
+        let params = ListParams::default().labels(&selector_text(name)).limit(PODS_MAX);
+        let list = within(format!("list the pods of {namespace}/{name}"), api.list(&params)).await?;
+        Ok(list.items)
+    }
+
+    /// Makes the fields of `body` ours and as they say; what we applied before and is not in `body` goes.
+    pub async fn apply(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        body: &Value,
+    ) -> Result<(), ClusterError> {
+        let params = PatchParams::apply(names::MANAGER).force().validation_strict();
+        let api = self.children(kind, namespace);
+        let patch = Patch::Apply(body);
+        within(format!("apply {kind} {namespace}/{name}"), api.patch(name, &params, &patch)).await?;
+        Ok(())
+    }
+
+    /// Sets one annotation of a pod. Not by server-side apply: that would try to create a pod that has just gone.
+    pub async fn annotate_pod(
+        &self,
+        namespace: &str,
+        pod: &str,
+        key: &str,
+        value: &str,
+    ) -> Result<(), ClusterError> {
+        let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
+        let patch = Patch::Merge(json!({ "metadata": { "annotations": { key: value } } }));
+        let params = PatchParams { field_manager: Some(names::MANAGER.to_owned()), ..PatchParams::default() };
+        within(format!("annotate pod {namespace}/{pod}"), api.patch_metadata(pod, &params, &patch)).await?;
+        Ok(())
+    }
+
+    /// Writes the whole status and nothing else.
+    pub async fn write_status(
+        &self,
+        namespace: &str,
+        name: &str,
+        status: &MediaOriginStatus,
+    ) -> Result<(), ClusterError> {
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), namespace, &origins());
+        let body = json!({
+            "apiVersion": names::API_VERSION,
+            "kind": names::KIND,
+            "metadata": { "name": name },
+            "status": status,
+        });
+        let params = PatchParams::apply(names::MANAGER).force();
+        let attempt = format!("write the status of {namespace}/{name}");
+        within(attempt, api.patch_status(name, &params, &Patch::Apply(&body))).await?;
+        Ok(())
+    }
+
+    /// Whether `MediaOrigin` is a kind that the API server knows.
+    pub async fn has_definition(&self, namespace: Option<&str>) -> Result<bool, ClusterError> {
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &origins()),
+            None => Api::all_with(self.client.clone(), &origins()),
+        };
+        let one = ListParams::default().limit(1);
+        match within("list MediaOrigins".to_owned(), api.list_metadata(&one)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn children(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+        let resource = ApiResource {
+            group: kind.group().to_owned(),
+            version: "v1".to_owned(),
+            api_version: kind.api_version().to_owned(),
+            kind: kind.as_str().to_owned(),
+            plural: kind.plural().to_owned(),
+        };
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+}
+
+fn origins() -> ApiResource {
+    ApiResource::erase::<MediaOrigin>(&())
+}
+
+async fn within<T>(attempt: String, call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(ClusterError::Call { attempt, source: Box::new(source) }),
+        Err(_) => Err(ClusterError::Timeout { attempt }),
+    }
+}

@@ -1,0 +1,269 @@
+//! Watches, concurrency, what follows from an error, shutdown. The only file that names `kube::runtime`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures_util::StreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Service, ServiceAccount};
+use kube::api::PartialObjectMeta;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
+use kube::runtime::controller::{Action, Config as ControllerConfig, Error as ControllerError};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{Controller, watcher};
+use kube::{Api, Resource, ResourceExt};
+use mediaorigin_crds::names;
+use mediaorigin_crds::v1alpha1::MediaOrigin;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::admin;
+use crate::args::RunArgs;
+use crate::backoff::Backoff;
+use crate::cluster::{CALL_TIMEOUT, Cluster, ClusterError};
+use crate::health::Health;
+use crate::metrics::{Metrics, ReconcileResult};
+use crate::plan::Settings;
+use crate::reconcile::{Outcome, reconcile};
+use crate::status::Transition;
+
+/// A watch ends after this time, so a connection that died silently is noticed within it and five seconds more.
+const WATCH_SECONDS: u32 = 60;
+/// Reconciles that run when the operator is told to stop have this long.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
+/// How often to look for the definition where it is not installed yet.
+const DEFINITION_PAUSE: Duration = Duration::from_secs(5);
+
+type Guarded = DeserializeGuard<MediaOrigin>;
+type Key = (String, String);
+
+struct Context {
+    cluster: Cluster,
+    settings: Settings,
+    recorder: Recorder,
+    backoff: Backoff<Key>,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
+    let RunArgs { origin_image, namespace, concurrency, admin_address, log: _, log_format: _ } = args;
+    let namespace = namespace.filter(|namespace| !namespace.is_empty());
+    let mut stop = stop_signal()?;
+    let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
+    let listener = TcpListener::bind(admin_address)
+        .await
+        .with_context(|| format!("cannot listen on {admin_address}"))?;
+    let admin = tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
+    let cluster = Cluster::connect().await.context("cannot connect to Kubernetes")?;
+    tokio::select! {
+        () = wait_for_definition(&cluster, namespace.as_deref()) => {}
+        _ = stop.changed() => return Ok(()),
+    }
+    let reporter =
+        Reporter { controller: names::MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
+    let context = Arc::new(Context {
+        recorder: Recorder::new(cluster.client.clone(), reporter),
+        cluster,
+        settings: Settings { origin_image },
+        backoff: Backoff::default(),
+        health,
+        metrics,
+    });
+    let scope = namespace.as_deref().unwrap_or("all namespaces");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), scope, concurrency, "watching MediaOrigins");
+    watch(context, namespace.as_deref(), concurrency, stop).await;
+    admin.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn watch(
+    context: Arc<Context>,
+    namespace: Option<&str>,
+    concurrency: u16,
+    stop: watch::Receiver<bool>,
+) {
+    let client = &context.cluster.client;
+    let origins: Api<Guarded> = scoped(client, namespace);
+    let everything = watcher::Config::default().timeout(WATCH_SECONDS);
+    let children = everything.clone().labels(&format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGER));
+    let controller = Controller::new(origins, everything);
+    let store = controller.store();
+    let health = Arc::clone(&context.health);
+    let synced = tokio::spawn(async move {
+        if store.wait_until_ready().await.is_ok() {
+            health.set_synced();
+        }
+    });
+    let stopped = |mut stop: watch::Receiver<bool>| async move {
+        // An error means that nobody can ask to stop any more, which is the same.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    let results = controller
+        .with_config(ControllerConfig::default().concurrency(concurrency))
+        .owns(metadata::<ServiceAccount>(client, namespace), children.clone())
+        .owns(metadata::<ConfigMap>(client, namespace), children.clone())
+        .owns(metadata::<Service>(client, namespace), children.clone())
+        .owns(metadata::<Deployment>(client, namespace), children.clone())
+        .watches(metadata::<Pod>(client, namespace), children, |pod| origin_of(&pod))
+        .graceful_shutdown_on(stopped(stop.clone()))
+        .run(reconcile_one, after_error, Arc::clone(&context))
+        .for_each(|result| {
+            note(&context, result);
+            std::future::ready(())
+        });
+    tokio::select! {
+        () = results => {}
+        () = async { stopped(stop).await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {
+            tracing::warn!("reconciles still run after {}s, leaving them", SHUTDOWN_GRACE.as_secs());
+        }
+    }
+    synced.abort();
+}
+
+fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Only the metadata of children is watched: any change of theirs shows in it, and a reconcile reads them anyway.
+fn metadata<K>(client: &kube::Client, namespace: Option<&str>) -> Api<PartialObjectMeta<K>>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    scoped(client, namespace)
+}
+
+/// Pods belong to `ReplicaSets`; their origin's name is a label.
+fn origin_of(pod: &PartialObjectMeta<Pod>) -> Option<ObjectRef<Guarded>> {
+    let name = pod.labels().get(names::LABEL_INSTANCE)?;
+    Some(ObjectRef::new(name).within(&pod.namespace()?))
+}
+
+async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Action, ClusterError> {
+    let key = key(&origin);
+    let start = Instant::now();
+    let running = context.health.start(start);
+    let outcome = reconcile(&context.cluster, &context.settings, &context.metrics, &key.0, &key.1).await;
+    drop(running);
+    let result = match &outcome {
+        Ok(Outcome::Done { refused: true, .. }) => ReconcileResult::Refused,
+        Ok(_) => ReconcileResult::Ok,
+        Err(_) => ReconcileResult::Failed,
+    };
+    context.metrics.reconciled(result, start.elapsed());
+    match outcome? {
+        Outcome::Gone => {
+            context.backoff.forget(&key);
+            Ok(Action::await_change())
+        }
+        Outcome::Done { requeue, events, uid, refused } => {
+            publish(&context, &key, uid, events).await;
+            if refused {
+                return Ok(Action::requeue(context.backoff.failed(key, fastrand::f64())));
+            }
+            context.backoff.forget(&key);
+            // Spread, so that many origins that were started together do not stay together.
+            Ok(Action::requeue(requeue.mul_f64(0.9 + fastrand::f64() / 5.0)))
+        }
+    }
+}
+
+fn key(origin: &Guarded) -> Key {
+    (origin.namespace().unwrap_or_default(), origin.name_any())
+}
+
+/// Every error of a reconcile is one of a call: it is tried again with growing pauses. What users did wrong is no error.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
+fn after_error(origin: Arc<Guarded>, _: &ClusterError, context: Arc<Context>) -> Action {
+    Action::requeue(context.backoff.failed(key(&origin), fastrand::f64()))
+}
+
+type Reconciled = Result<(ObjectRef<Guarded>, Action), ControllerError<ClusterError, watcher::Error>>;
+
+fn note(context: &Context, result: Reconciled) {
+    match result {
+        Ok(_) => {}
+        Err(ControllerError::ObjectNotFound(origin)) => {
+            let namespace = origin.namespace.clone().unwrap_or_default();
+            context.backoff.forget(&(namespace, origin.name.clone()));
+        }
+        Err(ControllerError::ReconcilerFailed(error, origin)) => {
+            tracing::warn!(origin = %origin, %error, "reconcile failed, trying again");
+        }
+        Err(ControllerError::QueueError(error)) => {
+            context.metrics.watch_failed();
+            tracing::warn!(%error, "watch broke, starting it again");
+        }
+        Err(error) => tracing::error!(%error, "the controller's queue failed"),
+    }
+}
+
+/// An event that cannot be published is counted and forgotten: the conditions say the same.
+async fn publish(context: &Context, key: &Key, uid: String, events: Vec<Transition>) {
+    let reference = ObjectReference {
+        api_version: Some(names::API_VERSION.to_owned()),
+        kind: Some(names::KIND.to_owned()),
+        namespace: Some(key.0.clone()),
+        name: Some(key.1.clone()),
+        uid: Some(uid),
+        ..ObjectReference::default()
+    };
+    for Transition { warning, reason, condition, note } in events {
+        let type_ = if warning { EventType::Warning } else { EventType::Normal };
+        let event = Event { type_, reason, note: Some(note), action: condition.to_owned(), secondary: None };
+        let published =
+            tokio::time::timeout(CALL_TIMEOUT, context.recorder.publish(&event, &reference)).await;
+        if !matches!(published, Ok(Ok(()))) {
+            context.metrics.event_failed();
+            tracing::debug!(namespace = key.0, name = key.1, reason = event.reason, "event not published");
+        }
+    }
+}
+
+/// An operator may be installed before its definition: it says so once and waits.
+async fn wait_for_definition(cluster: &Cluster, namespace: Option<&str>) {
+    let mut said = false;
+    loop {
+        match cluster.has_definition(namespace).await {
+            Ok(true) => return,
+            Ok(false) if !said => {
+                tracing::warn!(
+                    "the CustomResourceDefinition mediaorigins.mediaorigin.io is not installed, waiting for it"
+                );
+                said = true;
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for the CustomResourceDefinition, trying again");
+            }
+        }
+        tokio::time::sleep(DEFINITION_PAUSE).await;
+    }
+}
+
+/// Turns true at SIGTERM or SIGINT.
+fn stop_signal() -> Result<watch::Receiver<bool>, anyhow::Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let (send, receive) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Nobody listening means that the operator has stopped already.
+        let _ = send.send(true);
+    });
+    Ok(receive)
+}

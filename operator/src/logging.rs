@@ -1,0 +1,16 @@
+//! Logs on standard error, as text for people or JSON for machines.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::LogFormat;
+
+/// Starts logging; `filter` is a level or a list of directives such as `info,kube=debug`.
+pub fn start(format: LogFormat, filter: &str) -> Result<(), anyhow::Error> {
+    let filter = EnvFilter::try_new(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+}

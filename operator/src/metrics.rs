@@ -1,0 +1,130 @@
+//! Metrics of the operator. Every label comes from an enum: no object names, no error texts.
+//!
+//! | metric | labels | meaning |
+//! |---|---|---|
+//! | `mediaorigin_operator_reconciles_total` | `result` = `Ok`, `Refused`, `Failed` | reconciles that have ended |
+//! | `mediaorigin_operator_reconcile_seconds` | | how long they took |
+//! | `mediaorigin_operator_actions_total` | `action` = `Create`, `Update`, `Repair`, `Announce` | writes to children and pods |
+//! | `mediaorigin_operator_status_writes_total` | | writes to the status of origins |
+//! | `mediaorigin_operator_watch_errors_total` | | watches that broke and were started again |
+//! | `mediaorigin_operator_event_errors_total` | | events that could not be published |
+
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::plan::{Action, Reason};
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum ReconcileResult {
+    /// Everything was written.
+    Ok,
+    /// The API server refused a child.
+    Refused,
+    /// A call failed; it is tried again.
+    Failed,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum Written {
+    Create,
+    Update,
+    Repair,
+    Announce,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: ReconcileResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActionLabels {
+    action: Written,
+}
+
+/// The counters.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<ResultLabels, Counter>,
+    seconds: Histogram,
+    actions: Family<ActionLabels, Counter>,
+    status_writes: Counter,
+    watch_errors: Counter,
+    event_errors: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("mediaorigin_operator"),
+            reconciles: Family::default(),
+            seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
+            actions: Family::default(),
+            status_writes: Counter::default(),
+            watch_errors: Counter::default(),
+            event_errors: Counter::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("reconciles", "Reconciles that have ended", metrics.reconciles.clone());
+        registry.register("reconcile_seconds", "Duration of reconciles", metrics.seconds.clone());
+        registry.register("actions", "Writes to children and pods", metrics.actions.clone());
+        registry.register("status_writes", "Writes to the status of origins", metrics.status_writes.clone());
+        registry.register(
+            "watch_errors",
+            "Watches that broke and were started again",
+            metrics.watch_errors.clone(),
+        );
+        registry.register("event_errors", "Events that could not be published", metrics.event_errors.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    /// A reconcile has ended.
+    pub fn reconciled(&self, result: ReconcileResult, duration: Duration) {
+        self.reconciles.get_or_create(&ResultLabels { result }).inc();
+        self.seconds.observe(duration.as_secs_f64());
+    }
+
+    /// A child or a pod has been written.
+    pub fn acted(&self, action: &Action) {
+        let action = match action {
+            Action::Apply(_, Reason::Missing) => Written::Create,
+            Action::Apply(_, Reason::Edited(_)) => Written::Update,
+            Action::Apply(_, Reason::Drifted(_)) => Written::Repair,
+            Action::Announce { .. } => Written::Announce,
+        };
+        self.actions.get_or_create(&ActionLabels { action }).inc();
+    }
+
+    /// A status has been written.
+    pub fn status_written(&self) {
+        self.status_writes.inc();
+    }
+
+    /// A watch broke.
+    pub fn watch_failed(&self) {
+        self.watch_errors.inc();
+    }
+
+    /// An event could not be published.
+    pub fn event_failed(&self) {
+        self.event_errors.inc();
+    }
+
+    /// The text exposition (`OpenMetrics`).
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

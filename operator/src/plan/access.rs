@@ -1,0 +1,11 @@
+//! The identity of the pods: a `ServiceAccount` that may do nothing and whose token is not mounted.
+
+use serde_json::{Map, json};
+
+use super::Child;
+use crate::observed::{Kind, Observed};
+
+/// The `ServiceAccount` of an origin.
+pub fn service_account(observed: &Observed) -> Child {
+    Child::new(Kind::ServiceAccount, observed, &Map::new(), json!({ "automountServiceAccountToken": false }))
+}

@@ -1,0 +1,42 @@
+//! The Service in front of the pods.
+
+use mediaorigin_crds::names;
+use mediaorigin_crds::v1alpha1::{ServiceSpec, ServiceTypeSpec};
+use serde_json::{Map, Value, json};
+
+use super::{Child, selector_map};
+use crate::observed::{Kind, Observed};
+
+/// The Service of an origin.
+pub fn service(observed: &Observed, spec: &ServiceSpec) -> Child {
+    let mut port = json!({
+        "name": names::MEDIA_PORT_NAME,
+        "port": spec.port,
+        "targetPort": names::MEDIA_PORT_NAME,
+        "protocol": "TCP",
+        "appProtocol": "http",
+    });
+    if let Some(node_port) = spec.node_port {
+        port["nodePort"] = json!(node_port);
+    }
+    let annotations: Map<String, Value> =
+        spec.annotations.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    let kind = match spec.kind {
+        ServiceTypeSpec::ClusterIP => "ClusterIP",
+        ServiceTypeSpec::NodePort => "NodePort",
+        ServiceTypeSpec::LoadBalancer => "LoadBalancer",
+    };
+    let rest = json!({
+        "spec": { "type": kind, "selector": selector_map(&observed.name), "ports": [port] },
+    });
+    Child::new(Kind::Service, observed, &annotations, rest)
+}
+
+/// Where the Service is reached inside the cluster.
+pub fn endpoint(name: &str, namespace: &str, port: i32) -> String {
+    if port == 80 {
+        format!("http://{name}.{namespace}.svc")
+    } else {
+        format!("http://{name}.{namespace}.svc:{port}")
+    }
+}

@@ -1,0 +1,216 @@
+//! The Deployment: one container under the *restricted* pod security profile with a read-only root.
+//!
+//! The pod template depends on cold settings only; a hot edit never changes it (property test). The origin drains by itself on
+//! SIGTERM, so there is no `preStop`.
+
+use std::collections::BTreeMap;
+
+use mediaorigin_crds::config::Cold;
+use mediaorigin_crds::names;
+use mediaorigin_crds::units::Bytes;
+use mediaorigin_crds::v1alpha1::{
+    CpuSpec, ImagePullPolicySpec, MediaOriginSpec, PodTemplateSpec, TaintEffectSpec, TolerationOperatorSpec,
+    TolerationSpec,
+};
+use serde_json::{Map, Value, json};
+
+use super::{Child, Settings, selector_map, stable_hash};
+use crate::observed::{Kind, Observed};
+
+/// The name of the one container.
+pub const CONTAINER: &str = "origin";
+/// Nobody: the user and group of the process.
+const USER: i64 = 65_532;
+/// Read by owner and group.
+const SECRET_MODE: i32 = 0o440;
+/// The origin's drain (at most 45 s) and some reserve.
+const GRACE_SECONDS: i64 = 60;
+/// After which a rollout that does not move on is reported as stalled.
+const PROGRESS_DEADLINE_SECONDS: i32 = 300;
+
+/// The Deployment of an origin.
+pub fn deployment(settings: &Settings, observed: &Observed, spec: &MediaOriginSpec, cold: &Cold) -> Child {
+    let rest = json!({
+        "spec": {
+            "replicas": spec.replicas,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+            "selector": { "matchLabels": selector_map(&observed.name) },
+            // A new pod serves before an old one goes.
+            "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } },
+            "template": template(settings, &observed.name, spec, cold),
+        },
+    });
+    Child::new(Kind::Deployment, observed, &Map::new(), rest)
+}
+
+fn template(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold) -> Value {
+    let wanted = &spec.pod_template;
+    let mut labels = strings(&wanted.labels);
+    labels.extend(selector_map(name));
+    labels.insert(names::LABEL_MANAGED_BY.to_owned(), json!(names::MANAGER));
+    let mut annotations = strings(&wanted.annotations);
+    annotations.insert(names::ANNOTATION_COLD_HASH.to_owned(), json!(cold_hash(cold)));
+    let mut pod = json!({
+        "serviceAccountName": name,
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": true,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": { "type": "RuntimeDefault" },
+        },
+        "topologySpreadConstraints": [spread(name, "topology.kubernetes.io/zone"), spread(name, "kubernetes.io/hostname")],
+        "containers": [container(settings, spec)],
+        "volumes": volumes(name, spec),
+    });
+    place(&mut pod, wanted);
+    json!({ "metadata": { "labels": labels, "annotations": annotations }, "spec": pod })
+}
+
+fn spread(name: &str, topology_key: &str) -> Value {
+    json!({
+        "maxSkew": 1,
+        "topologyKey": topology_key,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": { "matchLabels": selector_map(name) },
+    })
+}
+
+/// Optional fields are absent where the spec says nothing, so that removing one removes it from the Deployment.
+fn place(pod: &mut Value, wanted: &PodTemplateSpec) {
+    if !wanted.node_selector.is_empty() {
+        pod["nodeSelector"] = json!(wanted.node_selector);
+    }
+    if !wanted.tolerations.is_empty() {
+        pod["tolerations"] = wanted.tolerations.iter().map(toleration).collect();
+    }
+    if !wanted.image_pull_secrets.is_empty() {
+        pod["imagePullSecrets"] =
+            wanted.image_pull_secrets.iter().map(|secret| json!({ "name": secret.name })).collect();
+    }
+    if let Some(class) = &wanted.priority_class_name {
+        pod["priorityClassName"] = json!(class);
+    }
+}
+
+fn container(settings: &Settings, spec: &MediaOriginSpec) -> Value {
+    let wanted = &spec.pod_template;
+    let mut container = json!({
+        "name": CONTAINER,
+        "image": wanted.image.as_ref().unwrap_or(&settings.origin_image),
+        "imagePullPolicy": match wanted.image_pull_policy {
+            ImagePullPolicySpec::Always => "Always",
+            ImagePullPolicySpec::IfNotPresent => "IfNotPresent",
+            ImagePullPolicySpec::Never => "Never",
+        },
+        "args": ["serve", "-f", format!("{}/{}", names::CONFIG_DIR, names::CONFIG_FILE)],
+        "ports": [
+            { "name": names::MEDIA_PORT_NAME, "containerPort": names::MEDIA_PORT, "protocol": "TCP" },
+            { "name": names::ADMIN_PORT_NAME, "containerPort": names::ADMIN_PORT, "protocol": "TCP" },
+        ],
+        "resources": resources(&spec.memory.limit, &spec.cpu),
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": { "drop": ["ALL"] },
+        },
+        // A crash explains itself in the status: the last lines of the log where the process wrote no message.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        // The process is up and has read its configuration; a minute is far beyond what that takes.
+        "startupProbe": probe("/livez", 1, 2, 60),
+        // It accepts requests: false while it drains, so that it is taken out of the Service within two seconds.
+        "readinessProbe": probe("/readyz", 1, 2, 2),
+        // It answers at all: only a process that hangs is restarted, never one that waits for something else.
+        "livenessProbe": probe("/livez", 10, 5, 3),
+        "volumeMounts": mounts(spec),
+    });
+    if !wanted.env.is_empty() {
+        container["env"] = wanted
+            .env
+            .iter()
+            .map(|variable| json!({ "name": variable.name, "value": variable.value }))
+            .collect();
+    }
+    container
+}
+
+fn resources(memory: &str, cpu: &CpuSpec) -> Value {
+    // The limit has been parsed before; printing it exactly keeps `1024Mi` and `1Gi` the same template.
+    let memory = Bytes::parse(memory).map_or_else(|_| memory.to_owned(), |bytes| bytes.to_string());
+    let mut resources = json!({
+        "requests": { "memory": memory, "cpu": cpu.request },
+        "limits": { "memory": memory },
+    });
+    if let Some(limit) = &cpu.limit {
+        resources["limits"]["cpu"] = json!(limit);
+    }
+    resources
+}
+
+fn probe(path: &str, period: i32, timeout: i32, failures: i32) -> Value {
+    json!({
+        "httpGet": { "path": path, "port": names::ADMIN_PORT_NAME, "scheme": "HTTP" },
+        "periodSeconds": period,
+        "timeoutSeconds": timeout,
+        "failureThreshold": failures,
+    })
+}
+
+fn mounts(spec: &MediaOriginSpec) -> Value {
+    // A directory, not a file by subPath: only a directory is refreshed when the ConfigMap changes.
+    let mut mounts = vec![json!({ "name": "config", "mountPath": names::CONFIG_DIR, "readOnly": true })];
+    if spec.access.write.is_some() {
+        mounts.push(json!({ "name": "publisher", "mountPath": names::PUBLISHER_DIR, "readOnly": true }));
+    }
+    json!(mounts)
+}
+
+fn volumes(name: &str, spec: &MediaOriginSpec) -> Value {
+    let mut volumes = vec![json!({ "name": "config", "configMap": { "name": name } })];
+    if let Some(write) = &spec.access.write {
+        let secret = json!({ "secretName": write.secret_ref.name, "defaultMode": SECRET_MODE });
+        volumes.push(json!({ "name": "publisher", "secret": secret }));
+    }
+    json!(volumes)
+}
+
+fn toleration(spec: &TolerationSpec) -> Value {
+    let mut toleration = json!({
+        "operator": match spec.operator {
+            TolerationOperatorSpec::Equal => "Equal",
+            TolerationOperatorSpec::Exists => "Exists",
+        },
+    });
+    if let Some(key) = &spec.key {
+        toleration["key"] = json!(key);
+    }
+    if let Some(value) = &spec.value {
+        toleration["value"] = json!(value);
+    }
+    if let Some(effect) = spec.effect {
+        toleration["effect"] = json!(match effect {
+            TaintEffectSpec::NoSchedule => "NoSchedule",
+            TaintEffectSpec::PreferNoSchedule => "PreferNoSchedule",
+            TaintEffectSpec::NoExecute => "NoExecute",
+        });
+    }
+    toleration
+}
+
+fn strings(map: &BTreeMap<String, String>) -> Map<String, Value> {
+    map.iter().map(|(key, value)| (key.clone(), json!(value))).collect()
+}
+
+/// Of the cold settings alone, field by field, so that a new field cannot be forgotten and the order of a serialiser does not matter.
+fn cold_hash(cold: &Cold) -> String {
+    let Cold { memory_limit_bytes, connections_max, media_port, admin_port, publisher_dir } = cold;
+    let publisher_dir = publisher_dir.as_deref().unwrap_or_default();
+    stable_hash(&format!(
+        "memory {memory_limit_bytes} connections {connections_max} media {media_port} admin {admin_port} \
+         publisher {publisher_dir}"
+    ))
+}

@@ -1,0 +1,171 @@
+//! What the pods say about themselves, in a sentence for people.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
+
+use crate::reasons::{ReadyReason, StalledReason};
+
+/// A container that is still being created after this time waits for something that may never come.
+const VOLUMES_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+/// Restarts from which on a container that is not ready counts as crashing, even while it runs: one line between two crashes
+/// must not look like a recovery.
+const CRASHES: i32 = 2;
+
+/// The pods of an origin in numbers, and what is wrong with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Pods that are neither finished nor being deleted.
+    pub existing: i32,
+    /// Those of them that serve.
+    pub ready: i32,
+    /// Why the others do not; the worst of them.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why a pod does not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// In one word; the order of [`ReadyReason::ALL`] is the order of severity.
+    pub reason: ReadyReason,
+    /// In a sentence.
+    pub message: String,
+}
+
+impl Trouble {
+    /// Whether waiting is pointless.
+    pub const fn stalls(&self) -> Option<StalledReason> {
+        match self.reason {
+            ReadyReason::ImagePull => Some(StalledReason::ImagePull),
+            ReadyReason::ContainerConfig => Some(StalledReason::ContainerConfig),
+            ReadyReason::CrashLoop => Some(StalledReason::CrashLoop),
+            _ => None,
+        }
+    }
+}
+
+/// Counts pods and finds the worst trouble.
+pub fn census(pods: &[Pod], secret: Option<&str>, now: Timestamp) -> Census {
+    let existing: Vec<&Pod> = pods.iter().filter(|pod| exists(pod)).collect();
+    let (ready, waiting): (Vec<&Pod>, Vec<&Pod>) = existing.iter().partition(|pod| is_ready(pod));
+    let trouble = waiting.iter().map(|pod| trouble(pod, secret, now)).max_by_key(|trouble| {
+        (ReadyReason::ALL.iter().position(|reason| *reason == trouble.reason), trouble.message.clone())
+    });
+    Census { existing: count(&existing), ready: count(&ready), trouble }
+}
+
+/// Neither finished nor being deleted.
+pub fn exists(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// No pod has to be looked at again soon.
+pub fn all_ready(pods: &[Pod]) -> bool {
+    pods.iter().filter(|pod| exists(pod)).all(is_ready)
+}
+
+fn count(pods: &[&Pod]) -> i32 {
+    i32::try_from(pods.len()).unwrap_or(i32::MAX)
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|condition| condition.status == "True")
+}
+
+fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+fn trouble(pod: &Pod, secret: Option<&str>, now: Timestamp) -> Trouble {
+    let name = pod.metadata.name.as_deref().unwrap_or("?");
+    let found = unschedulable(pod)
+        .or_else(|| container(pod).and_then(waiting))
+        .or_else(|| container(pod).and_then(crashing))
+        .or_else(|| volumes_pending(pod, secret, now));
+    let (reason, message) = found.unwrap_or((ReadyReason::Starting, "is starting".to_owned()));
+    Trouble { reason, message: format!("pod {name} {message}") }
+}
+
+fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    containers.iter().find(|container| container.name == crate::plan::workload::CONTAINER)
+}
+
+fn unschedulable(pod: &Pod) -> Option<(ReadyReason, String)> {
+    let condition = condition(pod, "PodScheduled")?;
+    let pending = condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable");
+    let message = condition.message.as_deref().unwrap_or("no node fits");
+    pending.then(|| (ReadyReason::Unschedulable, format!("has no node: {message}")))
+}
+
+fn waiting(container: &ContainerStatus) -> Option<(ReadyReason, String)> {
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let message = waiting.message.as_deref().unwrap_or_default();
+    match waiting.reason.as_deref()? {
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ErrImageNeverPull"
+        | "InvalidImageName"
+        | "ImageInspectError"
+        | "RegistryUnavailable" => {
+            let image = &container.image;
+            Some((ReadyReason::ImagePull, format!("cannot get image \"{image}\": {}", pull_error(message))))
+        }
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            Some((ReadyReason::ContainerConfig, format!("cannot create its container: {message}")))
+        }
+        "CrashLoopBackOff" => Some((ReadyReason::CrashLoop, last_words(container))),
+        _ => None,
+    }
+}
+
+/// The kubelet changes between two texts for one state; only the part that both share is reported.
+fn pull_error(message: &str) -> &str {
+    let cause = message.split_once("ErrImagePull: ").map_or(message, |(_, cause)| cause);
+    if cause.is_empty() || cause.starts_with("Back-off") { "the pull failed" } else { cause }
+}
+
+fn crashing(container: &ContainerStatus) -> Option<(ReadyReason, String)> {
+    (container.restart_count >= CRASHES).then(|| (ReadyReason::CrashLoop, last_words(container)))
+}
+
+fn last_words(container: &ContainerStatus) -> String {
+    let terminated = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {
+        state.and_then(|state| state.terminated.clone())
+    };
+    let last = terminated(container.last_state.as_ref()).or_else(|| terminated(container.state.as_ref()));
+    let Some(ContainerStateTerminated { exit_code, reason, message, .. }) = last else {
+        return "crashes again and again".to_owned();
+    };
+    let reason = reason.filter(|reason| reason != "Error").map(|reason| format!(" ({reason})"));
+    let message = message.map(|message| last_lines(&message)).filter(|message| !message.is_empty());
+    format!(
+        "crashes again and again, last with exit code {exit_code}{}{}",
+        reason.unwrap_or_default(),
+        message.map(|message| format!(": {message}")).unwrap_or_default()
+    )
+}
+
+/// The last three lines; earlier ones rarely say why.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.trim().lines().collect();
+    lines[lines.len().saturating_sub(3)..].join("\n")
+}
+
+fn volumes_pending(pod: &Pod, secret: Option<&str>, now: Timestamp) -> Option<(ReadyReason, String)> {
+    let secret = secret?;
+    let scheduled = condition(pod, "PodScheduled").filter(|condition| condition.status == "True")?;
+    let since = scheduled.last_transition_time.as_ref()?.0;
+    // The sandbox is created after the volumes are mounted: a container that already ran or a network says that they are.
+    let sandbox =
+        condition(pod, "PodReadyToStartContainers").is_some_and(|condition| condition.status == "True");
+    let creating = container(pod)
+        .and_then(|container| container.state.as_ref()?.waiting.as_ref()?.reason.as_deref())
+        == Some("ContainerCreating");
+    (creating && !sandbox && now.duration_since(since) >= VOLUMES_PATIENCE).then(|| {
+        let message =
+            format!("waits for its volumes: is there a Secret \"{secret}\" with username and password?");
+        (ReadyReason::VolumesPending, message)
+    })
+}

@@ -1,0 +1,339 @@
+//! What to report: the status and the events, from what was observed and what was applied. Pure.
+//!
+//! kstatus reads it so: `Stalled` true is failed, `Reconciling` true is in progress, otherwise `Ready` decides. `Reconciling` and
+//! `Stalled` are always present and never both true. A stopped origin (`spec.replicas: 0`) is ready: it is what was asked.
+
+use std::fmt;
+
+use mediaorigin_crds::budget::Budget;
+use mediaorigin_crds::units::Bytes;
+use mediaorigin_crds::v1alpha1::{
+    Condition, ConditionStatus, MediaOriginSpec, MediaOriginStatus, MemoryStatus,
+};
+use serde_json::Value;
+
+use crate::apply::{Applied, Refusal};
+use crate::observed::{Kind, Observed, selector_text};
+use crate::plan::service::endpoint;
+use crate::plan::{Action, Plan, Verdict};
+use crate::pods::{Census, census};
+use crate::reasons::{AcceptedReason, ConditionType, ProgressReason, ReadyReason, StalledReason};
+
+/// Longest message that the schema admits.
+const MESSAGE_LENGTH_MAX: usize = 32_000;
+/// Longest note of an event.
+const NOTE_LENGTH_MAX: usize = 1_000;
+
+/// What to write about an origin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The status as it should be.
+    pub status: MediaOriginStatus,
+    /// Whether it differs from what is there.
+    pub changed: bool,
+    /// Transitions worth an event.
+    pub events: Vec<Transition>,
+}
+
+/// A change that people want to see in `kubectl describe`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Somebody should look at it.
+    pub warning: bool,
+    /// The reason of the condition that changed.
+    pub reason: String,
+    /// The condition that changed.
+    pub condition: &'static str,
+    /// Its message.
+    pub note: String,
+}
+
+/// The five conditions before they become text.
+struct Findings {
+    accepted: (ConditionStatus, AcceptedReason, String),
+    ready: (ConditionStatus, ReadyReason, String),
+    progress: Progress,
+    stalled: (StalledReason, String),
+}
+
+/// How far the pods are from what the spec asks.
+enum Progress {
+    RollingOut(String),
+    Complete(String),
+    Blocked,
+}
+
+/// What to report after `applied`.
+pub fn status(observed: &Observed, applied: &Applied) -> Report {
+    let previous = &observed.status;
+    let secret = observed.spec.as_ref().ok().and_then(|spec| spec.access.write.as_ref());
+    let census = census(&observed.pods, secret.map(|write| write.secret_ref.name.as_str()), observed.now);
+    let (findings, memory, endpoint) = match (&applied.plan.verdict, &observed.spec) {
+        (Verdict::Deleting, _) => {
+            return Report { status: previous.clone(), changed: false, events: Vec::new() };
+        }
+        (Verdict::Invalid(problems), _) => {
+            let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            (invalid(&message, &census), previous.memory.clone(), previous.endpoint.clone())
+        }
+        (Verdict::Accepted(_) | Verdict::Collision(..), Err(_)) => {
+            (invalid("", &census), previous.memory.clone(), previous.endpoint.clone())
+        }
+        (Verdict::Collision(budget, collisions), Ok(spec)) => {
+            let message = collisions.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            (collision(&message), Some(memory(budget)), address(observed, spec))
+        }
+        (Verdict::Accepted(budget), Ok(spec)) => {
+            (operation(observed, spec, applied, &census), Some(memory(budget)), address(observed, spec))
+        }
+    };
+    let status = MediaOriginStatus {
+        observed_generation: observed.generation,
+        conditions: findings.conditions(observed),
+        replicas: census.existing,
+        ready_replicas: census.ready,
+        selector: selector_text(&observed.name),
+        endpoint,
+        memory,
+    };
+    Report { changed: status != *previous, events: transitions(previous, &status), status }
+}
+
+fn address(observed: &Observed, spec: &MediaOriginSpec) -> String {
+    endpoint(&observed.name, &observed.namespace, spec.service.port)
+}
+
+fn memory(budget: &Budget) -> MemoryStatus {
+    let Budget { limit, base, connections, slack, objects } = *budget;
+    let text = |bytes: Bytes| bytes.to_string();
+    MemoryStatus {
+        limit: text(limit),
+        objects: text(objects),
+        base: text(base),
+        connections: text(connections),
+        slack: text(slack),
+    }
+}
+
+fn invalid(message: &str, census: &Census) -> Findings {
+    let ready = if census.ready > 0 {
+        let message = "pods of the last accepted spec serve".to_owned();
+        (ConditionStatus::True, ReadyReason::Serving, message)
+    } else {
+        (ConditionStatus::False, ReadyReason::Invalid, "the spec has problems, see Accepted".to_owned())
+    };
+    Findings {
+        accepted: (ConditionStatus::False, AcceptedReason::Invalid, message.to_owned()),
+        ready,
+        progress: Progress::Blocked,
+        stalled: (StalledReason::Invalid, "the spec has problems, see Accepted".to_owned()),
+    }
+}
+
+fn collision(message: &str) -> Findings {
+    Findings {
+        accepted: accepted(),
+        ready: (ConditionStatus::False, ReadyReason::NameCollision, message.to_owned()),
+        progress: Progress::Blocked,
+        stalled: (StalledReason::NameCollision, message.to_owned()),
+    }
+}
+
+fn accepted() -> (ConditionStatus, AcceptedReason, String) {
+    (ConditionStatus::True, AcceptedReason::Accepted, "the spec has no problems".to_owned())
+}
+
+fn operation(observed: &Observed, spec: &MediaOriginSpec, applied: &Applied, census: &Census) -> Findings {
+    let deployment = observed.children.get(&Kind::Deployment);
+    let progress = progress(spec, &applied.plan, deployment, census);
+    let stalled = match progress {
+        Progress::Complete(_) if applied.refusals.is_empty() => None,
+        _ => stalled(applied, deployment, census),
+    };
+    Findings {
+        accepted: accepted(),
+        ready: ready(observed, spec, applied, census),
+        progress: if stalled.is_some() { Progress::Blocked } else { progress },
+        stalled: stalled.unwrap_or((StalledReason::NotStalled, String::new())),
+    }
+}
+
+fn ready(
+    observed: &Observed,
+    spec: &MediaOriginSpec,
+    applied: &Applied,
+    census: &Census,
+) -> (ConditionStatus, ReadyReason, String) {
+    let missing = applied.refusals.iter().find(|refusal| !observed.children.contains_key(&refusal.kind));
+    let deployment = observed.children.get(&Kind::Deployment);
+    if let Some(refusal) = missing {
+        (ConditionStatus::False, ReadyReason::Refused, refusal.to_string())
+    } else if spec.replicas == 0 {
+        (ConditionStatus::True, ReadyReason::Stopped, "scaled to 0, as the spec asks".to_owned())
+    } else if census.ready > 0 {
+        (ConditionStatus::True, ReadyReason::Serving, format!("serves at {}", address(observed, spec)))
+    } else if let Some(trouble) = &census.trouble {
+        (ConditionStatus::False, trouble.reason, trouble.message.clone())
+    } else if let Some(message) = deployment.and_then(forbidden) {
+        (ConditionStatus::False, ReadyReason::PodsForbidden, message)
+    } else {
+        (ConditionStatus::False, ReadyReason::Starting, "waits for the first pod".to_owned())
+    }
+}
+
+fn progress(spec: &MediaOriginSpec, plan: &Plan, deployment: Option<&Value>, census: &Census) -> Progress {
+    let applied = plan
+        .actions
+        .iter()
+        .any(|action| matches!(action, Action::Apply(child, _) if child.kind == Kind::Deployment));
+    let Some(deployment) = deployment.filter(|_| !applied) else {
+        return Progress::RollingOut("the Deployment has just been applied".to_owned());
+    };
+    let number = |path: &str| deployment.pointer(path).and_then(Value::as_i64).unwrap_or_default();
+    if number("/status/observedGeneration") < number("/metadata/generation") {
+        return Progress::RollingOut("waits for Kubernetes to see the Deployment".to_owned());
+    }
+    let wanted = i64::from(spec.replicas);
+    let updated = number("/status/updatedReplicas");
+    let available = number("/status/availableReplicas");
+    let existing = i64::from(census.existing);
+    let pods = |count: i64| if count == 1 { "1 pod".to_owned() } else { format!("{count} pods") };
+    if updated < wanted || available < wanted || i64::from(census.ready) < wanted {
+        Progress::RollingOut(format!("waits for {} with the current template", pods(wanted)))
+    } else if existing > wanted || number("/status/replicas") > wanted {
+        Progress::RollingOut("waits for pods to go that are not needed any more".to_owned())
+    } else {
+        Progress::Complete(format!("{} as the spec asks", pods(wanted)))
+    }
+}
+
+fn stalled(
+    applied: &Applied,
+    deployment: Option<&Value>,
+    census: &Census,
+) -> Option<(StalledReason, String)> {
+    if !applied.refusals.is_empty() {
+        let message = applied.refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join("\n");
+        return Some((StalledReason::Refused, message));
+    }
+    let trouble = census.trouble.as_ref();
+    if let Some((reason, trouble)) = trouble.and_then(|trouble| Some((trouble.stalls()?, trouble))) {
+        return Some((reason, trouble.message.clone()));
+    }
+    let deployment = deployment?;
+    if let Some(message) = forbidden(deployment) {
+        return Some((StalledReason::PodsForbidden, message));
+    }
+    let late = condition(deployment, "Progressing")
+        .is_some_and(|condition| condition["reason"] == "ProgressDeadlineExceeded");
+    let message =
+        trouble.map_or_else(|| "the rollout does not move on".to_owned(), |trouble| trouble.message.clone());
+    late.then_some((StalledReason::DeadlineExceeded, message))
+}
+
+/// Why Kubernetes may not create pods.
+fn forbidden(deployment: &Value) -> Option<String> {
+    let condition =
+        condition(deployment, "ReplicaFailure").filter(|condition| condition["status"] == "True")?;
+    Some(format!("Kubernetes may not create the pod: {}", condition["message"].as_str().unwrap_or_default()))
+}
+
+fn condition<'a>(deployment: &'a Value, kind: &str) -> Option<&'a Value> {
+    deployment["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
+}
+
+impl Findings {
+    fn conditions(self, observed: &Observed) -> Vec<Condition> {
+        let (progressing, reason, message) = match self.progress {
+            Progress::RollingOut(message) => (ConditionStatus::True, ProgressReason::RollingOut, message),
+            Progress::Complete(message) => (ConditionStatus::False, ProgressReason::Complete, message),
+            Progress::Blocked => (ConditionStatus::False, ProgressReason::Blocked, "see Stalled".to_owned()),
+        };
+        let stalled = match self.stalled.0 {
+            StalledReason::NotStalled => ConditionStatus::False,
+            _ => ConditionStatus::True,
+        };
+        let make = |kind, status, reason, message| make(observed, kind, status, reason, message);
+        vec![
+            make(ConditionType::Accepted, self.accepted.0, self.accepted.1.as_str(), &self.accepted.2),
+            make(ConditionType::Ready, self.ready.0, self.ready.1.as_str(), &self.ready.2),
+            make(ConditionType::Progressing, progressing, reason.as_str(), &message),
+            make(ConditionType::Reconciling, progressing, reason.as_str(), &message),
+            make(ConditionType::Stalled, stalled, self.stalled.0.as_str(), &self.stalled.1),
+        ]
+    }
+}
+
+fn make(
+    observed: &Observed,
+    kind: ConditionType,
+    status: ConditionStatus,
+    reason: &str,
+    message: &str,
+) -> Condition {
+    let before = find(&observed.status, kind.as_str()).filter(|before| before.status == status);
+    let now = || observed.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Condition {
+        kind: kind.as_str().to_owned(),
+        status,
+        observed_generation: observed.generation,
+        last_transition_time: before.map_or_else(now, |before| before.last_transition_time.clone()),
+        reason: reason.to_owned(),
+        message: cut(message, MESSAGE_LENGTH_MAX),
+    }
+}
+
+fn find<'a>(status: &'a MediaOriginStatus, kind: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.kind == kind)
+}
+
+/// At most `length` bytes of `text`, at a boundary of characters.
+fn cut(text: &str, length: usize) -> String {
+    let mut end = text.len().min(length);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+/// `Progressing` and `Reconciling` come and go with every rollout and make no events; neither does what is fine from the start.
+fn transitions(before: &MediaOriginStatus, after: &MediaOriginStatus) -> Vec<Transition> {
+    let kinds = [ConditionType::Accepted, ConditionType::Ready, ConditionType::Stalled];
+    let mut events: Vec<Transition> = Vec::new();
+    for kind in kinds {
+        let (old, new) = (find(before, kind.as_str()), find(after, kind.as_str()));
+        let Some(new) = new else { continue };
+        let is_new = old.is_none_or(|old| (old.status, &old.reason) != (new.status, &new.reason));
+        let dull = new.reason == StalledReason::NotStalled.as_str()
+            || new.reason == ReadyReason::Starting.as_str()
+            || events.iter().any(|event| event.reason == new.reason);
+        if is_new && !dull {
+            let good = new.status == ConditionStatus::True && kind != ConditionType::Stalled;
+            events.push(Transition {
+                warning: !good,
+                reason: new.reason.clone(),
+                condition: kind.as_str(),
+                note: cut(&new.message, NOTE_LENGTH_MAX),
+            });
+        }
+    }
+    events
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for condition in &self.status.conditions {
+            let Condition { kind, status, reason, message, .. } = condition;
+            let message = message.replace('\n', "\n    ");
+            writeln!(
+                out,
+                "{}",
+                format!("{kind}={status:?} {reason}: {message}").trim_end_matches([':', ' '])
+            )?;
+        }
+        for event in &self.events {
+            writeln!(out, "event {} {}", if event.warning { "Warning" } else { "Normal" }, event.reason)?;
+        }
+        Ok(())
+    }
+}

@@ -333,6 +333,9 @@ fn end(transfer: Transfer, left: u64, outbox: &mut Outbox) -> Gathered {
 
 /// After the response: reads a small rest of the request's body, or closes in the way that fits.
 async fn finish(connection: &Connection, facts: &Facts, persistence: Persistence) -> After {
+    if let Some(intake) = &facts.intake {
+        intake.close();
+    }
     if persistence == Persistence::Keep {
         return if discard_rest(connection, facts).await { After::Next } else { After::Linger };
     }

@@ -51,6 +51,7 @@ pub(super) struct HeadReader {
     blank_lines: usize,
     /// Length from which an incomplete head is looked at again; doubles each time.
     check_at: usize,
+    is_head: bool,
 }
 
 impl HeadReader {
@@ -63,16 +64,22 @@ impl HeadReader {
             }
             inbox.advance(2);
         }
+        self.is_head = inbox.starts_with(b"HEAD ");
         if let Some(end) = self.find_end(inbox)? {
             if end > limits.size_bytes_max {
                 return Err(too_long(inbox));
             }
             let raw = inbox.split_to(end).freeze();
-            *self = Self::default();
+            *self = Self { is_head: self.is_head, ..Self::default() };
             return parse(&raw, limits.headers_max).map(Some);
         }
         self.check_incomplete(inbox, limits)?;
         Ok(None)
+    }
+
+    /// Whether the head last looked at is one of a HEAD request, whose answer has no body even if it is a refusal.
+    pub(super) fn is_head(&self) -> bool {
+        self.is_head
     }
 
     /// The length of the head, through its empty line.

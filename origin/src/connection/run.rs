@@ -105,15 +105,12 @@ where
         match connection.next_head().await {
             Next::Head(head) => match exchange::<S, B>(app, &connection, head).await {
                 After::Next => {}
-                After::Refuse(reason) => break connection.refuse(reason, false).await,
+                After::Refuse(reason) => break connection.refuse(reason).await,
                 After::Linger => break linger(&connection.wire, &connection.slot).await,
                 After::Close => break,
                 After::Reset => break connection.wire.reset_on_close(),
             },
-            Next::Refused(reason) => {
-                let to_head = connection.wire.inbox.borrow().starts_with(b"HEAD ");
-                break connection.refuse(reason, to_head).await;
-            }
+            Next::Refused(reason) => break connection.refuse(reason).await,
             Next::Closed => break,
         }
         burst += 1;
@@ -198,12 +195,12 @@ impl Connection {
     }
 
     /// Answers in place of the application and ends the connection.
-    async fn refuse(&self, reason: Refusal, to_head: bool) {
+    async fn refuse(&self, reason: Refusal) {
         let worker = &self.wire.worker;
         worker.counters.add_refused(reason);
         tracing::debug!(reason = reason.name(), peer = ?self.wire.peer, "request refused");
         let mut outbox = Outbox::default();
-        outbox.push(reason.response(&worker.date(), to_head));
+        outbox.push(reason.response(&worker.date(), self.reader.is_head()));
         if self.send(&mut outbox).await.is_ok() {
             linger(&self.wire, &self.slot).await;
         }

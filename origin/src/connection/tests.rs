@@ -3,6 +3,13 @@
 mod app;
 mod basics;
 mod client;
+mod departures;
+mod draining;
+mod fuzz;
+mod limits;
+mod refusals;
+mod streams;
+mod uploads;
 
 use std::{net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration};
 

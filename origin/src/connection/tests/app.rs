@@ -21,6 +21,7 @@ pub(super) struct Probe(Arc<State>);
 
 struct State {
     started: AtomicUsize,
+    waiting: AtomicUsize,
     cancelled: AtomicUsize,
     /// Permits let waiting handlers and streams go on.
     gate: Semaphore,
@@ -32,6 +33,7 @@ impl Default for Probe {
     fn default() -> Self {
         Self(Arc::new(State {
             started: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             cancelled: AtomicUsize::new(0),
             gate: Semaphore::new(0),
             uploads: std::sync::Mutex::default(),
@@ -43,6 +45,11 @@ impl Probe {
     /// Handlers that have begun.
     pub(super) fn started(&self) -> usize {
         self.0.started.load(SeqCst)
+    }
+
+    /// Waits that have begun.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.waiting.load(SeqCst)
     }
 
     /// Waiting handlers and streams that were dropped.
@@ -65,6 +72,7 @@ impl Probe {
     }
 
     async fn pass_gate(&self) {
+        self.0.waiting.fetch_add(1, SeqCst);
         let guard = CancelGuard(Some(self.clone()));
         self.0.gate.acquire().await.unwrap().forget();
         guard.defuse();
@@ -110,6 +118,7 @@ pub(super) fn app(
         .route("/length/{length}", web::to(own_length))
         .route("/store", web::to(store))
         .route("/wait", web::to(wait))
+        .route("/wait-and-store", web::to(wait_and_store))
         .route("/store-and-wait", web::to(store_and_wait))
         .route("/refuse/{status}", web::to(refuse))
         .route("/swallow", web::to(swallow))
@@ -173,7 +182,12 @@ async fn wait(probe: web::Data<Probe>) -> &'static str {
     "waited"
 }
 
-async fn store_and_wait(probe: web::Data<Probe>, body: web::Bytes) -> String {
+async fn wait_and_store(probe: web::Data<Probe>, body: web::Payload) -> HttpResponse {
+    probe.pass_gate().await;
+    store(probe, body).await
+}
+
+async fn store_and_wait(probe: web::Data<Probe>, body: Bytes) -> String {
     probe.0.started.fetch_add(1, SeqCst);
     probe.pass_gate().await;
     probe.note(format!("stored {}", body.len()));

@@ -56,13 +56,31 @@ impl Client {
         self.socket.write_all(bytes.as_ref()).unwrap();
     }
 
+    /// A second handle on the same connection, for another thread.
+    pub(super) fn another(&self) -> Self {
+        Self { socket: self.socket.try_clone().unwrap(), buffer: Vec::new() }
+    }
+
+    /// Makes the close that follows a reset.
+    pub(super) fn reset(self) {
+        socket2::SockRef::from(&self.socket).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    }
+
+    /// Asserts that nothing has arrived so far.
+    pub(super) fn expect_silence(&mut self) {
+        self.socket.set_nonblocking(true).unwrap();
+        let error = self.fill().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        self.socket.set_nonblocking(false).unwrap();
+    }
+
     pub(super) fn half_close(&mut self) {
         self.socket.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Reads once; 0 is a clean end.
     fn fill(&mut self) -> std::io::Result<usize> {
-        let mut block = [0; 64 * 1024];
+        let mut block = [0; 16 * 1024];
         let length = self.socket.read(&mut block)?;
         self.buffer.extend_from_slice(&block[..length]);
         Ok(length)

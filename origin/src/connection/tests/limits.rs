@@ -1,0 +1,135 @@
+//! Time-outs and the limit of connections.
+
+use std::time::{Duration, Instant};
+
+use super::{TestServer, client::End};
+use crate::connection::{Refusal, Settings, TimeoutPhase};
+
+const GET: &str = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+const LONG: Duration = Duration::from_mins(10);
+const SHORT: Duration = Duration::from_millis(300);
+
+fn settings(head: Duration, idle: Duration, write_stall: Duration) -> Settings {
+    let timeouts = Settings {
+        head_timeout: head,
+        idle_timeout: idle,
+        write_stall_timeout: write_stall,
+        ..Settings::default()
+    };
+    Settings { workers: 1, ..timeouts }
+}
+
+fn timeouts(server: &TestServer) -> [u64; 3] {
+    TimeoutPhase::ALL.map(|phase| server.counters.timed_out(phase))
+}
+
+#[test]
+fn a_partial_head_is_cut() {
+    let server = TestServer::with(settings(SHORT, LONG, LONG));
+    let mut client = server.connect();
+    client.send(GET);
+    assert_eq!(client.answer().status, 200);
+    let start = Instant::now();
+    client.send("GET /hello HTTP/1.1\r\nHost:");
+    let answer = client.answer();
+    assert!(answer.status == 408 && answer.closes() && start.elapsed() >= SHORT);
+    client.half_close();
+    client.expect_end();
+    assert_eq!((timeouts(&server), server.counters.refused(Refusal::HeadTimeout)), ([1, 0, 0], 1));
+    server.wait_until_empty();
+}
+
+#[test]
+fn a_head_is_cut_although_bytes_trickle_in() {
+    let server = TestServer::with(settings(SHORT, LONG, LONG));
+    let mut client = server.connect();
+    let mut writer = client.another();
+    let trickling = std::thread::spawn(move || {
+        // Ends when the server has closed its end.
+        while std::io::Write::write(&mut writer.socket, b"G").is_ok() {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    });
+    assert_eq!(client.answer().status, 408);
+    client.read_to_end();
+    trickling.join().unwrap();
+}
+
+#[test]
+fn an_idle_connection_is_cut() {
+    let server = TestServer::with(settings(LONG, SHORT, LONG));
+    let mut fresh = server.connect();
+    let mut used = server.connect();
+    used.send(GET);
+    assert_eq!(used.answer().status, 200);
+    let start = Instant::now();
+    used.expect_end();
+    fresh.expect_end();
+    // The connections are a little older than `start`, and time is counted in ticks of 100 ms.
+    assert!(start.elapsed() >= SHORT / 2);
+    server.wait_until_empty();
+    assert_eq!(timeouts(&server), [0, 2, 0]);
+}
+
+#[test]
+fn a_reader_that_stalls_is_cut() {
+    let server = TestServer::with(settings(LONG, LONG, SHORT));
+    for (round, target) in ["/large/60000000", "/items/6000/10000"].into_iter().enumerate() {
+        let mut client = server.connect();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        server.wait_for("the cut", || timeouts(&server)[2] == round as u64 + 1);
+        let (body, end) = client.read_to_end();
+        assert!(body.len() < 60_000_000 && end == End::Reset, "{} {end:?}", body.len());
+    }
+    assert_eq!(timeouts(&server), [0, 0, 2]);
+    server.wait_until_empty();
+}
+
+#[test]
+fn work_and_uploads_have_no_time_out() {
+    let server = TestServer::with(settings(SHORT, SHORT, SHORT));
+    let mut waiting = server.connect();
+    waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut uploading = server.connect();
+    uploading.send("PUT /store HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    server.wait_for("the handlers", || server.probe.started() == 2);
+    // Three connections that time out one after the other: proof that the time has passed.
+    for _ in 0..3 {
+        server.connect().expect_end();
+    }
+    server.probe.open_gate();
+    assert_eq!(waiting.answer().text(), "waited");
+    uploading.send("3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(uploading.answer().text(), "3 294");
+}
+
+#[test]
+fn connections_above_the_limit_wait_for_their_turn() {
+    let server = TestServer::with(Settings { workers: 1, connections_max: 2, ..Settings::default() });
+    let mut clients = [server.connect(), server.connect()];
+    for client in &mut clients {
+        client.send(GET);
+        assert_eq!(client.answer().status, 200);
+    }
+    let mut third = server.connect();
+    third.send(GET);
+    for client in &mut clients {
+        client.send(GET);
+        assert_eq!(client.answer().status, 200);
+    }
+    assert_eq!((server.counters.accepted(), server.counters.open()), (2, 2));
+    third.expect_silence();
+    drop(clients);
+    assert_eq!(third.answer().status, 200);
+}
+
+#[test]
+fn no_worker_is_an_error() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = Settings { workers: 0, ..Settings::default() };
+    let result =
+        crate::connection::serve(listener, settings, super::Drain::new(), std::sync::Arc::default(), || {
+            super::app::app(super::app::Probe::default())
+        });
+    assert_eq!(result.err().unwrap().to_string(), "workers must be 1 to 512, not 0");
+}

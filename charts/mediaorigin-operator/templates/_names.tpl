@@ -1,0 +1,56 @@
+{{- /* The Deployment and everything of this release: RELEASE-operator, or RELEASE where it already says so. */ -}}
+{{- define "operator.name" -}}
+{{- if hasSuffix "operator" .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-operator" (.Release.Name | trunc 54 | trimSuffix "-") -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "operator.serviceAccount" -}}
+{{- default (include "operator.name" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "operator.selector" -}}
+app.kubernetes.io/name: mediaorigin-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "operator.labels" -}}
+{{ include "operator.selector" . }}
+app.kubernetes.io/component: operator
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- /* An image by digest, by tag, or by the chart's appVersion: (dict "image" VALUES "version" APPVERSION). */ -}}
+{{- define "operator.image" -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository (default .version .image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* All that the operator may do: no wildcard, no Secrets, no finalizers, and it deletes nothing. */ -}}
+{{- define "operator.rules" -}}
+- apiGroups: [mediaorigin.io]
+  resources: [mediaorigins]
+  verbs: [get, list, watch]
+- apiGroups: [mediaorigin.io]
+  resources: [mediaorigins/status]
+  verbs: [patch]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [configmaps, serviceaccounts, services]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

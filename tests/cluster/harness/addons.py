@@ -3,14 +3,14 @@
 import tempfile
 from pathlib import Path
 
-from . import archive, cluster, images, process, settings
+from . import archive, cluster, debian, images, process, settings
 from .nodeimage import NodeImage
 
 
 def ensure(image: NodeImage) -> None:
     with process.step("install storage and metrics"):
         if image.stock:
-            _load_metrics_server()
+            _load_images()
         else:
             _apply("storage.yaml")
         _apply("metrics-server.yaml")
@@ -35,9 +35,9 @@ def _rolled_out(namespace: str, deployment: str) -> None:
                     f"--timeout={settings.ADDONS_READY_SECS_MAX}s", timeout=settings.ADDONS_READY_SECS_MAX + 10)
 
 
-def _load_metrics_server() -> None:
-    """The stock node image brings its own storage, but no metrics."""
+def _load_images() -> None:
+    """The stock node image brings its own storage, but no metrics, and no shell for the self-check."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "metrics-server.tar"
-        archive.write(path, [images.metrics_server()])
+        path = Path(folder) / "images.tar"
+        archive.write(path, [images.metrics_server(), images.shell(debian.static_busybox())])
         cluster.load([str(path)])

@@ -35,6 +35,14 @@ def install(*packages: str) -> None:
             process.run(step, command, env=quiet)
 
 
+def static_busybox() -> Path:
+    """A busybox of this machine that runs in an image by itself."""
+    found = shutil.which("busybox")
+    if not found or process.succeeds(["ldd", found]):
+        install("busybox-static")
+    return Path(shutil.which("busybox") or "/bin/busybox")
+
+
 def root_file_system() -> Path:
     """A cache entry: `root.tar`, the node's root, and `files/`, the few programs that go into small images."""
     return cache.entry("rootfs", root_key(), _bootstrap)
@@ -45,6 +53,8 @@ def root_key() -> str:
 
 
 def _bootstrap(folder: Path) -> None:
+    if os.geteuid() != 0:
+        raise process.Failure("without a container registry the node's root is bootstrapped, which only root can do")
     if not shutil.which("debootstrap"):
         install("debootstrap")
     step = "bootstrap the node's root"
@@ -87,11 +97,21 @@ def _suite() -> str:
 
 
 def _mirror() -> str:
-    """The mirror that this machine's apt is set up for."""
+    """The mirror that this machine's apt is set up for; apt knows it only once its lists are there."""
+    found = _known_mirror()
+    if found is None:
+        process.run("ask apt for its mirror", ["apt-get", "update"])
+        found = _known_mirror()
+    if found is None:
+        raise process.Failure(f"apt knows no mirror for {_suite()} main")
+    return found
+
+
+def _known_mirror() -> str | None:
     lines = process.output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
                             "Created-By: Packages"])
     for line in lines.splitlines():
         uri, release, component = line.split()
         if release == _suite() and component == "main":
             return uri
-    raise process.Failure(f"apt knows no mirror for {_suite()} main")
+    return None

@@ -17,9 +17,12 @@ def ensure() -> None:
     """Returns when a docker daemon answers."""
     if answers():
         return
+    if os.environ.get("DOCKER_HOST"):
+        raise process.Failure(f"no docker daemon answers at DOCKER_HOST={os.environ['DOCKER_HOST']}: unset it, or start "
+                              "that daemon")
     if os.geteuid() != 0:
-        raise process.Failure("no docker daemon answers, and only root can start one: start docker (or set "
-                              "DOCKER_HOST), or run this as root")
+        raise process.Failure("no docker daemon answers, and only root can start one: start docker, set "
+                              "DOCKER_HOST, or run this as root")
     with cache.lock(settings.ENGINE_STATE / "lock"):
         if not answers():
             _install_and_start()
@@ -111,5 +114,9 @@ def _read_pid(path: Path) -> int | None:
 
 
 def _is_dockerd(pid: int | None) -> bool:
-    name = Path(f"/proc/{pid}/comm")
-    return pid is not None and name.exists() and name.read_text().strip() == "dockerd"
+    """Nobody may have buried a dead one yet, hence the look at its state."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return status.startswith("Name:\tdockerd\n") and "\nState:\tZ" not in status

@@ -17,6 +17,14 @@ def metrics_server() -> Image:
     return _single("metrics-server", golang.program("metrics-server"), user=NONROOT)
 
 
+def shell(busybox: Path) -> Image:
+    """A shell with the usual small tools: the storage helper's image, and the self-check's."""
+    names = process.output([busybox, "--list"]).split()
+    image = _named(own("shell"), {"/bin/busybox": busybox}, user=NONROOT)
+    image.links = {f"/bin/{name}": "busybox" for name in names if name != "busybox"}
+    return image
+
+
 def node_images() -> list:
     """All images that a node built here carries."""
     asked_for = _names_asked_for_by_kubeadm()
@@ -27,7 +35,7 @@ def node_images() -> list:
     found.append(_kube_proxy(asked_for["kube-proxy"], kubernetes / "kube-proxy"))
     found.append(_single("pause", golang.program("pause"), user=NONROOT))
     found.append(_single("local-path-provisioner", golang.program("local-path-provisioner")))
-    found.append(_shell())
+    found.append(shell(next((debian.root_file_system() / "files").rglob("busybox"))))
     found.append(metrics_server())
     return found
 
@@ -55,12 +63,3 @@ def _kube_proxy(tag: str, program: Path) -> Image:
     files = {"/" + str(path.relative_to(folder)): path for path in sorted(folder.rglob("*"))
              if path.is_file() and path.name != "busybox"}
     return _named(tag, {**files, "/usr/local/bin/kube-proxy": program})
-
-
-def _shell() -> Image:
-    """A shell with the usual small tools: the storage helper's image, and the self-check's."""
-    busybox = next((debian.root_file_system() / "files").rglob("busybox"))
-    names = process.output([busybox, "--list"]).split()
-    image = _named(own("shell"), {"/bin/busybox": busybox}, user=NONROOT)
-    image.links = {f"/bin/{name}": "busybox" for name in names if name != "busybox"}
-    return image

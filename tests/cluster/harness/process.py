@@ -25,15 +25,25 @@ def say(text: str) -> None:
 
 @contextlib.contextmanager
 def step(name: str):
-    """Prints the step when it starts and, with its time, when it has ended."""
+    """Prints the step when it starts, while it lasts and, with its time, when it has ended."""
     say(f"  …  {name}")
     started = time.monotonic()
+    ended = threading.Event()
+
+    def tell_that_it_lasts():
+        while not ended.wait(settings.SIGN_OF_LIFE_SECS):
+            say(f"  …  {name} ({time.monotonic() - started:.0f} s so far)")
+
+    teller = threading.Thread(target=tell_that_it_lasts, daemon=True)
+    teller.start()
+    mark = "✗"
     try:
         yield
-    except BaseException:
-        say(f"  ✗  {name} ({time.monotonic() - started:.1f} s)")
-        raise
-    say(f"  ✓  {name} ({time.monotonic() - started:.1f} s)")
+        mark = "✓"
+    finally:
+        ended.set()
+        teller.join()
+        say(f"  {mark}  {name} ({time.monotonic() - started:.1f} s)")
 
 
 def log_path(name: str) -> Path:

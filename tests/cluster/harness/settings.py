@@ -38,6 +38,7 @@ NODES_READY_SECS_MAX = 180
 ADDONS_READY_SECS_MAX = 120
 METRICS_SECS_MAX = 90
 LOG_TAIL_LINES = 40
+SIGN_OF_LIFE_SECS = 30
 
 
 def pinned_version(folder: str, module: str) -> str:

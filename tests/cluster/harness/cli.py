@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--binary", required=True, type=Path, help="the program, built for this machine")
     image.add_argument("--entrypoint", help="its path in the image; default: /usr/bin/ and its name")
     image.add_argument("--output", required=True, type=Path, help="the docker-archive file to write")
-    add("status", commands.status, "say what is there and how it is doing; fails when something is not well")
-    add("selfcheck", commands.selfcheck_, "prove that the cluster can do what the tests need; takes under two minutes")
+    add("status", commands.show, "say what is there and how it is doing; fails when something is not well")
+    add("selfcheck", commands.check, "prove that the cluster can do what the tests need; takes under two minutes")
     add("env", commands.env, "print shell exports: KUBECONFIG, PATH with kubectl, helm and kind, the media port")
     return parser

@@ -5,11 +5,9 @@ import shlex
 import time
 from pathlib import Path
 
-from . import addons, application, cache, cluster, engine, golang, nodeimage, process, selfcheck, settings
-from . import status as state
+from . import addons, application, cache, cluster, engine, golang, nodeimage, process, selfcheck, settings, status
 
-# Cheap ones first: a broken machine is noticed before minutes of compiling.
-HOST_TOOLS = ("kind", "kubectl", "helm")
+TOOLS_ON_PATH = ("kind", "kubectl", "helm")
 
 
 def up(_arguments) -> None:
@@ -19,6 +17,7 @@ def up(_arguments) -> None:
         for log in settings.LOGS.glob("*.log"):
             log.unlink()
         engine.ensure()
+        # The quickest build goes first: a broken compiler is noticed before minutes have passed.
         golang.program("kind")
         image = nodeimage.ensure()
         golang.program("kubectl")
@@ -61,11 +60,11 @@ def image(arguments) -> None:
     print(arguments.output)
 
 
-def status(_arguments) -> int:
-    return 0 if state.show() else 1
+def show(_arguments) -> int:
+    return 0 if status.show() else 1
 
 
-def selfcheck_(_arguments) -> None:
+def check(_arguments) -> None:
     _require_cluster()
     selfcheck.run()
 
@@ -75,7 +74,7 @@ def tool(arguments) -> None:
 
 
 def env(_arguments) -> None:
-    folders = [str(golang.program(name).parent) for name in HOST_TOOLS]
+    folders = [str(golang.program(name).parent) for name in TOOLS_ON_PATH]
     print(f"export KUBECONFIG={shlex.quote(str(settings.KUBECONFIG))}")
     print(f"export PATH={shlex.quote(os.pathsep.join(folders))}:\"$PATH\"")
     print(f"export MEDIAORIGIN_CLUSTER={shlex.quote(settings.CLUSTER)}")

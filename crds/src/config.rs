@@ -114,16 +114,20 @@ impl Hot {
     }
 }
 
-/// Reads a file that holds one `OriginConfig` or one `MediaOrigin`.
-pub fn parse(text: &str) -> Result<Resolved, Vec<Problem>> {
-    let broken = |error: serde_yaml::Error| vec![Problem::new("", error.to_string())];
-    let is_config = serde_yaml::Deserializer::from_str(text)
+/// Whether a file is what an operator writes for a pod, and not what a user writes.
+pub fn is_origin_config(text: &str) -> bool {
+    serde_yaml::Deserializer::from_str(text)
         .next()
         .and_then(|document| serde_yaml::Value::deserialize(document).ok())
         .is_some_and(|value| {
             value.get("kind").and_then(serde_yaml::Value::as_str) == Some(names::CONFIG_KIND)
-        });
-    if is_config {
+        })
+}
+
+/// Reads a file that holds one `OriginConfig` or one `MediaOrigin`.
+pub fn parse(text: &str) -> Result<Resolved, Vec<Problem>> {
+    let broken = |error: serde_yaml::Error| vec![Problem::new("", error.to_string())];
+    if is_origin_config(text) {
         return parse_config(serde_yaml::from_str(text).map_err(broken)?);
     }
     let mut documents = document::parse(text)?;

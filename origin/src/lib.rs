@@ -1,3 +1,35 @@
-//! The origin.
+//! The origin: an in-memory HTTP store for live and on-demand video. Knows nothing of Kubernetes.
+//!
+//! ```text
+//! connection loop ─→ http::app ─request→ MediaRequest ┬─ serve ─→ memory.find ─evaluate→ Answer
+//!                                                     └─ store ─→ reserve, append, commit ─→ Answer
+//! Answer.outcome ─→ Cache-Status header = metric label = one log line
+//! ```
+//!
+//! [`start`] runs one origin; a process may run several. Only [`clock::Clock`] reads the time, only `http::app` makes
+//! random numbers.
 
+pub mod access;
+pub mod access_log;
+pub mod args;
+pub mod clock;
+pub mod config;
 pub mod connection;
+pub mod drain;
+pub mod exposition;
+pub mod http;
+pub mod log;
+pub mod memory;
+pub mod metrics;
+pub mod origin;
+pub mod outcome;
+mod running;
+pub mod serve;
+pub mod status;
+pub mod store;
+mod tend;
+
+pub use running::{Options, Running, StartError, start, start_blocking};
+
+#[cfg(test)]
+mod tests;

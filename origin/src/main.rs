@@ -1,2 +1,160 @@
-//! Placeholder until the first commit of this crate.
-fn main() {}
+//! The program: arguments → configuration → origin → signals.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use mediaorigin_crds::config::{self as contract, Resolved};
+use mediaorigin_crds::{document, names, validate};
+use mediaorigin_origin::args::{Cli, Command, ServeArgs, ValidateArgs};
+use mediaorigin_origin::clock::Clock;
+use mediaorigin_origin::{Options, Running, config, drain, log, start};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => run(args).map(|()| ExitCode::SUCCESS),
+        Command::Validate(args) => Ok(check(&args)),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("mediaorigin: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let ServeArgs {
+        file,
+        listen,
+        admin_listen,
+        publisher_dir,
+        workers,
+        drain_seconds,
+        drain_min_seconds,
+        log_format,
+    } = args;
+    let (text, resolved) = match &file {
+        Some(file) => config::load(file)?,
+        None => (String::new(), contract::built_in().map_err(|problems| anyhow::anyhow!("{problems:?}"))?),
+    };
+    let in_pod = contract::is_origin_config(&text);
+    anyhow::ensure!(
+        in_pod || publisher_dir.is_some() || resolved.cold.publisher_dir.is_none(),
+        "spec.access.write names a Secret, which a program cannot read: give its files in a folder with --publisher-dir"
+    );
+    let cold = &resolved.cold;
+    let (media_port, admin_port) = (cold.media_port, cold.admin_port);
+    let address = |port| {
+        if in_pod {
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))
+        } else {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        }
+    };
+    let options = Options {
+        listen: listen.unwrap_or_else(|| address(media_port)),
+        admin_listen: admin_listen.unwrap_or_else(|| address(admin_port)),
+        clock: Clock::system(),
+        workers: workers.map_or_else(cores, usize::from),
+        file: file.map(|file| (file, text)),
+        publisher_dir,
+    };
+    let log = log::start(log_format).context("cannot start the log")?;
+    let greeting = greeting(&resolved);
+    let running = start(resolved, options).await?;
+    println!("{greeting}{}", invitation(&running));
+    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    wait(running, drain::Limits { min: seconds(drain_min_seconds), max: seconds(drain_seconds) }).await?;
+    drop(log);
+    Ok(())
+}
+
+/// Serves until a signal, drains, and stops; a second interrupt stops at once.
+async fn wait(running: Running, limits: drain::Limits) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let limits = tokio::select! {
+        _ = terminate.recv() => limits,
+        // Somebody sits in front of it: there is no Service that must forget it first.
+        _ = interrupt.recv() => drain::Limits { min: Duration::ZERO, ..limits },
+    };
+    tracing::info!(min = limits.min.as_secs(), max = limits.max.as_secs(), "draining");
+    tokio::select! {
+        () = running.drain(limits) => {
+            tokio::select! {
+                () = running.finish() => tracing::info!("stopped"),
+                _ = interrupt.recv() => tracing::warn!("stopped at once"),
+            }
+        }
+        _ = interrupt.recv() => tracing::warn!("stopped at once"),
+    }
+    Ok(())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+fn greeting(resolved: &Resolved) -> String {
+    let (version, budget) = (env!("CARGO_PKG_VERSION"), resolved.budget.objects);
+    format!("mediaorigin {version} \"{}\" holds {budget} of objects in memory", resolved.metadata.name)
+}
+
+fn invitation(running: &Running) -> String {
+    let url = format!("http://{}/live/out.m3u8", running.media_addr);
+    format!(
+        "; push: ffmpeg -re -i in.mp4 -c copy -f hls -method PUT {url}; status: http://{}/-/status",
+        running.admin_addr
+    )
+}
+
+/// Prints every problem of every file.
+fn check(args: &ValidateArgs) -> ExitCode {
+    let ValidateArgs { files } = args;
+    let mut code = ExitCode::SUCCESS;
+    for file in files {
+        let (lines, is_good) = match check_file(file) {
+            Ok(lines) => (lines, true),
+            Err(lines) => (lines, false),
+        };
+        for line in lines {
+            println!("{}: {line}", file.display());
+        }
+        if !is_good {
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
+
+/// What is good about a file, or what is wrong with it.
+fn check_file(file: &Path) -> Result<Vec<String>, Vec<String>> {
+    let lines =
+        |problems: Vec<validate::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let text = config::read(file).map_err(|error| vec![error.to_string()])?;
+    if contract::is_origin_config(&text) {
+        let resolved = contract::parse(&text).map_err(lines)?;
+        let (name, objects) = (&resolved.metadata.name, resolved.budget.objects);
+        return Ok(vec![format!("OK: {} {name} holds {objects} of objects", names::CONFIG_KIND)]);
+    }
+    let mut good = Vec::new();
+    let mut bad = Vec::new();
+    for document in document::parse(&text).map_err(lines)? {
+        let name = &document.metadata.name;
+        match validate::validate(name, &document.spec) {
+            Ok(accepted) => {
+                good.push(format!("OK: {} {name} holds {} of objects", names::KIND, accepted.budget.objects));
+            }
+            Err(problems) => bad.extend(lines(problems)),
+        }
+    }
+    if bad.is_empty() { Ok(good) } else { Err(bad) }
+}

@@ -1,0 +1,65 @@
+//! The command line.
+
+#![expect(clippy::doc_markdown, reason = "these comments are the help on the screen")]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::log::Format;
+
+/// An in-memory origin for live and on-demand video: encoders PUT segments and playlists, CDNs and players GET them.
+#[derive(Debug, Parser)]
+#[command(name = "mediaorigin", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve an origin. Without a file: everything under http://127.0.0.1:8080 accepts a PUT at once.
+    Serve(ServeArgs),
+    /// Check files and print every problem.
+    Validate(ValidateArgs),
+}
+
+/// Settings of a start.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// A MediaOrigin, or the OriginConfig that the operator made of one. It is read again when it changes.
+    #[arg(short, long, value_name = "FILE", env = "MEDIAORIGIN_FILE")]
+    pub file: Option<PathBuf>,
+    /// Address for media. Default 127.0.0.1:8080, with an OriginConfig all addresses and the port in it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Address for probes, metrics and status. Default 127.0.0.1:8081, with an OriginConfig all addresses and the port in it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Folder with the files `username` and `password` that uploads and deletions must carry.
+    #[arg(long, value_name = "DIR")]
+    pub publisher_dir: Option<PathBuf>,
+    /// Worker threads. Default: one per core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub workers: Option<u16>,
+    /// Seconds that open uploads are given at the end, at most.
+    #[arg(long, value_name = "N", default_value_t = 45)]
+    pub drain_seconds: u32,
+    /// Seconds for which everything is still accepted after SIGTERM, at least. (SIGINT waits for uploads only.)
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub drain_min_seconds: u32,
+    /// Lines for people, or one JSON object per line.
+    #[arg(long, value_enum, default_value = "text", env = "MEDIAORIGIN_LOG_FORMAT")]
+    pub log_format: Format,
+}
+
+/// Files to check.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Files with MediaOrigins, or with an OriginConfig.
+    #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1..)]
+    pub files: Vec<PathBuf>,
+}

@@ -1,0 +1,179 @@
+//! The configuration in force: loaded from a file, read again when the file changes, swapped whole.
+//!
+//! The kubelet swaps a symlink when a mounted `ConfigMap` changes, so the contents are compared and not a time stamp.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
+
+use arc_swap::ArcSwap;
+use mediaorigin_crds::config::{self, Cold, Resolved};
+use mediaorigin_crds::document::Metadata;
+use mediaorigin_crds::policy::Policies;
+use mediaorigin_crds::validate::Problem;
+
+/// Bytes of a configuration file at most: what a `ConfigMap` can hold.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Problems that are reported of one file at most.
+const PROBLEMS_MAX: usize = 16;
+
+/// The hot part of a configuration, and whose it is.
+#[derive(Debug)]
+pub struct Hot {
+    /// Whose configuration it is, and which generation.
+    pub metadata: Metadata,
+    /// The rules.
+    pub policies: Policies,
+}
+
+/// Why the file is not what is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Problems of the file that was refused; the last good one is served. Empty when there was none.
+    pub refused: Vec<String>,
+    /// Cold settings that differ: they are in force after a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// What became of a new text of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is served now.
+    Swapped,
+    /// It is refused.
+    Refused,
+}
+
+/// Why a file cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not a valid configuration.
+    #[error("{path} is not valid: {}", join(problems))]
+    Invalid {
+        /// The file.
+        path: String,
+        /// Everything that is wrong.
+        problems: Vec<Problem>,
+    },
+}
+
+/// The configuration in force. Requests take one snapshot each.
+#[derive(Debug)]
+pub struct Live {
+    hot: ArcSwap<Hot>,
+    cold: Cold,
+    report: Mutex<Report>,
+}
+
+impl Live {
+    /// Starts with `resolved`.
+    pub fn new(resolved: Resolved) -> Self {
+        let Resolved { metadata, cold, budget: _, policies } = resolved;
+        let hot = ArcSwap::from_pointee(Hot { metadata, policies });
+        Self { hot, cold, report: Mutex::default() }
+    }
+
+    /// The hot part.
+    pub fn hot(&self) -> Arc<Hot> {
+        self.hot.load_full()
+    }
+
+    /// The settings that the origin was started with.
+    pub fn cold(&self) -> &Cold {
+        &self.cold
+    }
+
+    /// Why the file is not what is served.
+    pub fn report(&self) -> Report {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a new text of the file: all of its hot part is served, or nothing of it.
+    pub fn update(&self, text: &str) -> Change {
+        let parsed = config::parse(text)
+            .map_err(|problems| problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect());
+        let decided = parsed.and_then(|resolved| match stale(&self.hot().metadata, &resolved.metadata) {
+            Some(problem) => Err(vec![problem]),
+            None => Ok(resolved),
+        });
+        match decided {
+            Ok(Resolved { metadata, cold, budget: _, policies }) => {
+                let needs_restart = differences(&self.cold, &cold);
+                self.hot.store(Arc::new(Hot { metadata, policies }));
+                self.set(Report { refused: Vec::new(), needs_restart });
+                Change::Swapped
+            }
+            Err(refused) => {
+                let needs_restart = self.report().needs_restart;
+                self.set(Report { refused, needs_restart });
+                Change::Refused
+            }
+        }
+    }
+
+    /// Notes that the file cannot be read.
+    pub fn unreadable(&self, error: &LoadError) {
+        let report = Report { refused: vec![error.to_string()], ..self.report() };
+        self.set(report);
+    }
+
+    fn set(&self, report: Report) {
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
+}
+
+/// Reads a file.
+pub fn read(path: &Path) -> Result<String, LoadError> {
+    let failed = |source| LoadError::Read { path: path.display().to_string(), source };
+    let length = fs::metadata(path).map_err(failed)?.len();
+    if length > FILE_BYTES_MAX {
+        let text = format!("{length} bytes, {FILE_BYTES_MAX} are possible");
+        return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, text)));
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+/// Reads and compiles a file.
+pub fn load(path: &Path) -> Result<(String, Resolved), LoadError> {
+    let text = read(path)?;
+    let invalid = |problems| LoadError::Invalid { path: path.display().to_string(), problems };
+    let resolved = config::parse(&text).map_err(invalid)?;
+    Ok((text, resolved))
+}
+
+/// An older generation of the same origin never replaces a newer one.
+fn stale(served: &Metadata, given: &Metadata) -> Option<String> {
+    let same = !served.uid.is_empty() && served.uid == given.uid;
+    (same && given.generation < served.generation).then(|| {
+        format!(
+            "metadata.generation: {} is older than {}, which is served",
+            given.generation, served.generation
+        )
+    })
+}
+
+fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {
+    let Cold { memory_limit_bytes, connections_max, media_port, admin_port, publisher_dir } = given;
+    [
+        ("memoryLimitBytes", *memory_limit_bytes != served.memory_limit_bytes),
+        ("connectionsMax", *connections_max != served.connections_max),
+        ("mediaPort", *media_port != served.media_port),
+        ("adminPort", *admin_port != served.admin_port),
+        ("publisherDir", *publisher_dir != served.publisher_dir),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
+}
+
+fn join(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,222 @@
+//! A request as the origin understands it, or the refusal that it earns. Pure.
+
+use actix_web::dev::RequestHead;
+use actix_web::http::{StatusCode, header};
+
+use super::evaluate::{Method, Preconditions};
+use super::path::{ObjectPath, PathError};
+use crate::outcome::Outcome;
+
+/// What every path allows.
+pub const ALLOW: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+/// Characters of a stored header at most; with the path they are charged to the memory budget.
+const STORED_HEADER_MAX: usize = 255;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MediaRequest {
+    /// GET or HEAD.
+    Read(ReadRequest),
+    /// PUT or POST.
+    Write(WriteRequest),
+    /// DELETE.
+    Delete(DeleteRequest),
+    /// OPTIONS.
+    Options(OptionsRequest),
+}
+
+/// GET or HEAD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRequest {
+    /// With or without the bytes.
+    pub method: Method,
+    /// Of what.
+    pub path: ObjectPath,
+    /// Under which conditions, and which part.
+    pub conditions: Conditions,
+}
+
+/// PUT or POST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteRequest {
+    /// Where to.
+    pub path: ObjectPath,
+    /// Length of the body, where it is announced.
+    pub length: Option<u64>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// Under which conditions.
+    pub conditions: Conditions,
+}
+
+/// DELETE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteRequest {
+    /// What.
+    pub path: ObjectPath,
+    /// Under which conditions.
+    pub conditions: Conditions,
+}
+
+/// OPTIONS: a preflight of a page, where it names a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionsRequest {
+    /// `Access-Control-Request-Method`.
+    pub method: Option<String>,
+    /// `Access-Control-Request-Headers`.
+    pub headers: Option<String>,
+}
+
+/// The conditional headers and `Range`, as they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    if_match: Option<String>,
+    if_none_match: Option<String>,
+    if_modified_since: Option<String>,
+    if_unmodified_since: Option<String>,
+    if_range: Option<String>,
+    range: Option<String>,
+}
+
+/// Why a request is not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Status of the answer.
+    pub status: StatusCode,
+    /// What became of the request.
+    pub outcome: Outcome,
+    /// A sentence for people.
+    pub text: String,
+}
+
+impl Reject {
+    fn malformed(text: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, outcome: Outcome::Malformed, text: text.into() }
+    }
+}
+
+impl Conditions {
+    /// As the evaluator takes them.
+    pub fn preconditions(&self) -> Preconditions<'_> {
+        Preconditions {
+            if_match: self.if_match.as_deref(),
+            if_none_match: self.if_none_match.as_deref(),
+            if_modified_since: self.if_modified_since.as_deref(),
+            if_unmodified_since: self.if_unmodified_since.as_deref(),
+            if_range: self.if_range.as_deref(),
+            range: self.range.as_deref(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn of(head: &RequestHead) -> Self {
+        Self {
+            if_match: text(head, &header::IF_MATCH),
+            if_none_match: text(head, &header::IF_NONE_MATCH),
+            if_modified_since: text(head, &header::IF_MODIFIED_SINCE),
+            if_unmodified_since: text(head, &header::IF_UNMODIFIED_SINCE),
+            if_range: text(head, &header::IF_RANGE),
+            range: text(head, &header::RANGE),
+        }
+    }
+}
+
+/// Understands a request, or says what is wrong with it.
+pub fn parse(head: &RequestHead) -> Result<MediaRequest, Reject> {
+    match head.method.as_str() {
+        "GET" => read(Method::Get, head),
+        "HEAD" => read(Method::Head, head),
+        "PUT" | "POST" => write(head),
+        "DELETE" => {
+            let path = path(head, StatusCode::NOT_FOUND)?;
+            Ok(MediaRequest::Delete(DeleteRequest { path, conditions: Conditions::of(head) }))
+        }
+        "OPTIONS" => Ok(MediaRequest::Options(OptionsRequest {
+            method: text(head, &header::ACCESS_CONTROL_REQUEST_METHOD),
+            headers: text(head, &header::ACCESS_CONTROL_REQUEST_HEADERS),
+        })),
+        other => Err(Reject {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            outcome: Outcome::MethodRefused,
+            text: format!("{other} is not supported: {ALLOW}"),
+        }),
+    }
+}
+
+/// Whether the request, understood or not, would change something: it needs credentials then.
+pub fn is_write(head: &RequestHead) -> bool {
+    matches!(head.method.as_str(), "PUT" | "POST" | "DELETE")
+}
+
+/// All lines of a header, with commas between them; lines that are not ASCII are passed over.
+pub fn text(head: &RequestHead, name: &header::HeaderName) -> Option<String> {
+    let mut lines = head.headers.get_all(name).filter_map(|line| line.to_str().ok());
+    let mut text = lines.next()?.to_owned();
+    for line in lines {
+        text.push_str(", ");
+        text.push_str(line);
+    }
+    Some(text)
+}
+
+fn read(method: Method, head: &RequestHead) -> Result<MediaRequest, Reject> {
+    let path = path(head, StatusCode::NOT_FOUND)?;
+    Ok(MediaRequest::Read(ReadRequest { method, path, conditions: Conditions::of(head) }))
+}
+
+fn write(head: &RequestHead) -> Result<MediaRequest, Reject> {
+    let path = path(head, StatusCode::BAD_REQUEST)?;
+    if head.headers.contains_key(header::CONTENT_RANGE) {
+        // RFC 9110 §14.5: storing a part as the whole would be wrong bytes.
+        return Err(Reject::malformed("a PUT of a part of an object (Content-Range) is not supported"));
+    }
+    Ok(MediaRequest::Write(WriteRequest {
+        path,
+        length: length(head)?,
+        content_type: stored(head, &header::CONTENT_TYPE)?,
+        content_encoding: stored(head, &header::CONTENT_ENCODING)?.filter(|coding| coding != "identity"),
+        cache_control: stored(head, &header::CACHE_CONTROL)?,
+        conditions: Conditions::of(head),
+    }))
+}
+
+/// The key of the request; `folder` is the status where the path names none.
+fn path(head: &RequestHead, folder: StatusCode) -> Result<ObjectPath, Reject> {
+    ObjectPath::parse(head.uri.path()).map_err(|error| match error {
+        PathError::Folder if folder == StatusCode::NOT_FOUND => {
+            Reject { status: folder, outcome: Outcome::Missing, text: error.to_string() }
+        }
+        _ => Reject::malformed(error.to_string()),
+    })
+}
+
+fn length(head: &RequestHead) -> Result<Option<u64>, Reject> {
+    if head.headers.contains_key(header::TRANSFER_ENCODING) {
+        return Ok(None);
+    }
+    match text(head, &header::CONTENT_LENGTH) {
+        None => Ok(Some(0)),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Reject::malformed(format!("Content-Length: {text} is not a number"))),
+    }
+}
+
+fn stored(head: &RequestHead, name: &header::HeaderName) -> Result<Option<String>, Reject> {
+    let value = text(head, name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    match value {
+        Some(value) if value.len() > STORED_HEADER_MAX => {
+            Err(Reject::malformed(format!("{name} is longer than {STORED_HEADER_MAX} characters")))
+        }
+        value => Ok(value),
+    }
+}

@@ -1,0 +1,182 @@
+//! Answers as data: status, headers, body. Pure but for the reader that an answer may hold.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use bytes::Bytes;
+use mediaorigin_crds::policy::{Class, Treatment};
+
+use super::body::Content;
+use super::evaluate::{Method, Verdict};
+use super::range::Span;
+use super::request::{ALLOW, Reject};
+use crate::memory::blob::State;
+use crate::memory::object::{Reader, Version};
+use crate::outcome::Outcome;
+
+/// `Cache-Control` of what is not there, or not yet: a CDN may keep a storm of misses away, and must ask again soon.
+const SHORT: &str = "public, max-age=1";
+/// `Cache-Control` of answers that are not about an object.
+const NEVER: &str = "no-store";
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// What became of the request.
+    pub outcome: Outcome,
+    /// What the object is, where there is one.
+    pub class: Option<Class>,
+    /// Headers beside `Date`, CORS and framing.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its body.
+    pub content: Content,
+    /// Whether the connection must end: the rest of the request cannot be trusted.
+    pub close: bool,
+}
+
+impl Answer {
+    /// An answer without a body.
+    pub fn empty(status: StatusCode, outcome: Outcome) -> Self {
+        let content = if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+            Content::None
+        } else {
+            Content::Text(Bytes::new())
+        };
+        let mut answer = Self { status, outcome, class: None, headers: Vec::new(), content, close: false };
+        if let Some(value) = outcome.cache_status() {
+            answer.push(CACHE_STATUS, HeaderValue::from_static(value));
+        }
+        answer
+    }
+
+    /// An answer with one line of text.
+    pub fn text(status: StatusCode, outcome: Outcome, text: &str) -> Self {
+        let mut answer = Self::empty(status, outcome);
+        answer.content = Content::Text(Bytes::from(format!("{text}\n")));
+        answer.push(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        let cache_control = match status.as_u16() {
+            404 | 416 | 500.. => SHORT,
+            _ => NEVER,
+        };
+        answer.push(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.push(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        answer
+    }
+
+    /// The answer to a request that was not understood.
+    pub fn reject(reject: &Reject) -> Self {
+        let mut answer = Self::text(reject.status, reject.outcome, &reject.text);
+        if reject.status == StatusCode::METHOD_NOT_ALLOWED {
+            answer.push(header::ALLOW, HeaderValue::from_static(ALLOW));
+        }
+        answer
+    }
+
+    /// The same with a class, for metrics.
+    #[must_use]
+    pub fn of(mut self, class: Class) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// Adds a header.
+    pub fn push(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.push((name, value));
+    }
+
+    /// Adds a header whose value comes from outside; what no header may hold is left out.
+    pub fn push_text(&mut self, name: HeaderName, value: &str) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.push(name, value);
+        }
+    }
+}
+
+/// The answer to a reader: what the evaluator decided about a version.
+pub fn read(
+    method: Method,
+    version: &Arc<Version>,
+    state: (State, u64),
+    verdict: Verdict,
+    treatment: &Treatment<'_>,
+) -> Answer {
+    let length = (state.0 == State::Complete).then_some(state.1);
+    let served = if length.is_some() { Outcome::Hit } else { Outcome::Growing };
+    let mut answer = match verdict {
+        Verdict::Whole | Verdict::Wait(_) => whole(method, version, length, served),
+        Verdict::Part(span) => part(version, span, length, served),
+        Verdict::Follow(first) => follow(version, first, served),
+        Verdict::NotModified => Answer::empty(StatusCode::NOT_MODIFIED, Outcome::NotModified),
+        Verdict::ConditionFailed => {
+            let text = "a condition of the request does not hold";
+            return Answer::text(StatusCode::PRECONDITION_FAILED, Outcome::ConditionFailed, text);
+        }
+        Verdict::Unsatisfiable => return unsatisfiable(length.unwrap_or(0)),
+    };
+    validators(&mut answer, version);
+    if let Some(value) = treatment.cache_control(&version.path, version.meta.cache_control.as_deref()) {
+        answer.push_text(header::CACHE_CONTROL, value);
+    }
+    if answer.status == StatusCode::NOT_MODIFIED {
+        return answer;
+    }
+    answer.push_text(header::CONTENT_TYPE, &version.meta.content_type);
+    if let Some(coding) = &version.meta.content_encoding {
+        answer.push_text(header::CONTENT_ENCODING, coding);
+    }
+    answer.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    answer
+}
+
+/// The answer to an upload that left `version` under its path.
+pub fn stored(status: StatusCode, outcome: Outcome, version: &Version) -> Answer {
+    let mut answer = Answer::empty(status, outcome);
+    validators(&mut answer, version);
+    answer
+}
+
+fn whole(method: Method, version: &Arc<Version>, length: Option<u64>, outcome: Outcome) -> Answer {
+    let mut answer = Answer::empty(StatusCode::OK, outcome);
+    answer.content = match (method, length) {
+        (Method::Head, length) => Content::Head(length),
+        (Method::Get, Some(length)) => Content::Sized(Reader::new(Arc::clone(version), 0, length), length),
+        (Method::Get, None) => Content::Stream(Reader::new(Arc::clone(version), 0, u64::MAX)),
+    };
+    answer
+}
+
+fn part(version: &Arc<Version>, span: Span, length: Option<u64>, outcome: Outcome) -> Answer {
+    let mut answer = Answer::empty(StatusCode::PARTIAL_CONTENT, outcome);
+    let length = length.map_or_else(|| "*".to_owned(), |length| length.to_string());
+    answer.push_text(header::CONTENT_RANGE, &format!("bytes {}-{}/{length}", span.first, span.last));
+    let reader = Reader::new(Arc::clone(version), span.first, span.last.saturating_add(1));
+    answer.content = Content::Sized(reader, span.length());
+    answer
+}
+
+fn follow(version: &Arc<Version>, first: u64, outcome: Outcome) -> Answer {
+    let mut answer = Answer::empty(StatusCode::PARTIAL_CONTENT, outcome);
+    answer.push_text(header::CONTENT_RANGE, &format!("bytes {first}-{}/*", super::evaluate::VERY_LARGE));
+    answer.content = Content::Stream(Reader::new(Arc::clone(version), first, u64::MAX));
+    answer
+}
+
+fn unsatisfiable(length: u64) -> Answer {
+    let text = format!("the range lies behind the end of the object, it has {length} bytes");
+    let mut answer = Answer::text(StatusCode::RANGE_NOT_SATISFIABLE, Outcome::Unsatisfiable, &text);
+    answer.push_text(header::CONTENT_RANGE, &format!("bytes */{length}"));
+    answer
+}
+
+fn validators(answer: &mut Answer, version: &Version) {
+    answer.push_text(header::ETAG, &version.etag());
+    if let Some(started) = version.started() {
+        answer.push_text(header::LAST_MODIFIED, &httpdate::fmt_http_date(started.modified));
+    }
+}

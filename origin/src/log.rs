@@ -1,0 +1,126 @@
+//! The log: lines go to a bounded queue and a thread writes them. A slow terminal or pipe loses lines, which are counted;
+//! it never stops a worker.
+
+use std::io::{self, BufWriter, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lines that may wait for the writer.
+const LINES_MAX: usize = 8_192;
+/// What is logged when `RUST_LOG` says nothing.
+const FILTER: &str = "info,actix_server=warn";
+
+/// Counted for the whole process, as its log is one.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The writer's thread; dropping it writes what is left.
+#[derive(Debug)]
+pub struct Log {
+    queue: Option<SyncSender<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(Vec<u8>),
+    End,
+}
+
+/// Lines dropped so far.
+pub fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+/// Starts the log of the process, on standard error.
+pub fn start(format: Format) -> io::Result<Log> {
+    let (sender, receiver) = sync_channel(LINES_MAX);
+    let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&receiver))?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Queue(sender.clone()));
+    match format {
+        Format::Text => lines.with_ansi(false).init(),
+        Format::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        }
+    }
+    Ok(Log { queue: Some(sender), thread: Some(thread) })
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            // Fails only when the thread is gone already.
+            let _ = queue.send(Message::End);
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(lines: &Receiver<Message>) {
+    let mut out = BufWriter::new(io::stderr());
+    while let Ok(message) = lines.recv() {
+        let mut next = Some(message);
+        while let Some(message) = next {
+            match message {
+                // A closed standard error leaves nobody to tell.
+                Message::Line(line) => drop(out.write_all(&line)),
+                Message::End => return drop(out.flush()),
+            }
+            next = lines.try_recv().ok();
+        }
+        drop(out.flush());
+    }
+}
+
+/// Gives each line a writer that puts it into the queue.
+#[derive(Clone, Debug)]
+struct Queue(SyncSender<Message>);
+
+struct Line {
+    queue: SyncSender<Message>,
+    text: Vec<u8>,
+}
+
+impl<'a> MakeWriter<'a> for Queue {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { queue: self.0.clone(), text: Vec::new() }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.text.is_empty()
+            && self.queue.try_send(Message::Line(std::mem::take(&mut self.text))).is_err()
+        {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

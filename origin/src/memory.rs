@@ -1,0 +1,319 @@
+//! The memory tier: path → versions, within a strict byte budget.
+//!
+//! ```text
+//! open ─→ upload (announced, then growing) ─commit→ live window (never evicted) ─age→ evictable ─evict/expire→ gone
+//! ```
+//!
+//! Locks, always taken in this order: `order` (whoever changes the set of objects), a shard (whoever looks at a path), a
+//! blob. Readers take a shard and a blob, both for a moment. No lock is held across an await.
+
+pub mod blob;
+pub mod budget;
+pub mod chunk;
+pub mod object;
+pub mod order;
+pub mod upload;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, Now};
+use budget::{Budget, Permit};
+use object::{Object, Version};
+use order::{Evictable, Order, Sizes};
+use upload::{Opening, Upload};
+
+/// Parts of the index that are locked apart.
+const SHARDS: usize = 64;
+/// How long an upload waits for memory before it is refused.
+pub const RESERVE_WAIT: Duration = Duration::from_millis(200);
+/// Objects that a sweep moves, or an upload evicts, before others have their turn.
+const SWEEP_BATCH: usize = 256;
+
+/// The memory tier of one origin.
+#[derive(Debug)]
+pub struct Memory {
+    budget: Budget,
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    evictable: Evictable,
+    order: Mutex<Order>,
+    sequence: AtomicU64,
+    uploads: AtomicUsize,
+    evicted: AtomicU64,
+    expired: AtomicU64,
+    newest: Mutex<Option<Duration>>,
+}
+
+/// A part of the index.
+type Shard = HashMap<Arc<str>, Slot>;
+
+/// What the index knows of a path beside the evictable part.
+#[derive(Debug, Default)]
+struct Slot {
+    live: Option<Arc<Object>>,
+    uploads: Vec<Arc<Version>>,
+}
+
+/// What lies under a path for a reader.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// A complete version.
+    Complete(Arc<Version>),
+    /// No complete version, but one that is being written and has bytes.
+    Growing(Arc<Version>),
+    /// Uploads without a byte yet, and how often each has changed.
+    Announced(Vec<(Arc<Version>, u64)>),
+    /// A version whose time is over.
+    Expired,
+    /// Nothing.
+    Nothing,
+}
+
+/// Counters of the memory tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sizes of its structures.
+    pub sizes: Sizes,
+    /// Bytes that objects, uploads and their readers hold.
+    pub used: u64,
+    /// Uploads that are open.
+    pub uploads: usize,
+    /// Objects evicted so far.
+    pub evicted: u64,
+    /// Objects expired so far.
+    pub expired: u64,
+}
+
+/// There is no memory for an upload: everything that is held must be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory for {bytes} bytes: everything that is held must be kept")]
+pub struct Full {
+    /// What was asked for.
+    pub bytes: u64,
+}
+
+/// The answer to a request for memory.
+enum Reserved {
+    /// Here it is.
+    Permit(Permit),
+    /// There is more to evict: ask again when others had their turn.
+    Evicting,
+    /// Nothing can be evicted now.
+    Later,
+    /// More than there is at all.
+    Never,
+}
+
+impl Memory {
+    /// An empty memory tier that holds up to `bytes`.
+    pub fn new(bytes: u64) -> Self {
+        Self {
+            budget: Budget::new(bytes),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+            evictable: Evictable::new(),
+            order: Mutex::default(),
+            sequence: AtomicU64::new(0),
+            uploads: AtomicUsize::new(0),
+            evicted: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            newest: Mutex::default(),
+        }
+    }
+
+    /// Its budget.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// What a reader of `path` is given. A complete version always wins over one that is being written: the latter may
+    /// still be cut off.
+    pub fn find(&self, path: &str, now: Now) -> Found {
+        let shard = self.shard(path);
+        let slot = shard.get(path);
+        let object = slot.and_then(|slot| slot.live.clone()).or_else(|| self.evictable.get(path));
+        let expired = object.as_ref().is_some_and(|object| object.is_expired(now.elapsed));
+        if let Some(object) = object
+            && !expired
+        {
+            return Found::Complete(Arc::clone(&object.version));
+        }
+        match slot.map_or(Found::Nothing, Slot::early) {
+            Found::Nothing if expired => Found::Expired,
+            found => found,
+        }
+    }
+
+    /// The complete version under `path`, without a mark as read.
+    pub fn committed(&self, path: &str, now: Now) -> Option<Arc<Version>> {
+        let shard = self.shard(path);
+        let object = self.object(&shard, path).filter(|object| !object.is_expired(now.elapsed))?;
+        Some(Arc::clone(&object.version))
+    }
+
+    /// Opens an upload; with a known length all its memory is reserved.
+    pub async fn open(self: &Arc<Self>, opening: Opening, clock: &Clock) -> Result<Upload, Full> {
+        let cost = opening.meta.cost(&opening.path);
+        let body = opening.length.map_or(0, chunk::cost_of_length);
+        let mut permit = self.reserve(cost.saturating_add(body), clock).await?;
+        let Some(cost) = permit.split(cost) else { return Err(Full { bytes: cost }) };
+        Ok(Upload::new(Arc::clone(self), opening, cost, permit))
+    }
+
+    /// Takes the complete version under `path` away; readers finish it. Uploads go on.
+    pub fn delete(&self, path: &str, now: Now) -> bool {
+        let mut order = self.order();
+        let mut shard = self.shard(path);
+        let Some(object) = self.object(&shard, path) else { return false };
+        self.forget(&mut order, &mut shard, &object);
+        drop((shard, order));
+        !object.is_expired(now.elapsed)
+    }
+
+    /// Frees what is expired and moves what need not be kept to the evictable part.
+    pub fn sweep(&self, now: Now) {
+        while self.sweep_batch(now.elapsed) == SWEEP_BATCH {}
+    }
+
+    /// When the newest object was complete.
+    pub fn newest(&self) -> Option<Duration> {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counters.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            sizes: self.order().sizes(),
+            used: self.budget.used(),
+            uploads: self.uploads.load(Ordering::Relaxed),
+            evicted: self.evicted.load(Ordering::Relaxed),
+            expired: self.expired.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The right to hold `bytes`: at once, or by evicting, or by a short wait for readers and uploads to end.
+    async fn reserve(&self, bytes: u64, clock: &Clock) -> Result<Permit, Full> {
+        let deadline = tokio::time::Instant::now() + RESERVE_WAIT;
+        loop {
+            let freed = self.budget.freed();
+            match self.reserve_now(bytes, clock.now()) {
+                Reserved::Permit(permit) => return Ok(permit),
+                Reserved::Evicting => tokio::task::yield_now().await,
+                Reserved::Later if tokio::time::timeout_at(deadline, freed).await.is_ok() => {}
+                Reserved::Later | Reserved::Never => return Err(Full { bytes }),
+            }
+        }
+    }
+
+    /// The right to hold `bytes`: at once, or by evicting a batch.
+    fn reserve_now(&self, bytes: u64, now: Now) -> Reserved {
+        if bytes > self.budget.limit() {
+            return Reserved::Never;
+        }
+        for _ in 0..SWEEP_BATCH {
+            if let Some(permit) = self.budget.try_acquire(bytes) {
+                return Reserved::Permit(permit);
+            }
+            if !self.evict_one(now.elapsed) {
+                return Reserved::Later;
+            }
+        }
+        Reserved::Evicting
+    }
+
+    fn evict_one(&self, now: Duration) -> bool {
+        let mut order = self.order();
+        self.age_due(&mut order, now, SWEEP_BATCH);
+        let Some(object) = order.victim() else { return false };
+        let mut shard = self.shard(&object.version.path);
+        self.forget(&mut order, &mut shard, &object);
+        drop((shard, order));
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    fn sweep_batch(&self, now: Duration) -> usize {
+        let mut order = self.order();
+        let mut gone = Vec::new();
+        while gone.len() < SWEEP_BATCH
+            && let Some(object) = order.expired(now)
+        {
+            let mut shard = self.shard(&object.version.path);
+            self.forget(&mut order, &mut shard, &object);
+            gone.push(object);
+        }
+        let aged = self.age_due(&mut order, now, SWEEP_BATCH - gone.len());
+        drop(order);
+        // The bytes are freed here, outside the lock.
+        self.expired.fetch_add(gone.len() as u64, Ordering::Relaxed);
+        gone.len() + aged
+    }
+
+    fn age_due(&self, order: &mut Order, now: Duration, most: usize) -> usize {
+        let mut count = 0;
+        while count < most
+            && let Some(object) = order.due(now)
+        {
+            let mut shard = self.shard(&object.version.path);
+            order.age(&object, &self.evictable);
+            if let Some(slot) = shard.get_mut(&object.version.path) {
+                slot.live = None;
+                if slot.uploads.is_empty() {
+                    shard.remove(&object.version.path);
+                }
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// Takes an object out of every structure.
+    fn forget(&self, order: &mut Order, shard: &mut Shard, object: &Arc<Object>) {
+        order.leave(object, &self.evictable);
+        let path = &object.version.path;
+        let Some(slot) = shard.get_mut(path) else { return };
+        if slot.live.as_ref().is_some_and(|live| Arc::ptr_eq(live, object)) {
+            slot.live = None;
+        }
+        if slot.live.is_none() && slot.uploads.is_empty() {
+            shard.remove(path);
+        }
+    }
+
+    fn object(&self, shard: &Shard, path: &str) -> Option<Arc<Object>> {
+        shard.get(path).and_then(|slot| slot.live.clone()).or_else(|| self.evictable.peek(path))
+    }
+
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shard(&self, path: &str) -> MutexGuard<'_, Shard> {
+        // The remainder of a constant count fits any usize.
+        let index = usize::try_from(self.hasher.hash_one(path) % SHARDS as u64).unwrap_or(0);
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// What a reader may have of the uploads: the newest with bytes, else the news that there will be some.
+    fn early(&self) -> Found {
+        let early = || self.uploads.iter().filter(|version| version.early);
+        let newest = early()
+            .filter_map(|version| Some((version.started()?.sequence, version)))
+            .max_by_key(|(sequence, _)| *sequence);
+        if let Some((_, version)) = newest {
+            return Found::Growing(Arc::clone(version));
+        }
+        let announced: Vec<_> =
+            early().map(|version| (Arc::clone(version), version.blob.progress().changes)).collect();
+        if announced.is_empty() { Found::Nothing } else { Found::Announced(announced) }
+    }
+}

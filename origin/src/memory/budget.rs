@@ -1,0 +1,75 @@
+//! The strict byte budget: what holds bytes holds a [`Permit`], and the permits never exceed the limit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+/// A number of bytes that may be held at the same time. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limit: u64,
+    used: AtomicU64,
+    freed: Notify,
+}
+
+/// The right to hold some bytes; dropping it gives them back.
+#[derive(Debug)]
+pub struct Permit {
+    budget: Arc<Shared>,
+    bytes: u64,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes.
+    pub fn new(limit: u64) -> Self {
+        Self(Arc::new(Shared { limit, used: AtomicU64::new(0), freed: Notify::new() }))
+    }
+
+    /// Bytes that may be held.
+    pub fn limit(&self) -> u64 {
+        self.0.limit
+    }
+
+    /// Bytes that are held.
+    pub fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// The right to hold `bytes` more, if that many are free now.
+    pub fn try_acquire(&self, bytes: u64) -> Option<Permit> {
+        let grow = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.0.limit);
+        self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow).ok()?;
+        Some(Permit { budget: Arc::clone(&self.0), bytes })
+    }
+
+    /// Returns at the next time that bytes are given back. Make the future before looking, await it after.
+    pub fn freed(&self) -> impl Future<Output = ()> + '_ {
+        self.0.freed.notified()
+    }
+}
+
+impl Permit {
+    /// Bytes that it stands for.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Splits `bytes` off, if it stands for that many.
+    pub fn split(&mut self, bytes: u64) -> Option<Self> {
+        self.bytes = self.bytes.checked_sub(bytes)?;
+        Some(Self { budget: Arc::clone(&self.budget), bytes })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+            self.budget.freed.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What lies under a path: a version (bytes and headers), and the object that a complete version becomes.
+
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use mediaorigin_crds::policy::Class;
+
+use super::blob::{Blob, Read, Uid};
+use super::budget::Permit;
+
+/// What a version costs beside its path, headers and bytes: its places in the index and the queues.
+pub const OBJECT_COST: u64 = 768;
+
+/// The headers that came with the upload, and what the rules made of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// `Content-Type` of answers.
+    pub content_type: String,
+    /// `Content-Encoding` of answers.
+    pub content_encoding: Option<String>,
+    /// `Cache-Control` that came with the upload.
+    pub cache_control: Option<String>,
+    /// What it is.
+    pub class: Class,
+}
+
+/// When the first byte of a version arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its place in the order of versions: a version that started later is newer.
+    pub sequence: u64,
+    /// `Last-Modified`.
+    pub modified: SystemTime,
+}
+
+/// One version of what lies under a path: growing or complete.
+#[derive(Debug)]
+pub struct Version {
+    /// The path, decoded, without a leading slash.
+    pub path: Arc<str>,
+    /// Its name.
+    pub uid: Uid,
+    /// Its headers.
+    pub meta: Meta,
+    /// Its bytes.
+    pub blob: Blob,
+    /// Whether it may be read before it is complete.
+    pub early: bool,
+    pub(super) started: OnceLock<Started>,
+    pub(super) _cost: Permit,
+}
+
+/// A committed version and how long it stays.
+#[derive(Debug)]
+pub struct Object {
+    /// What it serves.
+    pub version: Arc<Version>,
+    /// Its place in the order of versions; that of `version`, or of a later upload of the same bytes.
+    pub(super) sequence: u64,
+    /// Until when it is not evicted.
+    pub(super) pinned_until: Duration,
+    /// From when on it is gone.
+    pub(super) expires_at: Option<Duration>,
+    pub(super) size: u64,
+}
+
+impl Meta {
+    /// What a version with these headers costs without its bytes.
+    pub fn cost(&self, path: &str) -> u64 {
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let texts = self.content_type.len()
+            + optional(&self.content_encoding)
+            + optional(&self.cache_control)
+            + path.len();
+        OBJECT_COST + texts as u64
+    }
+}
+
+impl Version {
+    /// When its first byte arrived, if one has.
+    pub fn started(&self) -> Option<Started> {
+        self.started.get().copied()
+    }
+
+    /// The strong `ETag`, with its quotes.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.uid)
+    }
+}
+
+impl Object {
+    /// Whether it is gone at `now`, swept or not.
+    pub fn is_expired(&self, now: Duration) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether an answer is being read from it: evicting it would free nothing.
+    pub(super) fn has_readers(&self) -> bool {
+        Arc::strong_count(&self.version) > 1
+    }
+}
+
+/// Follows a version from one offset to another.
+#[derive(Debug)]
+pub struct Reader {
+    version: Arc<Version>,
+    position: u64,
+    end: u64,
+    ticket: Option<u64>,
+}
+
+impl Reader {
+    /// Reads `version` from `position`, not further than `end`; `u64::MAX` follows it to its end.
+    pub fn new(version: Arc<Version>, position: u64, end: u64) -> Self {
+        Self { version, position, end, ticket: None }
+    }
+
+    /// The next bytes, as soon as there are any.
+    pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Read> {
+        let read = self.version.blob.poll_read(cx, self.position, self.end, &mut self.ticket);
+        if let Poll::Ready(Read::Bytes(bytes)) = &read {
+            self.position += bytes.len() as u64;
+        }
+        read
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.version.blob.leave(self.ticket);
+    }
+}

@@ -1,0 +1,189 @@
+//! Who goes next: the live window by age, the evictable rest by second chance, expiry by time.
+//!
+//! **The evictable part** is held by an *unbounded* `moka` cache; what leaves it is decided here. Measured against the
+//! needs of a live origin, moka's own eviction was rejected: `TinyLFU` refuses a segment that nobody has read yet, its LRU
+//! policy lags behind by up to 384 writes (gigabytes of segments), a removed value lives on in its queues until
+//! maintenance runs, and its capacity cannot change while it runs. So a seat in the cache is emptied by the one who
+//! evicts, at once, and the bytes are free when the eviction returns; what lags in moka is an empty seat.
+//!
+//! Second chance (CLOCK, the ancestor of SIEVE): oldest first, but what was read since it was last looked at goes to the
+//! back once. A scan over old recordings marks each object once and cannot push out what is read again and again.
+//!
+//! Every structure is keyed so that an entry is removed exactly when its object leaves: nothing grows by overwriting.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::object::Object;
+
+/// Seats that one search for a victim looks at, at most, before it takes the next one that nobody reads.
+const LOOKS_MAX: usize = 4_096;
+
+/// A place in the evictable part. It is emptied when its object leaves.
+#[derive(Debug)]
+pub struct Seat {
+    object: Mutex<Option<Arc<Object>>>,
+    was_read: AtomicBool,
+}
+
+impl Seat {
+    fn new(object: Arc<Object>) -> Arc<Self> {
+        Arc::new(Self { object: Mutex::new(Some(object)), was_read: AtomicBool::new(false) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Object>>> {
+        self.object.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its object, without a mark.
+    fn peek(&self) -> Option<Arc<Object>> {
+        self.lock().clone()
+    }
+
+    fn take(&self) -> Option<Arc<Object>> {
+        self.lock().take()
+    }
+}
+
+/// The objects that may be evicted, by path.
+#[derive(Debug)]
+pub struct Evictable(Cache<Arc<str>, Arc<Seat>>);
+
+impl Evictable {
+    pub(super) fn new() -> Self {
+        Self(Cache::builder().build())
+    }
+
+    /// The object under `path`; it is marked as read.
+    pub(super) fn get(&self, path: &str) -> Option<Arc<Object>> {
+        let seat = self.0.get(path)?;
+        seat.was_read.store(true, Ordering::Relaxed);
+        seat.peek()
+    }
+
+    /// The object under `path`, without a mark.
+    pub(super) fn peek(&self, path: &str) -> Option<Arc<Object>> {
+        self.0.get(path)?.peek()
+    }
+
+    /// Entries after moka's own maintenance; for tests.
+    #[cfg(test)]
+    pub(super) fn settled_count(&self) -> u64 {
+        self.0.run_pending_tasks();
+        self.0.entry_count()
+    }
+}
+
+/// The order of all objects. One lock guards it; whoever changes the set of objects holds it.
+#[derive(Debug, Default)]
+pub struct Order {
+    live: BTreeMap<(Duration, u64), Arc<Object>>,
+    queue: BTreeMap<u64, Arc<Seat>>,
+    places: BTreeMap<u64, u64>,
+    expiry: BTreeMap<(Duration, u64), Arc<Object>>,
+    tickets: u64,
+    live_bytes: u64,
+    evictable_bytes: u64,
+}
+
+/// Sizes of the structures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Objects in the live window.
+    pub live: usize,
+    /// Objects that may be evicted.
+    pub evictable: usize,
+    /// Objects with an expiry.
+    pub expiring: usize,
+    /// Bytes of the live window.
+    pub live_bytes: u64,
+    /// Bytes that may be evicted.
+    pub evictable_bytes: u64,
+}
+
+impl Order {
+    /// Takes in a new object, into the live window.
+    pub(super) fn enter(&mut self, object: &Arc<Object>) {
+        self.live_bytes += object.size;
+        self.live.insert((object.pinned_until, object.sequence), Arc::clone(object));
+        if let Some(at) = object.expires_at {
+            self.expiry.insert((at, object.sequence), Arc::clone(object));
+        }
+    }
+
+    /// Forgets an object, wherever it is.
+    pub(super) fn leave(&mut self, object: &Object, evictable: &Evictable) {
+        if let Some(at) = object.expires_at {
+            self.expiry.remove(&(at, object.sequence));
+        }
+        if self.live.remove(&(object.pinned_until, object.sequence)).is_some() {
+            self.live_bytes -= object.size;
+            return;
+        }
+        if let Some(seat) = self.places.remove(&object.sequence).and_then(|place| self.queue.remove(&place)) {
+            self.evictable_bytes -= object.size;
+            drop(seat.take());
+            evictable.0.invalidate(&object.version.path);
+        }
+    }
+
+    /// The next object of the live window whose time is over.
+    pub(super) fn due(&self, now: Duration) -> Option<Arc<Object>> {
+        let ((pinned_until, _), object) = self.live.first_key_value()?;
+        (*pinned_until <= now).then(|| Arc::clone(object))
+    }
+
+    /// Moves an object of the live window to the evictable part.
+    pub(super) fn age(&mut self, object: &Arc<Object>, evictable: &Evictable) {
+        if self.live.remove(&(object.pinned_until, object.sequence)).is_none() {
+            return;
+        }
+        self.live_bytes -= object.size;
+        self.evictable_bytes += object.size;
+        let seat = Seat::new(Arc::clone(object));
+        evictable.0.insert(Arc::clone(&object.version.path), Arc::clone(&seat));
+        self.enqueue(object.sequence, seat);
+    }
+
+    /// The next expired object.
+    pub(super) fn expired(&self, now: Duration) -> Option<Arc<Object>> {
+        let ((at, _), object) = self.expiry.first_key_value()?;
+        (*at <= now).then(|| Arc::clone(object))
+    }
+
+    /// The object to evict next; those that are being read are passed over, because nothing would be freed.
+    pub(super) fn victim(&mut self) -> Option<Arc<Object>> {
+        for looked in 0..self.queue.len().saturating_mul(2) {
+            let (_, seat) = self.queue.pop_first()?;
+            let Some(object) = seat.peek() else { continue };
+            let spared = looked < LOOKS_MAX && seat.was_read.swap(false, Ordering::Relaxed);
+            // The place of the victim stays in the books until `leave` closes them.
+            self.enqueue(object.sequence, seat);
+            if !spared && !object.has_readers() {
+                return Some(object);
+            }
+        }
+        None
+    }
+
+    /// Sizes of the structures.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            live: self.live.len(),
+            evictable: self.queue.len(),
+            expiring: self.expiry.len(),
+            live_bytes: self.live_bytes,
+            evictable_bytes: self.evictable_bytes,
+        }
+    }
+
+    fn enqueue(&mut self, sequence: u64, seat: Arc<Seat>) {
+        self.tickets += 1;
+        self.queue.insert(self.tickets, seat);
+        self.places.insert(sequence, self.tickets);
+    }
+}

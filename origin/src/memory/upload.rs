@@ -1,0 +1,212 @@
+//! One upload: from its announcement to its commit, or to its end without one.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::blob::{Blob, Uid};
+use super::budget::Permit;
+use super::chunk::{self, CHUNK_BYTES};
+use super::object::{Meta, Object, Started, Version};
+use super::{Full, Memory, Shard, Slot};
+use crate::clock::{Clock, Now};
+
+/// Size of the first chunk of an upload of unknown length: most playlists fit.
+const FIRST_CHUNK_BYTES: usize = 4 * 1024;
+
+/// What is known when an upload opens.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Where it goes.
+    pub path: Arc<str>,
+    /// Its name.
+    pub uid: Uid,
+    /// Its headers.
+    pub meta: Meta,
+    /// Whether it may be read before it is complete.
+    pub early: bool,
+    /// Its announced length.
+    pub length: Option<u64>,
+}
+
+/// How long a committed version stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Never evicted for this long.
+    pub keep: Duration,
+    /// Gone after this long.
+    pub expire: Option<Duration>,
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug)]
+pub enum Committed {
+    /// The path had no version.
+    Created(Arc<Version>),
+    /// It replaced an older version.
+    Replaced(Arc<Version>),
+    /// The path already had the same bytes and headers; their version stays.
+    Unchanged(Arc<Version>),
+    /// A version that started later is already there; it stays.
+    Superseded(Arc<Version>),
+    /// It had no byte; nothing changes.
+    Empty,
+    /// The condition did not hold; nothing changes.
+    Refused,
+}
+
+/// An open upload. Dropping it aborts it: whoever reads it is cut off, what was there before stays.
+#[derive(Debug)]
+pub struct Upload {
+    memory: Arc<Memory>,
+    version: Arc<Version>,
+    /// What is left of the memory reserved for an announced length.
+    reserved: Permit,
+    written: u64,
+    chunks: u32,
+    is_over: bool,
+}
+
+impl Upload {
+    pub(super) fn new(memory: Arc<Memory>, opening: Opening, cost: Permit, reserved: Permit) -> Self {
+        let Opening { path, uid, meta, early, length: _ } = opening;
+        let blob = Blob::new(memory.budget.clone());
+        let started = OnceLock::new();
+        let version = Arc::new(Version { path, uid, meta, blob, early, started, _cost: cost });
+        let mut shard = memory.shard(&version.path);
+        let slot: &mut Slot = shard.entry(Arc::clone(&version.path)).or_default();
+        for other in &slot.uploads {
+            other.blob.poke();
+        }
+        slot.uploads.push(Arc::clone(&version));
+        drop(shard);
+        memory.uploads.fetch_add(1, Ordering::Relaxed);
+        Self { memory, version, reserved, written: 0, chunks: 0, is_over: false }
+    }
+
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Copies `data` behind what was written; readers see it at once.
+    pub async fn write(&mut self, mut data: &[u8], clock: &Clock) -> Result<(), Full> {
+        while !data.is_empty() {
+            if self.version.blob.room() == 0 {
+                let permit = self.next_chunk(clock).await?;
+                self.version.blob.extend(permit);
+            }
+            if self.written == 0 {
+                self.start(clock.now());
+            }
+            let count = self.version.blob.append(data);
+            self.written += count as u64;
+            data = &data[count..];
+        }
+        Ok(())
+    }
+
+    /// Makes it the version under its path, if `condition` holds for the one that is there. There is no await in here: a
+    /// client that hangs up cannot stop it half-way.
+    pub fn commit(
+        mut self,
+        now: Now,
+        terms: Terms,
+        condition: impl FnOnce(Option<&Version>) -> bool,
+    ) -> Committed {
+        let memory = Arc::clone(&self.memory);
+        let same = self.same_as(&memory, now);
+        let mut order = memory.order();
+        let mut shard = memory.shard(&self.version.path);
+        let old = memory.object(&shard, &self.version.path);
+        let valid = old.as_ref().filter(|old| !old.is_expired(now.elapsed));
+        if !condition(valid.map(|object| &*object.version)) {
+            drop((shard, order));
+            return Committed::Refused;
+        }
+        let Some(started) = self.version.started() else {
+            drop((shard, order));
+            return Committed::Empty;
+        };
+        self.version.blob.finish();
+        self.is_over = true;
+        self.unregister(&mut shard);
+        let had = valid.map(|object| Arc::clone(&object.version));
+        if let Some(old) = valid
+            && old.sequence > started.sequence
+        {
+            return Committed::Superseded(Arc::clone(&old.version));
+        }
+        let unchanged = had.as_ref().filter(|had| same.as_ref().is_some_and(|same| Arc::ptr_eq(same, had)));
+        let version = Arc::clone(unchanged.unwrap_or(&self.version));
+        if let Some(old) = &old {
+            memory.forget(&mut order, &mut shard, old);
+        }
+        let object = Arc::new(object(&version, started.sequence, now, terms));
+        order.enter(&object);
+        *memory.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.elapsed);
+        shard.entry(Arc::clone(&version.path)).or_default().live = Some(object);
+        drop((shard, order));
+        match (unchanged, had.is_some()) {
+            (Some(_), _) => Committed::Unchanged(version),
+            (None, true) => Committed::Replaced(version),
+            (None, false) => Committed::Created(version),
+        }
+    }
+
+    /// The committed version, if its bytes and headers are those of this upload. Compared outside the locks.
+    fn same_as(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
+        let old = memory.committed(&self.version.path, now)?;
+        (old.meta == self.version.meta && old.blob.same_bytes(&self.version.blob)).then_some(old)
+    }
+
+    fn start(&self, now: Now) {
+        let sequence = self.memory.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        // Only the one writer starts it, and only once.
+        let _ = self.version.started.set(Started { sequence, modified: now.wall });
+    }
+
+    async fn next_chunk(&mut self, clock: &Clock) -> Result<Permit, Full> {
+        let reserved = self.reserved.bytes().min(chunk::cost(CHUNK_BYTES));
+        if reserved > chunk::CHUNK_COST
+            && let Some(permit) = self.reserved.split(reserved)
+        {
+            return Ok(permit);
+        }
+        let size = (FIRST_CHUNK_BYTES << (2 * self.chunks).min(16)).min(CHUNK_BYTES);
+        self.chunks += 1;
+        self.memory.reserve(chunk::cost(size), clock).await
+    }
+
+    fn unregister(&self, shard: &mut Shard) {
+        let Some(slot) = shard.get_mut(&self.version.path) else { return };
+        slot.uploads.retain(|version| !Arc::ptr_eq(version, &self.version));
+        if slot.uploads.is_empty() && slot.live.is_none() {
+            shard.remove(&self.version.path);
+        }
+        self.memory.uploads.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let mut shard = self.memory.shard(&self.version.path);
+        self.unregister(&mut shard);
+        drop(shard);
+        self.version.blob.abort();
+    }
+}
+
+fn object(version: &Arc<Version>, sequence: u64, now: Now, terms: Terms) -> Object {
+    let bytes = version.blob.length().unwrap_or(0);
+    Object {
+        version: Arc::clone(version),
+        sequence,
+        pinned_until: now.elapsed.saturating_add(terms.keep),
+        expires_at: terms.expire.map(|expire| now.elapsed.saturating_add(expire)),
+        size: chunk::cost_of_length(bytes) + version.meta.cost(&version.path),
+    }
+}

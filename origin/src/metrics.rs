@@ -1,0 +1,133 @@
+//! Counters and gauges. Labels come from enums only; their names are part of the interface.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mediaorigin_crds::policy::Class;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::outcome::Outcome;
+
+/// A method as a label: what nobody expects is one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum MethodLabel {
+    /// GET.
+    GET,
+    /// HEAD.
+    HEAD,
+    /// PUT.
+    PUT,
+    /// POST.
+    POST,
+    /// DELETE.
+    DELETE,
+    /// OPTIONS.
+    OPTIONS,
+    /// Any other.
+    OTHER,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: MethodLabel,
+    class: &'static str,
+    outcome: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+/// What the origin counts itself; the rest is read from where it is when somebody asks.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    lost: Family<ReasonLabels, Counter>,
+    /// Bytes of request bodies.
+    pub received: Counter,
+    /// Bytes of answers' bodies.
+    pub sent: Counter,
+    /// Requests in progress, answers that are being read included.
+    pub in_progress: Gauge,
+    /// Answers with bytes of an object that are being read.
+    pub readers: Gauge,
+    /// Configurations refused.
+    pub refusals: Counter,
+    /// Requests.
+    pub total: AtomicU64,
+}
+
+impl MethodLabel {
+    /// The label of a method.
+    pub fn of(method: &str) -> Self {
+        match method {
+            "GET" => Self::GET,
+            "HEAD" => Self::HEAD,
+            "PUT" => Self::PUT,
+            "POST" => Self::POST,
+            "DELETE" => Self::DELETE,
+            "OPTIONS" => Self::OPTIONS,
+            _ => Self::OTHER,
+        }
+    }
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GET => "GET",
+            Self::HEAD => "HEAD",
+            Self::PUT => "PUT",
+            Self::POST => "POST",
+            Self::DELETE => "DELETE",
+            Self::OPTIONS => "OPTIONS",
+            Self::OTHER => "OTHER",
+        }
+    }
+
+    /// Whether it uploads.
+    pub const fn is_write(self) -> bool {
+        matches!(self, Self::PUT | Self::POST)
+    }
+}
+
+impl Metrics {
+    /// Counters at zero, ready to be shared.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    /// Counts an answered request.
+    pub fn count(&self, method: MethodLabel, class: Option<Class>, outcome: Outcome, status: u16) {
+        let class = class.map_or("none", Class::as_str);
+        let labels = RequestLabels { method, class, outcome: outcome.as_str(), status };
+        self.requests.get_or_create(&labels).inc();
+        self.total.fetch_add(1, Ordering::Relaxed);
+        if method.is_write() && outcome.lost_upload() {
+            self.lost.get_or_create(&ReasonLabels { reason: outcome.as_str() }).inc();
+        }
+    }
+
+    /// A registry with these metrics.
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("mediaorigin");
+        registry.register("requests", "Requests answered", self.requests.clone());
+        registry.register("uploads_lost", "Uploads refused or given up, by reason", self.lost.clone());
+        registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
+        registry.register("sent_bytes", "Bytes of the bodies of answers", self.sent.clone());
+        let help = "Requests in progress, answers being read included";
+        registry.register("requests_in_progress", help, self.in_progress.clone());
+        registry.register(
+            "readers",
+            "Answers with bytes of an object that are being read",
+            self.readers.clone(),
+        );
+        registry.register("config_refusals", "Configurations refused", self.refusals.clone());
+        registry
+    }
+}

@@ -1,0 +1,75 @@
+//! What all workers share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use mediaorigin_crds::budget::Budget;
+use mediaorigin_crds::config::Resolved;
+
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::config::Live;
+use crate::connection::Counters;
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+
+/// The state of one origin. Built once, outside of what is built per worker.
+#[derive(Debug)]
+pub struct Origin {
+    /// The time.
+    pub clock: Clock,
+    /// The memory tier.
+    pub memory: Arc<Memory>,
+    /// The terms of its budget.
+    pub budget: Budget,
+    /// The configuration in force.
+    pub config: Live,
+    /// Who may write.
+    pub access: ArcSwap<Access>,
+    /// Where the credentials are.
+    pub publisher_dir: Option<PathBuf>,
+    /// Counters of requests.
+    pub metrics: Arc<Metrics>,
+    /// Counters of connections.
+    pub connections: Arc<Counters>,
+    draining: AtomicBool,
+}
+
+impl Origin {
+    /// The origin of a configuration; `publisher_dir` wins over the one in it.
+    pub fn new(resolved: Resolved, publisher_dir: Option<PathBuf>, clock: Clock) -> Self {
+        let publisher_dir = publisher_dir.or_else(|| resolved.cold.publisher_dir.as_ref().map(PathBuf::from));
+        Self {
+            clock,
+            memory: Arc::new(Memory::new(resolved.budget.objects.get())),
+            budget: resolved.budget,
+            access: ArcSwap::from_pointee(Access::load(publisher_dir.as_deref())),
+            config: Live::new(resolved),
+            publisher_dir,
+            metrics: Metrics::new(),
+            connections: Arc::new(Counters::default()),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Why it is not ready to serve, if it is not. A draining origin is ready: Kubernetes takes a terminating pod out by
+    /// itself, and refusing here would drop encoders that have nowhere else to go.
+    pub fn unready(&self) -> Option<String> {
+        match &**self.access.load() {
+            Access::Unreadable(reason) => Some(format!("credentials: {reason}")),
+            Access::Open | Access::Basic(_) => None,
+        }
+    }
+
+    /// Whether it is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is about to stop.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,269 @@
+//! A running origin: its sockets, its threads, its end.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::{io, thread};
+
+use actix_web::{App, HttpServer};
+use mediaorigin_crds::config::Resolved;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::connection::{self, Drain, Settings};
+use crate::origin::Origin;
+use crate::{drain, http, tend};
+
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: i32 = 1_024;
+
+/// What a start needs beside the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the media port listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where the admin port listens.
+    pub admin_listen: SocketAddr,
+    /// The time.
+    pub clock: Clock,
+    /// Worker threads of the media port.
+    pub workers: usize,
+    /// The file that the configuration came from, with its text: it is watched.
+    pub file: Option<(PathBuf, String)>,
+    /// Folder with the publisher's credentials; wins over the one in the configuration.
+    pub publisher_dir: Option<PathBuf>,
+}
+
+impl Default for Options {
+    /// Free ports on this machine only, the system's clock, two workers, nothing watched: for tests.
+    fn default() -> Self {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            listen: local,
+            admin_listen: local,
+            clock: Clock::system(),
+            workers: 2,
+            file: None,
+            publisher_dir: None,
+        }
+    }
+}
+
+/// Why an origin does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot listen.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot start its threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+/// A running origin. Dropping it stops it at once.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the media port listens.
+    pub media_addr: SocketAddr,
+    /// Where the admin port listens.
+    pub admin_addr: SocketAddr,
+    origin: Arc<Origin>,
+    drain: Drain,
+    stop: Option<oneshot::Sender<Stop>>,
+    ended: Option<oneshot::Receiver<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Answers in progress are finished.
+    Gracefully,
+    /// At once.
+    Now,
+}
+
+struct Parts {
+    origin: Arc<Origin>,
+    drain: Drain,
+    media: TcpListener,
+    admin: TcpListener,
+    settings: Settings,
+    file: Option<(PathBuf, String)>,
+}
+
+/// Starts an origin; it listens when this returns.
+pub async fn start(resolved: Resolved, options: Options) -> Result<Running, StartError> {
+    // Nothing in it waits for anything but the start of a thread.
+    start_blocking(resolved, options)
+}
+
+/// Starts an origin from a plain thread; it listens when this returns.
+pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, StartError> {
+    let Options { listen, admin_listen, clock, workers, file, publisher_dir } = options;
+    let (media, media_addr) = bind(listen)?;
+    let (admin, admin_addr) = bind(admin_listen)?;
+    let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
+    let settings = Settings { workers, connections_max, ..Settings::default() };
+    let origin = Arc::new(Origin::new(resolved, publisher_dir, clock));
+    let drain = Drain::new();
+    let parts = Parts { origin: Arc::clone(&origin), drain: drain.clone(), media, admin, settings, file };
+    let (stop, stopped) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let (tell, told) = mpsc::channel();
+    let thread = thread::Builder::new()
+        .name("origin".to_owned())
+        .spawn(move || {
+            run(parts, &tell, stopped);
+            // Nobody may be waiting for the end.
+            let _ = end.send(());
+        })
+        .map_err(StartError::Thread)?;
+    let gone = || Err(io::Error::other("the thread ended before it served"));
+    told.recv().unwrap_or_else(|_| gone()).map_err(StartError::Thread)?;
+    Ok(Running {
+        media_addr,
+        admin_addr,
+        origin,
+        drain,
+        stop: Some(stop),
+        ended: Some(ended),
+        thread: Some(thread),
+    })
+}
+
+impl Running {
+    /// The time of this origin.
+    pub fn clock(&self) -> &Clock {
+        &self.origin.clock
+    }
+
+    /// What its workers share.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// Frees what is expired now, without waiting for the next sweep.
+    pub fn sweep(&self) {
+        self.origin.memory.sweep(self.origin.clock.now());
+    }
+
+    /// Asks readers to go elsewhere and waits for uploads, within `limits`. Everything is still accepted and answered.
+    pub async fn drain(&self, limits: drain::Limits) {
+        self.origin.begin_drain();
+        self.drain.begin();
+        drain::wait(&self.origin, limits).await;
+    }
+
+    /// Stops: new connections are refused, answers in progress are finished.
+    pub async fn finish(mut self) {
+        self.end(Stop::Gracefully).await;
+    }
+
+    /// Stops at once.
+    pub async fn stop(mut self) {
+        self.end(Stop::Now).await;
+    }
+
+    async fn end(&mut self, how: Stop) {
+        self.ask(how);
+        if let Some(ended) = self.ended.take() {
+            // An error means that the thread is gone, which is what was wanted.
+            let _ = ended.await;
+        }
+        self.join();
+    }
+
+    fn ask(&mut self, how: Stop) {
+        self.drain.finish();
+        if let Some(stop) = self.stop.take() {
+            // It fails only when the thread has ended.
+            let _ = stop.send(how);
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.ask(Stop::Now);
+        self.join();
+    }
+}
+
+/// The thread of an origin: an actix system with both servers and the housekeeping.
+fn run(parts: Parts, tell: &mpsc::Sender<io::Result<()>>, stop: oneshot::Receiver<Stop>) {
+    let result = actix_rt::System::new().block_on(serve(parts, tell, stop));
+    if let Err(error) = result {
+        // Nobody listens any more only when the start has failed already.
+        let _ = tell.send(Err(error));
+    }
+}
+
+async fn serve(
+    parts: Parts,
+    tell: &mpsc::Sender<io::Result<()>>,
+    stop: oneshot::Receiver<Stop>,
+) -> io::Result<()> {
+    let Parts { origin, drain, media, admin, settings, file } = parts;
+    let state = Arc::clone(&origin);
+    let app = move || App::new().configure(http::app::configure(Arc::clone(&state)));
+    let counters = Arc::clone(&origin.connections);
+    let media = connection::serve(media, settings, drain, counters, app)?;
+    let state = Arc::clone(&origin);
+    let admin = HttpServer::new(move || App::new().configure(http::admin::configure(Arc::clone(&state))))
+        .workers(1)
+        .disable_signals()
+        .listen(admin)?
+        .run();
+    let (media_handle, admin_handle) = (media.handle(), admin.handle());
+    let servers = [actix_rt::spawn(media), actix_rt::spawn(admin)];
+    let (file, text) = file.map_or((None, String::new()), |(file, text)| (Some(file), text));
+    let tending = actix_rt::spawn(tend::run(origin, file, text));
+    // The receiver waits for exactly this.
+    let _ = tell.send(Ok(()));
+    let how = stop.await.unwrap_or(Stop::Now);
+    media_handle.stop(how == Stop::Gracefully).await;
+    admin_handle.stop(false).await;
+    tending.abort();
+    for server in servers {
+        // They end because they were stopped; how is of no interest any more.
+        let _ = server.await;
+    }
+    Ok(())
+}
+
+/// Listens; an address for all of IPv6 also takes IPv4, and becomes IPv4 only where there is no IPv6.
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let fallback = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    listen(address)
+        .or_else(|error| {
+            if address.is_ipv6() && address.ip().is_unspecified() { listen(fallback) } else { Err(error) }
+        })
+        .map_err(|source| StartError::Listen { address, source })
+}
+
+fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}

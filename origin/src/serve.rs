@@ -1,0 +1,91 @@
+//! The read path: find the version, ask the evaluator, wait where it says so, answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use futures_util::future::{FutureExt, select_all};
+use mediaorigin_crds::policy::{Policies, Treatment};
+
+use crate::clock::Clock;
+use crate::http::evaluate::{self, Extent, Target, Verdict};
+use crate::http::request::ReadRequest;
+use crate::http::response::{self, Answer};
+use crate::memory::blob::State;
+use crate::memory::object::Version;
+use crate::memory::{Found, Memory};
+use crate::outcome::Outcome;
+
+/// How long a GET waits for the first byte of an upload that is open: an LL-DASH packager opens the next segment's upload
+/// before it has a byte of it. Below what CDNs wait for a first byte, and long enough for a segment's first fragment.
+pub const FIRST_BYTE_WAIT: Duration = Duration::from_secs(3);
+/// Times that a request starts again because the version that it was about went away before anything was sent.
+const ATTEMPTS_MAX: usize = 8;
+
+/// Answers a GET or HEAD.
+pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: &ReadRequest) -> Answer {
+    let path = request.path.as_str();
+    let treatment = policies.treat(path);
+    let deadline = tokio::time::Instant::now() + FIRST_BYTE_WAIT;
+    for _ in 0..ATTEMPTS_MAX {
+        let version = match memory.find(path, clock.now()) {
+            Found::Complete(version) | Found::Growing(version) => version,
+            Found::Expired => return missing(Outcome::Expired).of(treatment.class),
+            Found::Nothing => return missing(Outcome::Missing).of(treatment.class),
+            Found::Announced(uploads) => {
+                if tokio::time::timeout_at(deadline, any_change(&uploads)).await.is_err() {
+                    return missing(Outcome::Announced).of(treatment.class);
+                }
+                continue;
+            }
+        };
+        if let Some(answer) = answer(&version, clock, request, &treatment).await {
+            return answer.of(version.meta.class);
+        }
+    }
+    missing(Outcome::Missing).of(treatment.class)
+}
+
+/// The answer from `version`, or `None` where its writer went away while the request was held.
+async fn answer(
+    version: &Arc<Version>,
+    clock: &Clock,
+    request: &ReadRequest,
+    treatment: &Treatment<'_>,
+) -> Option<Answer> {
+    let etag = version.etag();
+    let mut progress = version.blob.progress();
+    loop {
+        let extent = match progress.state {
+            State::Open => Extent::Growing(progress.length),
+            State::Complete => Extent::Complete(progress.length),
+            State::Aborted => return None,
+        };
+        let now = clock.now().wall;
+        let modified = version.started().map_or(now, |started| started.modified);
+        let target = Target { etag: &etag, modified, now, extent };
+        let verdict = evaluate::evaluate(request.method, &request.conditions.preconditions(), &target);
+        if let (Verdict::Wait(length), Extent::Growing(_)) = (verdict, extent) {
+            progress = version.blob.reach(length).await;
+            continue;
+        }
+        let state = (progress.state, progress.length);
+        return Some(response::read(request.method, version, state, verdict, treatment));
+    }
+}
+
+/// Waits until one of the uploads has a byte or ends, or another one opens.
+async fn any_change(uploads: &[(Arc<Version>, u64)]) {
+    if !uploads.is_empty() {
+        select_all(uploads.iter().map(|(version, seen)| version.blob.changed(*seen).boxed_local())).await;
+    }
+}
+
+fn missing(outcome: Outcome) -> Answer {
+    let text = match outcome {
+        Outcome::Expired => "the object's time is over",
+        Outcome::Announced => "the object's upload is open and has no byte yet",
+        _ => "no such object",
+    };
+    Answer::text(StatusCode::NOT_FOUND, outcome, text)
+}

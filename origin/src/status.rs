@@ -1,0 +1,125 @@
+//! `/-/status`: what this origin is and how it does, as JSON for the operator, for people and for tests.
+
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::memory::Counts;
+use crate::origin::Origin;
+
+/// The document.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The origin's name.
+    pub name: String,
+    /// Its namespace; empty outside a cluster.
+    pub namespace: String,
+    /// Its uid; empty outside a cluster.
+    pub uid: String,
+    /// Version of the program.
+    pub version: &'static str,
+    /// Generation of the configuration in force.
+    pub generation: i64,
+    /// The state of the configuration file.
+    pub config: Config,
+    /// Why it is not ready; empty when it is.
+    pub unready: String,
+    /// Whether it is about to stop.
+    pub draining: bool,
+    /// Memory in bytes.
+    pub memory: Memory,
+    /// Objects.
+    pub objects: usize,
+    /// Seconds since the newest object was complete; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_object_age_seconds: Option<f64>,
+    /// Uploads that are open.
+    pub uploads_open: usize,
+    /// Answers with bytes of an object that are being read.
+    pub readers: i64,
+    /// Requests answered.
+    pub requests: u64,
+    /// Bytes of request bodies.
+    pub received_bytes: u64,
+    /// Bytes of answers' bodies.
+    pub sent_bytes: u64,
+    /// Connections open.
+    pub connections_open: u64,
+}
+
+/// The state of the configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Config {
+    /// Problems of the file that was refused; empty when the file is what is served.
+    pub refused: Vec<String>,
+    /// Cold settings that differ from the running ones: they are in force after a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// Memory in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// The limit of the container.
+    pub limit: u64,
+    /// What objects may use.
+    pub objects: u64,
+    /// Reserved for the process.
+    pub base: u64,
+    /// Reserved for connections.
+    pub connections: u64,
+    /// Reserved for fragmentation and the index.
+    pub slack: u64,
+    /// What objects, uploads and their readers hold.
+    pub used: u64,
+    /// Of objects that must be kept.
+    pub pinned: u64,
+    /// Of objects that may be evicted.
+    pub evictable: u64,
+}
+
+impl Status {
+    /// The status now.
+    pub fn of(origin: &Origin) -> Self {
+        let hot = origin.config.hot();
+        let report = origin.config.report();
+        let counts = origin.memory.counts();
+        let newest = origin.memory.newest();
+        let now = origin.clock.now().elapsed;
+        Self {
+            name: hot.metadata.name.clone(),
+            namespace: hot.metadata.namespace.clone().unwrap_or_default(),
+            uid: hot.metadata.uid.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            generation: hot.metadata.generation,
+            config: Config { refused: report.refused, needs_restart: report.needs_restart },
+            unready: origin.unready().unwrap_or_default(),
+            draining: origin.is_draining(),
+            memory: memory(origin, &counts),
+            objects: counts.sizes.live + counts.sizes.evictable,
+            newest_object_age_seconds: newest.map(|newest| now.saturating_sub(newest).as_secs_f64()),
+            uploads_open: counts.uploads,
+            readers: origin.metrics.readers.get(),
+            requests: origin.metrics.total.load(Ordering::Relaxed),
+            received_bytes: origin.metrics.received.get(),
+            sent_bytes: origin.metrics.sent.get(),
+            connections_open: origin.connections.open(),
+        }
+    }
+}
+
+fn memory(origin: &Origin, counts: &Counts) -> Memory {
+    let budget = &origin.budget;
+    Memory {
+        limit: budget.limit.get(),
+        objects: budget.objects.get(),
+        base: budget.base.get(),
+        connections: budget.connections.get(),
+        slack: budget.slack.get(),
+        used: counts.used,
+        pinned: counts.sizes.live_bytes,
+        evictable: counts.sizes.evictable_bytes,
+    }
+}

@@ -1,0 +1,186 @@
+//! The write path: check, reserve, append, commit. Nothing is visible as complete before its last byte, and nothing that
+//! went wrong leaves a trace.
+
+use std::fmt::Display;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use mediaorigin_crds::policy::{Policies, Treatment, Visibility};
+
+use crate::access_log::Entry;
+use crate::clock::Clock;
+use crate::http::evaluate;
+use crate::http::mime;
+use crate::http::request::{Conditions, DeleteRequest, WriteRequest};
+use crate::http::response::{self, Answer};
+use crate::memory::blob::Uid;
+use crate::memory::object::{Meta, Version};
+use crate::memory::upload::{Committed, Opening, Terms, Upload};
+use crate::memory::{Full, Memory};
+use crate::outcome::Outcome;
+
+/// Why an upload was given up.
+#[derive(Debug)]
+enum Failure {
+    Full(Full),
+    TooLarge,
+    Stalled(Duration),
+    Broken(String),
+}
+
+/// Answers a PUT or POST; `uid` names the version that it makes.
+pub async fn write<E: Display>(
+    memory: &Arc<Memory>,
+    clock: &Clock,
+    policies: &Policies,
+    request: &WriteRequest,
+    body: impl Stream<Item = Result<Bytes, E>>,
+    uid: Uid,
+    entry: &mut Entry,
+) -> Answer {
+    let path = request.path.as_str();
+    let treatment = policies.treat(path);
+    let limits = policies.limits();
+    if request.length.is_some_and(|length| length > limits.object_bytes_max) {
+        return failed(&Failure::TooLarge, limits.object_bytes_max).of(treatment.class);
+    }
+    if !may_write(&request.conditions, memory.committed(path, clock.now()).as_deref()) {
+        return condition_failed().of(treatment.class);
+    }
+    let upload = match memory.open(opening(request, &treatment, uid), clock).await {
+        Ok(upload) => upload,
+        Err(full) => return failed(&Failure::Full(full), limits.object_bytes_max).of(treatment.class),
+    };
+    let received =
+        receive(upload, body, request.length, limits.object_bytes_max, limits.upload_idle, clock, entry);
+    let answer = match received.await {
+        Ok(upload) => {
+            let terms = Terms { keep: treatment.policy.keep(), expire: treatment.policy.expire() };
+            let condition = |current: Option<&Version>| may_write(&request.conditions, current);
+            committed(&upload.commit(clock.now(), terms, condition))
+        }
+        Err(failure) => failed(&failure, limits.object_bytes_max),
+    };
+    answer.of(treatment.class)
+}
+
+/// Answers a DELETE.
+pub fn delete(memory: &Memory, clock: &Clock, policies: &Policies, request: &DeleteRequest) -> Answer {
+    let path = request.path.as_str();
+    let now = clock.now();
+    let answer = if !may_write(&request.conditions, memory.committed(path, now).as_deref()) {
+        condition_failed()
+    } else if memory.delete(path, now) {
+        Answer::empty(StatusCode::NO_CONTENT, Outcome::Deleted)
+    } else {
+        Answer::text(StatusCode::NOT_FOUND, Outcome::Missing, "no such object")
+    };
+    answer.of(policies.treat(path).class)
+}
+
+fn opening(request: &WriteRequest, treatment: &Treatment<'_>, uid: Uid) -> Opening {
+    let path = request.path.as_str();
+    Opening {
+        path: Arc::from(path),
+        uid,
+        meta: Meta {
+            content_type: mime::content_type(path, request.content_type.as_deref()),
+            content_encoding: request.content_encoding.clone(),
+            cache_control: request.cache_control.clone(),
+            class: treatment.class,
+        },
+        early: treatment.visibility == Visibility::Early,
+        length: request.length,
+    }
+}
+
+/// Appends the body. A failure drops the upload, which cuts its readers off.
+async fn receive<E: Display>(
+    mut upload: Upload,
+    body: impl Stream<Item = Result<Bytes, E>>,
+    length: Option<u64>,
+    bytes_max: u64,
+    idle: Duration,
+    clock: &Clock,
+    entry: &mut Entry,
+) -> Result<Upload, Failure> {
+    let mut body = pin!(body);
+    // The first poll is what lets the connection loop answer `100 Continue`: the memory is reserved by now.
+    loop {
+        let item = tokio::time::timeout(idle, body.next()).await.map_err(|_| Failure::Stalled(idle))?;
+        let Some(item) = item else { break };
+        let bytes = item.map_err(|error| Failure::Broken(error.to_string()))?;
+        entry.received(bytes.len());
+        if upload.written() + bytes.len() as u64 > length.unwrap_or(bytes_max) {
+            return Err(match length {
+                Some(length) => {
+                    Failure::Broken(format!("the body goes on behind the announced {length} bytes"))
+                }
+                None => Failure::TooLarge,
+            });
+        }
+        upload.write(&bytes, clock).await.map_err(Failure::Full)?;
+    }
+    match length {
+        Some(length) if length != upload.written() => {
+            let text = format!("the body ended after {} of {length} bytes", upload.written());
+            Err(Failure::Broken(text))
+        }
+        _ => Ok(upload),
+    }
+}
+
+fn may_write(conditions: &Conditions, current: Option<&Version>) -> bool {
+    if conditions.is_empty() {
+        return true;
+    }
+    let etag = current.map(Version::etag);
+    let current = current.and_then(Version::started).map(|started| started.modified);
+    evaluate::may_write(&conditions.preconditions(), etag.as_deref().zip(current))
+}
+
+/// 201 for a new path and 204 for one that held something, as `WebDAV` servers do; encoders accept every 2xx.
+fn committed(committed: &Committed) -> Answer {
+    match committed {
+        Committed::Created(version) => response::stored(StatusCode::CREATED, Outcome::Created, version),
+        Committed::Replaced(version) => response::stored(StatusCode::NO_CONTENT, Outcome::Replaced, version),
+        Committed::Unchanged(version) => {
+            response::stored(StatusCode::NO_CONTENT, Outcome::Unchanged, version)
+        }
+        Committed::Superseded(version) => {
+            response::stored(StatusCode::NO_CONTENT, Outcome::Superseded, version)
+        }
+        Committed::Empty => Answer::empty(StatusCode::NO_CONTENT, Outcome::Empty),
+        Committed::Refused => condition_failed(),
+    }
+}
+
+fn condition_failed() -> Answer {
+    let text = "a condition of the request does not hold";
+    Answer::text(StatusCode::PRECONDITION_FAILED, Outcome::ConditionFailed, text)
+}
+
+fn failed(failure: &Failure, bytes_max: u64) -> Answer {
+    match failure {
+        Failure::Full(full) => {
+            Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::Full, &full.to_string())
+        }
+        Failure::TooLarge => {
+            let text = format!("the object is larger than the limit of {bytes_max} bytes");
+            Answer::text(StatusCode::PAYLOAD_TOO_LARGE, Outcome::TooLarge, &text)
+        }
+        Failure::Stalled(idle) => {
+            let text = format!("no byte of the body came for {} seconds", idle.as_secs());
+            let answer = Answer::text(StatusCode::REQUEST_TIMEOUT, Outcome::Stalled, &text);
+            Answer { close: true, ..answer }
+        }
+        Failure::Broken(text) => {
+            let answer = Answer::text(StatusCode::BAD_REQUEST, Outcome::Broken, text);
+            Answer { close: true, ..answer }
+        }
+    }
+}

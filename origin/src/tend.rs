@@ -1,0 +1,77 @@
+//! The housekeeping of a running origin: one task that sweeps memory and looks after files. Owned by [`crate::Running`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::access::Access;
+use crate::config::{self, Change};
+use crate::origin::Origin;
+
+/// How often memory is swept. Expiry is exact at every read; this only frees the bytes.
+const SWEEP_TICK: Duration = Duration::from_millis(100);
+/// Files are looked at in every so many ticks: once a second.
+const FILES_TICKS: u32 = 10;
+
+/// Runs until it is dropped. `served` is the text of the configuration that the origin was started with.
+pub(crate) async fn run(origin: Arc<Origin>, file: Option<PathBuf>, mut served: String) {
+    let mut ticks = interval(SWEEP_TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for tick in (0..FILES_TICKS).cycle() {
+        ticks.tick().await;
+        origin.memory.sweep(origin.clock.now());
+        if tick == 0 {
+            look_at_access(&origin);
+            if let Some(file) = &file {
+                look_at_config(&origin, file, &mut served);
+            }
+        }
+    }
+}
+
+fn look_at_access(origin: &Origin) {
+    let access = Access::load(origin.publisher_dir.as_deref());
+    if **origin.access.load() == access {
+        return;
+    }
+    match &access {
+        Access::Unreadable(reason) => tracing::error!(reason, "the publisher's credentials cannot be read"),
+        Access::Basic(_) | Access::Open => tracing::info!("the publisher's credentials changed"),
+    }
+    origin.access.store(Arc::new(access));
+}
+
+fn look_at_config(origin: &Origin, file: &Path, served: &mut String) {
+    let text = match config::read(file) {
+        Ok(text) => text,
+        Err(error) => {
+            // Reported until it can be read again; logged once.
+            let before = origin.config.report();
+            origin.config.unreadable(&error);
+            if before != origin.config.report() {
+                tracing::error!(%error, "the configuration cannot be read, the last good one is served");
+            }
+            served.clear();
+            return;
+        }
+    };
+    if text == *served {
+        return;
+    }
+    let change = origin.config.update(&text);
+    let report = origin.config.report();
+    let generation = origin.config.hot().metadata.generation;
+    match change {
+        Change::Swapped => tracing::info!(generation, "configuration changed"),
+        Change::Refused => {
+            origin.metrics.refusals.inc();
+            tracing::error!(generation, problems = ?report.refused, "configuration refused, the last good one is served");
+        }
+    }
+    if !report.needs_restart.is_empty() {
+        tracing::warn!(settings = ?report.needs_restart, "these settings are in force after a restart");
+    }
+    *served = text;
+}

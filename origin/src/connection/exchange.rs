@@ -176,15 +176,14 @@ async fn respond<B: MessageBody>(connection: &Connection, facts: &Facts, respons
         && !asks_to_close(response.head())
         && drain_keeps(worker.drain.stage(), connection.slot.traffic())
         && rest_is_small(facts);
+    let mut outbox = Outbox::default();
     if let Some(intake) = &facts.intake {
-        intake.withhold_continue();
+        outbox.push(intake.withhold_continue());
     }
     let persistence = if keeps { Persistence::Keep } else { Persistence::Close };
     let mut head = BytesMut::new();
     write_head(response.head(), announce, persistence, facts.version, &worker.date(), &mut head);
     drop(response);
-
-    let mut outbox = Outbox::default();
     outbox.push(head.freeze());
     match send_body(connection, facts, body, transfer, &mut outbox).await {
         Sent::All => finish(connection, facts, persistence).await,

@@ -3,6 +3,9 @@
 //! Nothing that a proxy in front of us could understand differently gets through: what RFC 9112 leaves to the taste of the
 //! receiver (bare line feeds, repeated lengths, odd transfer codings) is refused.
 
+#[cfg(test)]
+mod tests;
+
 use std::mem::MaybeUninit;
 
 use actix_http::{

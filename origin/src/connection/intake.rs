@@ -77,9 +77,13 @@ impl Intake {
         self.decoder.borrow().rest()
     }
 
-    /// From now on no `100 Continue` is sent, since the final response has begun.
-    pub(super) fn withhold_continue(&self) {
-        self.consent.set(Consent::Settled);
+    /// From now on no `100 Continue` is sent, since the final response begins. If one was cut by a full socket, its rest
+    /// must go first.
+    pub(super) fn withhold_continue(&self) -> Bytes {
+        match self.consent.replace(Consent::Settled) {
+            Consent::Owed { sent: sent @ 1.. } => Bytes::from_static(&CONTINUE[sent..]),
+            Consent::Owed { sent: 0 } | Consent::Settled => Bytes::new(),
+        }
     }
 
     /// Takes the body away from the handler.

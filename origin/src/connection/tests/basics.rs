@@ -173,6 +173,7 @@ fn the_wire_is_counted() {
     client.send(GET);
     let answer = client.answer();
     let sent = answer.head.len() + answer.body.len();
-    let counted = (server.counters.received_bytes(), server.counters.sent_bytes());
-    assert_eq!(counted, (GET.len() as u64, sent as u64));
+    // The client may have its answer before the server has counted it.
+    server.wait_for("the count", || server.counters.sent_bytes() == sent as u64);
+    assert_eq!(server.counters.received_bytes(), GET.len() as u64);
 }

@@ -133,3 +133,32 @@ fn no_worker_is_an_error() {
         });
     assert_eq!(result.err().unwrap().to_string(), "workers must be 1 to 512, not 0");
 }
+
+/// Run by hand: `cargo test --release -p mediaorigin-origin idle_connections_are_small -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures the memory of the whole process, so it must run alone"]
+fn idle_connections_are_small() {
+    const CONNECTIONS: usize = 400;
+    fn resident_bytes() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+    let server = TestServer::start();
+    let connect = |count: usize| -> Vec<_> {
+        let connections = (0..count).map(|_| {
+            let mut client = server.connect();
+            client.send("PUT /store HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+            assert_eq!(client.answer().status, 201);
+            client
+        });
+        connections.collect()
+    };
+    let warm = connect(50);
+    let before = resident_bytes();
+    let connections = connect(CONNECTIONS);
+    let each = (resident_bytes() - before) / CONNECTIONS;
+    println!("{each} bytes per idle connection, both ends in this process");
+    assert!(each < 6 * 1024);
+    drop((warm, connections));
+}

@@ -1,6 +1,9 @@
 //! Bodies on their way in.
 
-use std::io::{ErrorKind, Write as _};
+use std::{
+    io::{ErrorKind, Write as _},
+    time::{Duration, Instant},
+};
 
 use super::TestServer;
 use crate::connection::Refusal;
@@ -190,4 +193,21 @@ fn a_payload_kept_after_the_answer_reads_nothing_more() {
     assert!(outcomes == ["None"] || outcomes[0].contains("Incomplete"), "{outcomes:?}");
     client.send(GET);
     assert_eq!(client.answer().text(), "hello");
+}
+
+/// Nagle's algorithm holds the body back until the head is acknowledged, and a lazy acknowledgement takes 40 ms.
+#[test]
+fn an_upload_in_two_writes_does_not_wait_for_a_delayed_acknowledgement() {
+    const ROUNDS: u32 = 60;
+    let server = TestServer::start();
+    let mut client = server.connect();
+    client.socket.set_nodelay(false).unwrap();
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        client.send(put("/store", "Content-Length: 3"));
+        client.send("abc");
+        assert_eq!(client.answer().text(), "3 294");
+    }
+    let mean = start.elapsed() / ROUNDS;
+    assert!(mean < Duration::from_millis(20), "{mean:?} per upload");
 }

@@ -2,8 +2,8 @@
 //!
 //! Why not actix's own dispatcher: it copies every body into a write buffer, answers `Expect: 100-continue` before the
 //! handler could refuse, has no time-out for bodies, second heads or stalled readers, and never cancels a long poll whose
-//! client went away. Here the head is parsed once ([`head`]), one function decides the framing, bodies are pulled by the
-//! handler ([`intake`]) and answered by vectored writes of the very `Bytes` that the handler yields ([`outbox`]).
+//! client went away. Here the head is parsed once (`head`), one function decides the framing, bodies are pulled by the
+//! handler (`intake`) and answered by vectored writes of the very `Bytes` that the handler yields (`outbox`).
 //!
 //! `actix_http::h1::Codec` is not used, only actix-http's types are. The codec reads a body with `Upgrade: websocket` until
 //! the connection ends whatever its `Content-Length` says, accepts bare line feeds in trailers, does not limit chunk
@@ -57,7 +57,8 @@ pub const WORKERS_MAX: usize = 512;
 pub struct Settings {
     /// Worker threads, 1 to [`WORKERS_MAX`].
     pub workers: usize,
-    /// Open connections of all workers together; further ones wait in the kernel's backlog.
+    /// Open connections of all workers together; further ones wait in the kernel's backlog. Each worker gets an equal
+    /// share, and at least one.
     pub connections_max: usize,
     /// Time for a whole request head, from its first byte.
     pub head_timeout: Duration,

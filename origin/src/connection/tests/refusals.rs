@@ -32,7 +32,7 @@ fn request_lines() {
         (b"hello world\r\n\r\n", 400, RequestLineInvalid),
         (b"GET  /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, TargetInvalid),
         (b" GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, RequestLineInvalid),
-        (b"\r\n\r\n\r\n\r\n\r\n\r\n", 400, RequestLineInvalid),
+        (b"\r\n\r\n\r\n\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, RequestLineInvalid),
         (b"GET /hello HTTP/1.1\nHost: a\n\n", 400, LineFeedBare),
         (b"GET /hello HTTP/1.1\r\nHost: a\n\r\n", 400, LineFeedBare),
         (b"GET /hello HTTP/1.1\r\nHost: a\r\n\n", 400, LineFeedBare),

@@ -144,6 +144,25 @@ fn a_refused_small_body_is_read_and_the_connection_kept() {
 }
 
 #[test]
+fn the_rest_that_is_read_for_the_connection_s_sake_has_a_limit() {
+    let server = TestServer::start();
+    for (length, closes) in [(256 * 1024, false), (256 * 1024 + 1, true)] {
+        let mut client = server.connect();
+        client.send(put("/refuse/403", &format!("Content-Length: {length}")));
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.closes()), (403, closes), "{length}");
+        client.send(vec![b'a'; length]);
+        if closes {
+            client.half_close();
+            client.expect_end();
+        } else {
+            client.send(GET);
+            assert_eq!(client.answer().text(), "hello");
+        }
+    }
+}
+
+#[test]
 fn the_answer_to_a_refused_large_body_survives_the_close() {
     let server = TestServer::start();
     for (headers, announced) in [("Content-Length: 4000000", true), ("Transfer-Encoding: chunked", false)] {

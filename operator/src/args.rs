@@ -55,7 +55,7 @@ pub struct PlanArgs {
     #[arg(short, long)]
     pub file: PathBuf,
     /// Image of the origin where a `MediaOrigin` names none.
-    #[arg(long, env = "MEDIAORIGIN_ORIGIN_IMAGE", default_value = concat!("mediaorigin-origin:", env!("CARGO_PKG_VERSION")))]
+    #[arg(long, env = "MEDIAORIGIN_ORIGIN_IMAGE", default_value = concat!("mediaorigin:", env!("CARGO_PKG_VERSION")))]
     pub origin_image: String,
 }
 

@@ -23,7 +23,7 @@ const PODS_MAX: u32 = 500;
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The API server or the way to it.
-    #[error("cannot {attempt}: {source}")]
+    #[error("cannot {attempt}: {}", brief(.source))]
     Call {
         /// What was attempted: `read Deployment media/live`.
         attempt: String,
@@ -48,9 +48,9 @@ impl ClusterError {
         }
     }
 
-    /// The object is not there.
+    /// The object, or its whole kind, is not there. By the code alone: for a missing kind the API server answers no `Status`.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Call { source, .. } if matches!(source.as_ref(), kube::Error::Api(status) if status.is_not_found()))
+        matches!(self, Self::Call { source, .. } if matches!(source.as_ref(), kube::Error::Api(status) if status.code == 404))
     }
 }
 
@@ -170,6 +170,14 @@ impl Cluster {
             plural: kind.plural().to_owned(),
         };
         Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+}
+
+/// The client prints the API server's answers twice, as text and as a structure; the text is enough.
+fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.trim().to_owned(),
+        error => error.to_string(),
     }
 }
 

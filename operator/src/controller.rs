@@ -93,12 +93,6 @@ async fn watch(
     let children = everything.clone().labels(&format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGER));
     let controller = Controller::new(origins, everything);
     let store = controller.store();
-    let health = Arc::clone(&context.health);
-    let synced = tokio::spawn(async move {
-        if store.wait_until_ready().await.is_ok() {
-            health.set_synced();
-        }
-    });
     let stopped = |mut stop: watch::Receiver<bool>| async move {
         // An error means that nobody can ask to stop any more, which is the same.
         let _ = stop.wait_for(|stop| *stop).await;
@@ -116,13 +110,18 @@ async fn watch(
             note(&context, result);
             std::future::ready(())
         });
+    // Both wait for the first list and its channel keeps one waker, the last: only within one task is nobody forgotten.
+    let synced = async {
+        if store.wait_until_ready().await.is_ok() {
+            context.health.set_synced();
+        }
+    };
     tokio::select! {
-        () = results => {}
+        _ = async { tokio::join!(results, synced) } => {}
         () = async { stopped(stop).await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {
             tracing::warn!("reconciles still run after {}s, leaving them", SHUTDOWN_GRACE.as_secs());
         }
     }
-    synced.abort();
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>

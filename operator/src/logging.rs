@@ -7,7 +7,9 @@ use crate::args::LogFormat;
 /// Starts logging; `filter` is a level or a list of directives such as `info,kube=debug`.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), anyhow::Error> {
     let filter = EnvFilter::try_new(filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),

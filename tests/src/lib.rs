@@ -1,1 +1,6 @@
-//! Placeholder.
+//! What the tests share: a small HTTP peer that can misbehave, the scenario runner, a recording proxy.
+
+pub mod bench;
+pub mod capture;
+pub mod peer;
+pub mod scenario;

@@ -1,0 +1,47 @@
+//! The product on a real kind cluster, as its users drive it: helm, kubectl, ffmpeg.
+//!
+//! Needs the cluster of `tests/cluster/cluster up` and the images of `tests/images`; `make test` makes both. Without
+//! `MEDIAORIGIN_E2E=1` these tests are not asked for and are skipped by name; asked for without a cluster they fail.
+
+mod bad_input;
+mod cluster;
+mod lifecycle;
+mod operator;
+mod stream;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use cluster::Cluster;
+
+/// The media ports of the test cluster on this machine: one for each test that pushes.
+const STREAM_PORT: u16 = 30081;
+const LIFECYCLE_PORT: u16 = 30082;
+const OPERATOR_PORT: u16 = 30083;
+const DRAIN_PORT: u16 = 30084;
+const ACCESS_PORT: u16 = 30085;
+
+fn media(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// A `MediaOrigin` with a port on this machine; `more` are further lines of its spec.
+fn manifest(name: &str, port: u16, more: &str) -> String {
+    format!(
+        "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: {name}}}\nspec:\n  \
+         memory: {{limit: 256Mi}}\n  cpu: {{request: 50m}}\n  service: {{type: NodePort, nodePort: {port}}}\n{more}"
+    )
+}
+
+/// Asks until the answer is yes; what a cluster does has no barrier that a client could wait at.
+#[track_caller]
+fn eventually(what: &str, seconds: u64, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    while !condition() {
+        if Instant::now() > deadline {
+            let state = Cluster::get().describe();
+            panic!("waited {seconds} s until {what}\n{state}");
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,14 @@
+//! The text scripts, one runner each.
+
+use std::path::Path;
+
+fn folder(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name)
+}
+
+#[test]
+fn origin_scripts() {
+    let count =
+        mediaorigin_tests::scenario::run(&folder("origin")).unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(count > 20, "only {count} scripts were found");
+}

@@ -1,0 +1,185 @@
+//! The servers under comparison: each one process tree on loopback, bound to the first processor; the client has the rest.
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::peer::{Peer, fetch};
+
+/// A running server.
+pub struct Server {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// Where it listens.
+    pub address: SocketAddr,
+    child: Child,
+    by_put: bool,
+}
+
+/// A folder in memory (tmpfs) for bodies and configuration; deleted at the end.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the folder.
+    pub fn new() -> Result<Self> {
+        let path = Path::new("/dev/shm").join(format!("mediaorigin-bench-{}", std::process::id()));
+        std::fs::create_dir_all(path.join("files"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn file_name(size: usize) -> String {
+    format!("body-{size}.ts")
+}
+
+impl Server {
+    /// This origin.
+    pub fn origin(binary: &Path, folder: &Folder) -> Result<Self> {
+        let (address, admin) = (free()?, free()?);
+        let mut command = pinned(binary.as_os_str());
+        command.args([
+            "serve",
+            "--listen",
+            &address.to_string(),
+            "--admin-listen",
+            &admin.to_string(),
+            "--workers",
+            "1",
+        ]);
+        command.env("RUST_LOG", "warn");
+        Self::start("mediaorigin", command, address, true, folder)
+    }
+
+    /// nginx, one worker, sendfile from tmpfs, no access log.
+    pub fn nginx(folder: &Folder) -> Result<Self> {
+        let address = free()?;
+        let path = folder.0.display();
+        let configuration = format!(
+            "daemon off; user root; worker_processes 1; pid {path}/nginx.pid; error_log {path}/nginx.log;\n\
+             events {{ worker_connections 1024; }}\n\
+             http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;\n\
+             types {{ video/mp2t ts; }}\n\
+             client_body_temp_path {path}/b; proxy_temp_path {path}/p; fastcgi_temp_path {path}/f;\n\
+             uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;\n\
+             open_file_cache max=100;\n\
+             server {{ listen {address}; root {path}/files; }} }}\n"
+        );
+        let file = folder.0.join("nginx.conf");
+        std::fs::write(&file, configuration)?;
+        let mut command = pinned("nginx".as_ref());
+        command.arg("-c").arg(&file);
+        Self::start("nginx (tmpfs, sendfile)", command, address, false, folder)
+    }
+
+    /// Varnish with malloc storage in front of a server of its own that it asks once per body.
+    pub fn varnish(folder: &Folder) -> Result<Self> {
+        let (address, backend) = (free()?, Self::nginx(folder)?);
+        let mut command = pinned("varnishd".as_ref());
+        command.args(["-F", "-j", "none", "-a", &address.to_string(), "-b", &backend.address.to_string()]);
+        command.args(["-s", "malloc,256m", "-t", "3600", "-n"]).arg(folder.0.join("varnish"));
+        let server = Self::start("Varnish (malloc)", command, address, false, folder)?;
+        for size in [2 << 10, 100 << 10, 1 << 20, 4 << 20] {
+            std::fs::write(folder.0.join("files").join(file_name(size)), body(size))?;
+            ensure!(
+                fetch(address, "GET", &format!("/{}", file_name(size)))?.head.status == 200,
+                "Varnish got no body"
+            );
+        }
+        Ok(server) // the backend ends here: every body is in Varnish's memory
+    }
+
+    /// Makes the body of `size` bytes available.
+    pub fn prepare(&self, folder: &Folder, size: usize) -> Result<()> {
+        let (name, body) = (file_name(size), body(size));
+        if self.by_put {
+            let answer =
+                Peer::connect(self.address)?.request("PUT", &format!("/{name}"), &[], Some(&body))?;
+            ensure!(answer.head.status == 201, "PUT {name}: {}", answer.head.status);
+        } else {
+            std::fs::write(folder.0.join("files").join(&name), &body)?;
+        }
+        let answer = fetch(self.address, "GET", &format!("/{name}"))?;
+        ensure!(
+            answer.head.status == 200 && answer.body == body,
+            "{}: wrong body of {size} bytes",
+            self.name
+        );
+        Ok(())
+    }
+
+    /// CPU time of all threads of the server and of its children, from the scheduler's statistics.
+    pub fn cpu_nanos(&self) -> Result<u64> {
+        let mut all = vec![self.child.id()];
+        let mut sum = 0;
+        while let Some(process) = all.pop() {
+            for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
+                let path = task?.path();
+                let statistics = std::fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+                sum += statistics
+                    .split_whitespace()
+                    .next()
+                    .and_then(|text| text.parse::<u64>().ok())
+                    .unwrap_or(0);
+                let children = std::fs::read_to_string(path.join("children")).unwrap_or_default();
+                all.extend(children.split_whitespace().filter_map(|text| text.parse::<u32>().ok()));
+            }
+        }
+        ensure!(sum > 0, "no CPU statistics of {}", self.name);
+        Ok(sum)
+    }
+
+    fn start(
+        name: &'static str,
+        mut command: Command,
+        address: SocketAddr,
+        by_put: bool,
+        folder: &Folder,
+    ) -> Result<Self> {
+        let mut log_name = String::new();
+        write!(log_name, "{}.log", name.split(' ').next().unwrap_or(name))?;
+        let log = std::fs::File::create(folder.0.join(&log_name))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("start {name}"))?;
+        let mut server = Self { name, address, child, by_put };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(address).is_err() {
+            if server.child.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("{name} did not start: {}", std::fs::read_to_string(folder.0.join(&log_name))?);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // SIGTERM by process id, so that nginx and Varnish end their children.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+fn pinned(program: &std::ffi::OsStr) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0"]).arg(program);
+    command
+}
+
+fn body(size: usize) -> Vec<u8> {
+    (0..size).map(|index| u8::try_from(index % 251).unwrap_or_default()).collect()
+}
+
+fn free() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

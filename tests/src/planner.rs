@@ -1,0 +1,113 @@
+//! Scenario scripts for the operator's planner: a simulated cluster, a `MediaOrigin`, and what is planned and reported, as text.
+//!
+//! ```text
+//! # A comment. The first lines say what the script is about.
+//! origin                               the MediaOrigin (YAML), up to `end`
+//!   metadata: {name: live}
+//! end
+//! reconcile                            observe → plan → apply → status; prints plan, conditions, events and what kstatus makes of it
+//! > accepted                           golden output; `UPDATE=1` rewrites it
+//! edit                                 a merge patch of the MediaOrigin (YAML), up to `end`
+//! drift Service                        a merge patch of a child by somebody else (YAML), up to `end`
+//! foreign ConfigMap                    an object of somebody else with a child's name (YAML, metadata), up to `end`
+//! remove ConfigMap                     somebody deletes a child
+//! refuse Service some words            the API server refuses this child at the next reconcile
+//! rollout                              the Deployment's controller makes and removes pods: live-1, live-2, …
+//! forbid some words                    the same, but it may not create pods
+//! late                                 the Deployment's controller says that the rollout does not move on
+//! pod live-1 ready                     what becomes of a pod: ready | starting | gone | unschedulable WORDS | creating |
+//!                                      waiting REASON WORDS | crashed EXIT-CODE REASON WORDS
+//! clock +20                            time passes, in seconds
+//! delete                               somebody asks to delete the MediaOrigin
+//! show Deployment /spec/replicas       prints a part of a child
+//! kstatus                              prints what kstatus makes of the MediaOrigin now
+//! ```
+//!
+//! Every script ends with a plan that has nothing to do and a status that is not written again; the runner adds that.
+
+mod kstatus;
+mod world;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use world::World;
+
+/// Plays every script of a folder in the order of the names. All failures are reported together. With `UPDATE=1` in the
+/// environment the golden output is rewritten instead.
+pub fn run(folder: &Path) -> Result<usize> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .with_context(|| format!("read {}", folder.display()))?
+        .collect::<std::io::Result<Vec<_>>>()?
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .collect();
+    paths.sort();
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut failures = Vec::new();
+    for path in &paths {
+        if let Err(error) = check(path, update) {
+            failures.push(format!("{}: {error:#}", path.display()));
+        }
+    }
+    if !failures.is_empty() {
+        bail!("{} of {} scripts failed\n{}", failures.len(), paths.len(), failures.join("\n"));
+    }
+    Ok(paths.len())
+}
+
+fn check(path: &Path, update: bool) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let played = play(&text)?;
+    if played == text {
+        return Ok(());
+    }
+    if update {
+        return Ok(std::fs::write(path, played)?);
+    }
+    let line = played.lines().zip(text.lines()).take_while(|(new, old)| new == old).count();
+    let excerpt = |text: &str| text.lines().skip(line).take(3).collect::<Vec<_>>().join("\n    ");
+    bail!(
+        "line {}: expected\n    {}\n  but it is\n    {}\n  (UPDATE=1 accepts it)",
+        line + 1,
+        excerpt(&text),
+        excerpt(&played)
+    )
+}
+
+/// Plays a script; the result is the script with the output that its steps have now.
+fn play(text: &str) -> Result<String> {
+    let mut world = World::default();
+    let mut played = String::new();
+    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('>'));
+    while let Some((index, line)) = lines.next() {
+        played.push_str(line);
+        played.push('\n');
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let mut block = String::new();
+        if world::takes_block(line) {
+            for (_, line) in lines.by_ref() {
+                played.push_str(line);
+                played.push('\n');
+                if line == "end" {
+                    break;
+                }
+                block.push_str(line);
+                block.push('\n');
+            }
+        }
+        let output = world.step(line, &block).with_context(|| format!("line {}: {line}", index + 1))?;
+        for line in output.lines() {
+            played.push_str(format!("> {line}").trim_end());
+            played.push('\n');
+        }
+    }
+    let (plan, report) = world.plan()?;
+    ensure!(plan.actions.is_empty(), "a further plan is not empty:\n{plan}");
+    ensure!(!report.changed, "a further status would be written:\n{report}");
+    Ok(played)
+}

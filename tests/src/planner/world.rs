@@ -1,0 +1,332 @@
+//! A simulated cluster: as much of an API server and of the Deployment's controller as a planner can notice.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use anyhow::{Context, Result, bail, ensure};
+use mediaorigin_operator::apply::{Applied, Refusal};
+use mediaorigin_operator::observed::{Kind, Observed};
+use mediaorigin_operator::plan::{Action, Plan, Settings, plan};
+use mediaorigin_operator::status::{Report, status};
+use serde_json::{Value, json};
+
+use super::kstatus::kstatus;
+
+/// When every script starts: 2026-01-01T00:00:00Z.
+const START: i64 = 1_767_225_600;
+/// Where a pod keeps what its template was.
+const TEMPLATE: &str = "test/template";
+
+/// The simulated cluster.
+#[derive(Default)]
+pub(super) struct World {
+    origin: Value,
+    children: BTreeMap<Kind, Value>,
+    /// What was applied last: server-side apply removes what is missing from the next one.
+    applied: BTreeMap<Kind, Value>,
+    refusals: Vec<Refusal>,
+    pods: Vec<Value>,
+    pods_made: u32,
+    seconds: i64,
+}
+
+/// Whether a step is followed by YAML up to `end`.
+pub(super) fn takes_block(line: &str) -> bool {
+    matches!(line.split(' ').next(), Some("origin" | "edit" | "drift" | "foreign"))
+}
+
+impl World {
+    /// Carries out one step and returns what it prints.
+    pub(super) fn step(&mut self, line: &str, block: &str) -> Result<String> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "origin" => self.create(yaml(block)?),
+            "edit" => self.edit(&yaml(block)?),
+            "drift" => merge(self.child(rest)?, &yaml(block)?),
+            "foreign" => {
+                self.children.insert(kind(rest)?, yaml(block)?);
+            }
+            "remove" => {
+                self.children.remove(&kind(rest)?).context("there is none")?;
+                self.applied.remove(&kind(rest)?);
+            }
+            "refuse" => {
+                let (name, message) = rest.split_once(' ').context("words are missing")?;
+                self.refusals.push(Refusal { kind: kind(name)?, message: message.to_owned() });
+            }
+            "rollout" => self.rollout(None)?,
+            "forbid" => self.rollout(Some(rest))?,
+            "late" => {
+                let condition =
+                    json!({ "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded" });
+                self.child("Deployment")?["status"]["conditions"] = json!([condition]);
+            }
+            "pod" => self.pod(rest)?,
+            "clock" => self.seconds += rest.trim_start_matches('+').parse::<i64>()?,
+            "delete" => self.origin["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
+            "reconcile" => return self.reconcile(),
+            "show" => return self.show(rest),
+            "kstatus" => return Ok(kstatus(&self.origin).to_owned()),
+            _ => bail!("there is no such step"),
+        }
+        Ok(String::new())
+    }
+
+    /// What would be planned and reported now.
+    pub(super) fn plan(&self) -> Result<(Plan, Report)> {
+        let observed = self.observe()?;
+        let plan = plan(&Settings { origin_image: "mediaorigin:test".to_owned() }, &observed);
+        let applied = Applied { plan: plan.clone(), refusals: self.refusals.clone() };
+        Ok((plan, status(&observed, &applied)))
+    }
+
+    fn observe(&self) -> Result<Observed> {
+        Ok(Observed::from_json(&self.origin, self.children.clone(), &self.pods, START + self.seconds)?)
+    }
+
+    /// As an API server creates it, with the default of the status.
+    fn create(&mut self, mut origin: Value) {
+        for (key, value) in
+            [("namespace", json!("media")), ("uid", json!("uid-of-live")), ("generation", json!(1))]
+        {
+            origin["metadata"][key] = value;
+        }
+        origin["apiVersion"] = json!("mediaorigin.io/v1alpha1");
+        origin["kind"] = json!("MediaOrigin");
+        origin["status"] = json!({ "observedGeneration": -1 });
+        self.origin = origin;
+    }
+
+    fn edit(&mut self, patch: &Value) {
+        let before = self.origin["spec"].clone();
+        merge(&mut self.origin, patch);
+        if self.origin["spec"] != before {
+            let generation = self.origin["metadata"]["generation"].as_i64().unwrap_or_default();
+            self.origin["metadata"]["generation"] = json!(generation + 1);
+        }
+    }
+
+    fn reconcile(&mut self) -> Result<String> {
+        let (plan, report) = self.plan()?;
+        for action in &plan.actions {
+            match action {
+                Action::Apply(child, _) if self.refusals.iter().any(|refusal| refusal.kind == child.kind) => {}
+                Action::Apply(child, _) => self.apply(child.kind, &child.body),
+                Action::Announce { pod, generation } => {
+                    let pod = self.find_pod(pod)?;
+                    pod["metadata"]["annotations"]["mediaorigin.io/hot-config-generation"] =
+                        json!(generation.to_string());
+                }
+            }
+        }
+        self.refusals.clear();
+        let mut output = plan.to_string();
+        if report.changed {
+            self.origin["status"] = serde_json::to_value(&report.status)?;
+            write!(output, "{report}")?;
+        } else {
+            writeln!(output, "the status stays")?;
+        }
+        write!(output, "kstatus {}", kstatus(&self.origin))?;
+        Ok(output)
+    }
+
+    /// Server-side apply by one manager beside others: what it applied before and does not apply now goes, the rest merges.
+    fn apply(&mut self, kind: Kind, body: &Value) {
+        let live = self.children.entry(kind).or_insert_with(|| json!({}));
+        let before = live["spec"].clone();
+        if let Some(previous) = self.applied.get(&kind) {
+            remove_absent(live, previous, body);
+        }
+        merge_applied(live, body);
+        if live["spec"] != before {
+            let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
+            live["metadata"]["generation"] = json!(generation + 1);
+        }
+        if kind == Kind::Service {
+            live["spec"]["clusterIP"] = json!("10.96.0.7"); // as an API server would
+        }
+        self.applied.insert(kind, body.clone());
+    }
+
+    /// What the Deployment's controller does until pods have to start or stop.
+    fn rollout(&mut self, forbidden: Option<&str>) -> Result<()> {
+        let deployment = self.child("Deployment")?.clone();
+        let template = deployment["spec"]["template"].to_string();
+        let wanted = deployment["spec"]["replicas"].as_u64().unwrap_or_default();
+        let current = |pod: &Value| pod["metadata"]["annotations"][TEMPLATE] == template.as_str();
+        if wanted == 0 {
+            self.pods.clear();
+        } else if forbidden.is_none() && !self.pods.iter().any(current) {
+            self.pods_made += 1;
+            let name = format!("live-{}", self.pods_made);
+            self.pods.push(json!({
+                "metadata": { "name": name, "annotations": { TEMPLATE: template } },
+                "status": {},
+            }));
+        }
+        // An old pod goes when a new one serves.
+        if self.pods.iter().any(|pod| current(pod) && serves(pod)) {
+            self.pods.retain(current);
+        }
+        let updated = self.pods.iter().filter(|pod| current(pod)).count();
+        let available = self.pods.iter().filter(|pod| serves(pod)).count();
+        let mut status = json!({
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": self.pods.len(),
+            "updatedReplicas": updated,
+            "availableReplicas": available,
+        });
+        if let Some(message) = forbidden {
+            let condition = json!({ "type": "ReplicaFailure", "status": "True", "message": message });
+            status["conditions"] = json!([condition]);
+        }
+        self.child("Deployment")?["status"] = status;
+        Ok(())
+    }
+
+    fn pod(&mut self, words: &str) -> Result<()> {
+        let (name, what) = words.split_once(' ').context("a pod and what becomes of it")?;
+        let (state, rest) = what.split_once(' ').unwrap_or((what, ""));
+        let since = "2026-01-01T00:00:00Z";
+        let scheduled = json!({ "type": "PodScheduled", "status": "True", "lastTransitionTime": since });
+        let container = |state: Value| json!([{ "name": "origin", "image": "mediaorigin:test", "imageID": "", "ready": false, "restartCount": 0, "state": state }]);
+        let status = match state {
+            "gone" => {
+                self.pods.retain(|pod| pod["metadata"]["name"] != name);
+                return Ok(());
+            }
+            "ready" => json!({ "conditions": [scheduled, { "type": "Ready", "status": "True" }] }),
+            "starting" => json!({ "conditions": [scheduled, { "type": "Ready", "status": "False" }] }),
+            "unschedulable" => json!({ "conditions": [
+                { "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": rest }
+            ] }),
+            "creating" => json!({
+                "conditions": [scheduled, { "type": "PodReadyToStartContainers", "status": "False" }],
+                "containerStatuses": container(json!({ "waiting": { "reason": "ContainerCreating" } })),
+            }),
+            "waiting" => {
+                let (reason, message) = rest.split_once(' ').unwrap_or((rest, ""));
+                let waiting = json!({ "waiting": { "reason": reason, "message": message } });
+                json!({ "conditions": [scheduled], "containerStatuses": container(waiting) })
+            }
+            "crashed" => {
+                let mut words = rest.splitn(3, ' ');
+                let code: i32 = words.next().context("an exit code")?.parse()?;
+                let terminated = json!({
+                    "exitCode": code, "reason": words.next(), "message": words.next(),
+                });
+                let mut containers = container(json!({ "waiting": { "reason": "CrashLoopBackOff" } }));
+                containers[0]["lastState"] = json!({ "terminated": terminated });
+                json!({ "conditions": [scheduled], "containerStatuses": containers })
+            }
+            _ => bail!("a pod cannot become {state}"),
+        };
+        self.find_pod(name)?["status"] = status;
+        Ok(())
+    }
+
+    fn show(&mut self, words: &str) -> Result<String> {
+        let (name, path) = words.split_once(' ').context("a kind and a path")?;
+        let child = self.child(name)?;
+        match child.pointer(path) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(value) => Ok(serde_yaml::to_string(value)?),
+            None => Ok("absent".to_owned()),
+        }
+    }
+
+    fn child(&mut self, name: &str) -> Result<&mut Value> {
+        self.children.get_mut(&kind(name)?).context("there is no such child")
+    }
+
+    fn find_pod(&mut self, name: &str) -> Result<&mut Value> {
+        self.pods.iter_mut().find(|pod| pod["metadata"]["name"] == name).context("there is no such pod")
+    }
+}
+
+fn serves(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions.is_some_and(|all| {
+        all.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    })
+}
+
+fn kind(name: &str) -> Result<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.as_str() == name).with_context(|| format!("{name} is no kind of child"))
+}
+
+fn yaml(block: &str) -> Result<Value> {
+    let value: Value = serde_yaml::from_str(block)?;
+    ensure!(value.is_object(), "not an object: {block}");
+    Ok(value)
+}
+
+/// A merge patch (RFC 7386): null removes.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in fields {
+        match (value, target.as_object_mut()) {
+            (Value::Null, Some(target)) => {
+                target.remove(key);
+            }
+            _ => merge(&mut target[key], value),
+        }
+    }
+}
+
+/// Merges what is applied; items of lists are told apart by `name`, as far as they have one.
+fn merge_applied(target: &mut Value, body: &Value) {
+    match (target, body) {
+        (Value::Object(target), Value::Object(body)) => {
+            for (key, value) in body {
+                merge_applied(target.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(target), Value::Array(body)) if named(body) && named(target) => {
+            for item in body {
+                match target.iter_mut().find(|other| other["name"] == item["name"]) {
+                    Some(other) => merge_applied(other, item),
+                    None => target.push(item.clone()),
+                }
+            }
+        }
+        (target, body) => *target = body.clone(),
+    }
+}
+
+/// Removes from `live` what is in `previous` and not in `body`.
+fn remove_absent(live: &mut Value, previous: &Value, body: &Value) {
+    match (live, previous) {
+        (Value::Object(live), Value::Object(previous)) => {
+            for (key, value) in previous {
+                if body.get(key).is_none() {
+                    live.remove(key);
+                } else if let Some(live) = live.get_mut(key) {
+                    remove_absent(live, value, &body[key]);
+                }
+            }
+        }
+        (Value::Array(live), Value::Array(previous)) if named(previous) => {
+            let in_body = |item: &Value| body.as_array()?.iter().find(|other| other["name"] == item["name"]);
+            live.retain(|item| in_body(item).is_some() || !previous.iter().any(|old| old["name"] == item["name"]));
+            for item in live {
+                let old = previous.iter().find(|old| old["name"] == item["name"]);
+                if let (Some(old), Some(new)) = (old, in_body(item)) {
+                    remove_absent(item, old, &new.clone());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn named(items: &[Value]) -> bool {
+    items.iter().all(|item| item["name"].is_string())
+}

@@ -11,6 +11,7 @@ use std::{
 
 use bytes::BytesMut;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::Interest;
 
 use super::{
     Socket,
@@ -120,22 +121,29 @@ impl Wire {
         self.ended.get()
     }
 
-    /// Writes once.
+    /// Writes once. After a short write the next call waits for the kernel without asking it first, as tokio's own
+    /// writes do: a short write to a TCP socket always ends in a wake-up.
     pub(super) fn poll_write(
         &self,
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let size_bytes: usize = slices.iter().map(|slice| slice.len()).sum();
         loop {
             ready!(self.socket.poll_write_ready(context))?;
-            match self.socket.try_write_vectored(slices) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(length) => {
+            let mut length = 0;
+            let result = self.socket.try_io(Interest::WRITABLE, || {
+                length = SockRef::from(&self.socket).send_vectored(slices)?;
+                // Makes tokio forget that the socket is writable.
+                if length < size_bytes { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match result {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
+                Err(_) if length == 0 => {}
+                Ok(()) | Err(_) => {
                     self.worker.counters.add_sent(length);
                     return Poll::Ready(Ok(length));
                 }
-                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }

@@ -105,12 +105,12 @@ impl Outcome {
         })
     }
 
-    /// Whether an upload was turned away or lost: encoders do not say so themselves.
+    /// Whether an upload was turned away or lost: encoders do not say so themselves. A challenge is not: an encoder with
+    /// credentials gets one for every connection.
     pub const fn lost_upload(self) -> bool {
         matches!(
             self,
             Self::Malformed
-                | Self::Unauthenticated
                 | Self::Forbidden
                 | Self::CredentialsUnreadable
                 | Self::ConditionFailed

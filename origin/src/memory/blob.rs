@@ -287,16 +287,24 @@ impl Growing {
     }
 
     fn slice(&mut self, position: u64, end: u64, budget: &Budget) -> Option<Bytes> {
+        if let Some(bytes) = self.published(position, end) {
+            return Some(bytes);
+        }
+        let filling = self.filling.as_mut()?;
+        filling.publish(budget);
+        if filling.is_crumbled() {
+            self.seal(budget);
+        }
+        self.published(position, end)
+    }
+
+    /// What readers can see already: only one who has read all of it makes a new piece.
+    fn published(&self, position: u64, end: u64) -> Option<Bytes> {
         if let Some(bytes) = self.parts.slice(position, end) {
             return Some(bytes);
         }
-        let sealed = self.parts.length();
-        let filling = self.filling.as_mut()?;
-        if filling.has_unpublished() {
-            filling.publish(budget);
-        }
-        let mut start = sealed;
-        for piece in filling.published() {
+        let mut start = self.parts.length();
+        for piece in self.filling.as_ref()?.published() {
             if let Some(bytes) = slice_of(piece, start, position, end) {
                 return Some(bytes);
             }

@@ -18,6 +18,9 @@ pub const CHUNK_COST: u64 = 512;
 pub const PIECE_COST: u64 = 256;
 /// Pieces of a chunk that [`CHUNK_COST`] covers.
 const PIECES_FREE: usize = 2;
+/// A chunk of so many pieces is sealed early: a writer of single bytes must not turn the budget into handles. A network
+/// packet is a piece at the least, so real uploads fill their chunks first.
+const PIECES_SEALED: usize = 128;
 /// A sealed chunk of more pieces is copied into one.
 const PIECES_MAX: usize = 8;
 /// A sealed chunk that leaves more unused is copied into one of the right size.
@@ -82,9 +85,9 @@ impl Filling {
         count
     }
 
-    /// Whether there are bytes that no reader can see yet.
-    pub fn has_unpublished(&self) -> bool {
-        !self.buffer.is_empty()
+    /// Whether it is in more pieces than it is worth.
+    pub fn is_crumbled(&self) -> bool {
+        self.published.len() >= PIECES_SEALED
     }
 
     /// What readers can see.

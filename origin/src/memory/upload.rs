@@ -157,7 +157,7 @@ impl Upload {
     /// The committed version, if its bytes and headers are those of this upload. Compared outside the locks.
     fn same_as(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
         let old = memory.committed(&self.version.path, now)?;
-        (old.meta == self.version.meta && old.blob.same_bytes(&self.version.blob)).then_some(old)
+        (old.meta == self.version.meta && self.version.blob.same_bytes(&old.blob)).then_some(old)
     }
 
     fn start(&self, now: Now) {

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use super::TestServer;
 use crate::connection::Settings;
 
+// A failure that names a waiting read (`WouldBlock`) is a server that did not answer.
 const CONNECTIONS: usize = 4000;
 const GET: &str = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -1,6 +1,6 @@
 //! Tables and properties of the pure parts.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mediaorigin_crds::config;
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The one integration binary: scripts, rules about the source, and (`e2e::`) the product on a real cluster.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the whole binary is tests, their helpers too")]
+
 mod e2e;
 mod scenarios;
 mod tidy;

@@ -9,11 +9,16 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
+/// What one connection's client sent.
+type Stream = Arc<Mutex<Vec<u8>>>;
+/// All connections in the order of their beginning.
+type Streams = Arc<Mutex<Vec<Stream>>>;
+
 /// A running proxy.
 pub struct Capture {
     /// Where clients connect to.
     pub address: SocketAddr,
-    streams: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+    streams: Streams,
 }
 
 /// One upload or deletion as it was sent.
@@ -34,11 +39,11 @@ impl Capture {
     pub fn start(upstream: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let streams: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>> = Arc::default();
+        let streams = Streams::default();
         let kept = Arc::clone(&streams);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let record: Arc<Mutex<Vec<u8>>> = Arc::default();
+                let record = Stream::default();
                 if let Ok(mut streams) = kept.lock() {
                     streams.push(Arc::clone(&record));
                 }

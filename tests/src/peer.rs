@@ -92,7 +92,7 @@ impl Peer {
             head.push_str("Host: origin.test\r\n");
         }
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head.push_str("\r\n");
         self.head_request = method == "HEAD";
@@ -285,7 +285,7 @@ impl Peer {
     }
 
     fn fill(&mut self) -> Result<usize> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         let count = self.stream.read(&mut buffer).context("receive")?;
         self.pending.extend_from_slice(&buffer[..count]);
         Ok(count)

@@ -6,7 +6,8 @@
 //!   metadata: {name: live}
 //! end
 //! reconcile                            observe → plan → apply → status; prints plan, conditions, events and what kstatus makes of it
-//! > accepted                           golden output; `UPDATE=1` rewrites it
+//! > accepted                           golden output; `UPDATE=1` rewrites it. Of the conditions only those that changed are printed
+//! serving                              the way from the MediaOrigin to a pod live-1 that serves, without output
 //! edit                                 a merge patch of the MediaOrigin (YAML), up to `end`
 //! drift Service                        a merge patch of a child by somebody else (YAML), up to `end`
 //! foreign ConfigMap                    an object of somebody else with a child's name (YAML, metadata), up to `end`

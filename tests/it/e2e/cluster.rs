@@ -38,7 +38,7 @@ impl Cluster {
     }
 
     fn install(&self) {
-        let images = self.images();
+        let images = Self::images();
         let mut arguments: Vec<String> = [
             "upgrade",
             "--install",
@@ -66,7 +66,7 @@ impl Cluster {
     }
 
     /// Origin and operator, as `tests/images` loaded them.
-    fn images(&self) -> Vec<String> {
+    fn images() -> Vec<String> {
         let cache = std::env::var("XDG_CACHE_HOME")
             .unwrap_or_else(|_| format!("{}/.cache", std::env::var("HOME").unwrap()));
         let path = Path::new(&cache).join("mediaorigin/images.txt");

@@ -58,7 +58,10 @@ fn ffmpegs_live_hls_and_dash_play_back_byte_for_byte() {
     assert!(frames >= (SECONDS - 10) * 25, "the reader saw only {frames} frames; encoder: {complaints}");
 
     let objects = capture.objects().unwrap();
-    let segments = objects.keys().filter(|path| path.ends_with(".m4s")).count();
+    let segments = objects
+        .keys()
+        .filter(|path| Path::new(path).extension().is_some_and(|extension| extension == "m4s"))
+        .count();
     assert!(
         segments as u64 >= 2 * SECONDS / 2 + 2 * SECONDS / 2 - 4,
         "only {segments} segments: {:?}",
@@ -87,12 +90,8 @@ fn read_to_the_end(url: &str) -> u64 {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "the reader failed: {errors}");
     let progress = String::from_utf8_lossy(&output.stdout).into_owned();
-    progress
-        .lines()
-        .filter_map(|line| line.strip_prefix("frame="))
-        .filter_map(|count| count.trim().parse().ok())
-        .last()
-        .unwrap_or(0)
+    let mut frames = progress.lines().rev().filter_map(|line| line.strip_prefix("frame="));
+    frames.find_map(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 /// The pod is replaced under a running encoder: the old one drains, refuses nothing, and the encoder ends well.

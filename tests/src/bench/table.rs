@@ -18,9 +18,8 @@ pub(crate) fn render(names: &[&str], plan: &Plan, costs: &[Vec<Vec<Cost>>]) -> S
     text.push_str(&"---|".repeat(plan.sizes.len()));
     for (row, name) in names.iter().enumerate() {
         let _ = write!(text, "\n| {name} |");
-        for column in 0..plan.sizes.len() {
-            let own = &costs[row][column];
-            let ratios = own.iter().zip(&costs[0][column]).map(|(cost, base)| cost.0 / base.0).collect();
+        for (own, first) in costs[row].iter().zip(&costs[0]) {
+            let ratios = own.iter().zip(first).map(|(cost, base)| cost.0 / base.0).collect();
             let _ = write!(
                 text,
                 " {:.1} (×{:.2}) |",

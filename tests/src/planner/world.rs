@@ -54,6 +54,7 @@ impl World {
                 let (name, message) = rest.split_once(' ').context("words are missing")?;
                 self.refusals.push(Refusal { kind: kind(name)?, message: message.to_owned() });
             }
+            "serving" => self.serve()?,
             "rollout" => self.rollout(None)?,
             "forbid" => self.rollout(Some(rest))?,
             "late" => {
@@ -106,11 +107,22 @@ impl World {
         }
     }
 
+    /// From the MediaOrigin to a pod that serves, without output.
+    fn serve(&mut self) -> Result<()> {
+        self.reconcile()?;
+        self.rollout(None)?;
+        self.pod("live-1 ready")?;
+        self.rollout(None)?;
+        self.reconcile()?;
+        Ok(())
+    }
+
     fn reconcile(&mut self) -> Result<String> {
         let (plan, report) = self.plan()?;
         for action in &plan.actions {
             match action {
-                Action::Apply(child, _) if self.refusals.iter().any(|refusal| refusal.kind == child.kind) => {}
+                Action::Apply(child, _) if self.refusals.iter().any(|refusal| refusal.kind == child.kind) => {
+                }
                 Action::Apply(child, _) => self.apply(child.kind, &child.body),
                 Action::Announce { pod, generation } => {
                     let pod = self.find_pod(pod)?;
@@ -122,8 +134,8 @@ impl World {
         self.refusals.clear();
         let mut output = plan.to_string();
         if report.changed {
-            self.origin["status"] = serde_json::to_value(&report.status)?;
-            write!(output, "{report}")?;
+            let before = std::mem::replace(&mut self.origin["status"], serde_json::to_value(&report.status)?);
+            print_report(&mut output, &before, &report)?;
         } else {
             writeln!(output, "the status stays")?;
         }
@@ -160,8 +172,9 @@ impl World {
         } else if forbidden.is_none() && !self.pods.iter().any(current) {
             self.pods_made += 1;
             let name = format!("live-{}", self.pods_made);
+            let created = format!("2026-01-01T00:{:02}:00Z", self.pods_made % 60);
             self.pods.push(json!({
-                "metadata": { "name": name, "annotations": { TEMPLATE: template } },
+                "metadata": { "name": name, "creationTimestamp": created, "annotations": { TEMPLATE: template } },
                 "status": {},
             }));
         }
@@ -189,8 +202,10 @@ impl World {
         let (name, what) = words.split_once(' ').context("a pod and what becomes of it")?;
         let (state, rest) = what.split_once(' ').unwrap_or((what, ""));
         let since = "2026-01-01T00:00:00Z";
+        let template = self.find_pod(name)?["metadata"]["annotations"][TEMPLATE].as_str().unwrap_or_default();
+        let image = serde_json::from_str::<Value>(template)?["spec"]["containers"][0]["image"].clone();
         let scheduled = json!({ "type": "PodScheduled", "status": "True", "lastTransitionTime": since });
-        let container = |state: Value| json!([{ "name": "origin", "image": "mediaorigin:test", "imageID": "", "ready": false, "restartCount": 0, "state": state }]);
+        let container = |state: Value| json!([{ "name": "origin", "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": state }]);
         let status = match state {
             "gone" => {
                 self.pods.retain(|pod| pod["metadata"]["name"] != name);
@@ -245,6 +260,27 @@ impl World {
     }
 }
 
+/// The conditions that say something else than before, and the events.
+fn print_report(out: &mut String, before: &Value, report: &Report) -> Result<()> {
+    for condition in &report.status.conditions {
+        let (status, reason) = (format!("{:?}", condition.status), condition.reason.as_str());
+        let same = |old: &Value| {
+            old["type"] == condition.kind.as_str()
+                && old["status"] == status.as_str()
+                && old["reason"] == reason
+                && old["message"] == condition.message.as_str()
+        };
+        if !before["conditions"].as_array().is_some_and(|all| all.iter().any(same)) {
+            let message = condition.message.replace('\n', "\n    ");
+            writeln!(out, "{}={status} {reason} {message}", condition.kind)?;
+        }
+    }
+    for event in &report.events {
+        writeln!(out, "event {} {}", if event.warning { "Warning" } else { "Normal" }, event.reason)?;
+    }
+    Ok(())
+}
+
 fn serves(pod: &Value) -> bool {
     let conditions = pod["status"]["conditions"].as_array();
     conditions.is_some_and(|all| {
@@ -253,7 +289,10 @@ fn serves(pod: &Value) -> bool {
 }
 
 fn kind(name: &str) -> Result<Kind> {
-    Kind::ALL.into_iter().find(|kind| kind.as_str() == name).with_context(|| format!("{name} is no kind of child"))
+    Kind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == name)
+        .with_context(|| format!("{name} is no kind of child"))
 }
 
 fn yaml(block: &str) -> Result<Value> {
@@ -315,7 +354,9 @@ fn remove_absent(live: &mut Value, previous: &Value, body: &Value) {
         }
         (Value::Array(live), Value::Array(previous)) if named(previous) => {
             let in_body = |item: &Value| body.as_array()?.iter().find(|other| other["name"] == item["name"]);
-            live.retain(|item| in_body(item).is_some() || !previous.iter().any(|old| old["name"] == item["name"]));
+            live.retain(|item| {
+                in_body(item).is_some() || !previous.iter().any(|old| old["name"] == item["name"])
+            });
             for item in live {
                 let old = previous.iter().find(|old| old["name"] == item["name"]);
                 if let (Some(old), Some(new)) = (old, in_body(item)) {

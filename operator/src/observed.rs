@@ -115,6 +115,18 @@ impl Observed {
         }
     }
 
+    /// The same from JSON and Unix seconds alone: what the scenario scripts have.
+    pub fn from_json(
+        origin: &Value,
+        children: BTreeMap<Kind, Value>,
+        pods: &[Value],
+        now: i64,
+    ) -> Result<Self, serde_json::Error> {
+        let pods = pods.iter().map(|pod| serde_json::from_value(pod.clone())).collect::<Result<_, _>>()?;
+        let now = Timestamp::from_second(now).unwrap_or(Timestamp::UNIX_EPOCH);
+        Ok(Self::new(origin, children, pods, now))
+    }
+
     /// Children's names that something else has taken.
     pub fn foreign(&self) -> Vec<(Kind, &Value)> {
         self.children

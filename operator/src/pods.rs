@@ -18,14 +18,14 @@ pub struct Census {
     pub existing: i32,
     /// Those of them that serve.
     pub ready: i32,
-    /// Why the others do not; the worst of them.
+    /// Why the newest does not, if it does not. Older ones are of an earlier template or about to go.
     pub trouble: Option<Trouble>,
 }
 
 /// Why a pod does not serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// In one word; the order of [`ReadyReason::ALL`] is the order of severity.
+    /// In one word.
     pub reason: ReadyReason,
     /// In a sentence.
     pub message: String,
@@ -43,14 +43,17 @@ impl Trouble {
     }
 }
 
-/// Counts pods and finds the worst trouble.
+/// Counts pods and finds the trouble of the newest.
 pub fn census(pods: &[Pod], secret: Option<&str>, now: Timestamp) -> Census {
     let existing: Vec<&Pod> = pods.iter().filter(|pod| exists(pod)).collect();
-    let (ready, waiting): (Vec<&Pod>, Vec<&Pod>) = existing.iter().partition(|pod| is_ready(pod));
-    let trouble = waiting.iter().map(|pod| trouble(pod, secret, now)).max_by_key(|trouble| {
-        (ReadyReason::ALL.iter().position(|reason| *reason == trouble.reason), trouble.message.clone())
+    let ready = existing.iter().filter(|pod| is_ready(pod)).count();
+    let newest = existing.iter().max_by_key(|pod| {
+        let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        (created, pod.metadata.name.clone())
     });
-    Census { existing: count(&existing), ready: count(&ready), trouble }
+    let trouble = newest.filter(|pod| !is_ready(pod)).map(|pod| trouble(pod, secret, now));
+    let count = |pods| i32::try_from(pods).unwrap_or(i32::MAX);
+    Census { existing: count(existing.len()), ready: count(ready), trouble }
 }
 
 /// Neither finished nor being deleted.
@@ -62,10 +65,6 @@ pub fn exists(pod: &Pod) -> bool {
 /// No pod has to be looked at again soon.
 pub fn all_ready(pods: &[Pod]) -> bool {
     pods.iter().filter(|pod| exists(pod)).all(is_ready)
-}
-
-fn count(pods: &[&Pod]) -> i32 {
-    i32::try_from(pods.len()).unwrap_or(i32::MAX)
 }
 
 fn is_ready(pod: &Pod) -> bool {

@@ -8,7 +8,7 @@ use crate::apply::{Applied, apply};
 use crate::cluster::{Cluster, ClusterError};
 use crate::metrics::Metrics;
 use crate::observe::observe;
-use crate::plan::{Settings, plan};
+use crate::plan::{Action, Settings, plan};
 use crate::status::{Transition, status};
 
 /// What a reconcile has come to.
@@ -61,7 +61,12 @@ fn report(applied: &Applied, namespace: &str, name: &str, metrics: &Metrics) {
     if applied.plan.actions.is_empty() {
         return;
     }
-    applied.plan.actions.iter().for_each(|action| metrics.acted(action));
+    let refused = |kind| applied.refusals.iter().any(|refusal| refusal.kind == kind);
+    for action in &applied.plan.actions {
+        if !matches!(action, Action::Apply(child, _) if refused(child.kind)) {
+            metrics.acted(action);
+        }
+    }
     let actions: Vec<String> = applied.plan.actions.iter().map(ToString::to_string).collect();
     tracing::info!(namespace, name, actions = actions.join("; "), "reconciled");
     for refusal in &applied.refusals {

@@ -58,6 +58,11 @@ struct Findings {
 
 /// How far the pods are from what the spec asks.
 enum Progress {
+    /// Kubernetes has not seen the Deployment yet: what is there says nothing about it.
+    Handed(String),
+    /// Kubernetes has to make the pod of the current template.
+    Making(String),
+    /// The pods of the current template are on their way.
     RollingOut(String),
     Complete(String),
     Blocked,
@@ -146,10 +151,13 @@ fn accepted() -> (ConditionStatus, AcceptedReason, String) {
 fn operation(observed: &Observed, spec: &MediaOriginSpec, applied: &Applied, census: &Census) -> Findings {
     let deployment = observed.children.get(&Kind::Deployment);
     let progress = progress(spec, &applied.plan, deployment, census);
-    let stalled = match progress {
-        Progress::Complete(_) if applied.refusals.is_empty() => None,
-        _ => stalled(applied, deployment, census),
-    };
+    let stalled = refused(applied).or_else(|| match progress {
+        Progress::Complete(_) | Progress::Handed(_) => None,
+        Progress::Making(_) => {
+            deployment.and_then(forbidden).map(|message| (StalledReason::PodsForbidden, message))
+        }
+        Progress::RollingOut(_) | Progress::Blocked => stalled(deployment?, census),
+    });
     Findings {
         accepted: accepted(),
         ready: ready(observed, spec, applied, census),
@@ -187,19 +195,23 @@ fn progress(spec: &MediaOriginSpec, plan: &Plan, deployment: Option<&Value>, cen
         .iter()
         .any(|action| matches!(action, Action::Apply(child, _) if child.kind == Kind::Deployment));
     let Some(deployment) = deployment.filter(|_| !applied) else {
-        return Progress::RollingOut("the Deployment has just been applied".to_owned());
+        return Progress::Handed("the Deployment has just been applied".to_owned());
     };
     let number = |path: &str| deployment.pointer(path).and_then(Value::as_i64).unwrap_or_default();
     if number("/status/observedGeneration") < number("/metadata/generation") {
-        return Progress::RollingOut("waits for Kubernetes to see the Deployment".to_owned());
+        return Progress::Handed("waits for Kubernetes to see the Deployment".to_owned());
     }
     let wanted = i64::from(spec.replicas);
     let updated = number("/status/updatedReplicas");
     let available = number("/status/availableReplicas");
     let existing = i64::from(census.existing);
     let pods = |count: i64| if count == 1 { "1 pod".to_owned() } else { format!("{count} pods") };
-    if updated < wanted || available < wanted || i64::from(census.ready) < wanted {
+    if updated < wanted {
+        Progress::Making("waits for Kubernetes to make the pod".to_owned())
+    } else if available < wanted || i64::from(census.ready) < wanted {
         Progress::RollingOut(format!("waits for {} with the current template", pods(wanted)))
+    } else if wanted > 0 && existing > wanted && i64::from(census.ready) < existing {
+        Progress::RollingOut("waits for the new pod, the old one serves meanwhile".to_owned())
     } else if existing > wanted || number("/status/replicas") > wanted {
         Progress::RollingOut("waits for pods to go that are not needed any more".to_owned())
     } else {
@@ -207,20 +219,16 @@ fn progress(spec: &MediaOriginSpec, plan: &Plan, deployment: Option<&Value>, cen
     }
 }
 
-fn stalled(
-    applied: &Applied,
-    deployment: Option<&Value>,
-    census: &Census,
-) -> Option<(StalledReason, String)> {
-    if !applied.refusals.is_empty() {
-        let message = applied.refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join("\n");
-        return Some((StalledReason::Refused, message));
-    }
+fn refused(applied: &Applied) -> Option<(StalledReason, String)> {
+    let message = applied.refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join("\n");
+    (!applied.refusals.is_empty()).then_some((StalledReason::Refused, message))
+}
+
+fn stalled(deployment: &Value, census: &Census) -> Option<(StalledReason, String)> {
     let trouble = census.trouble.as_ref();
     if let Some((reason, trouble)) = trouble.and_then(|trouble| Some((trouble.stalls()?, trouble))) {
         return Some((reason, trouble.message.clone()));
     }
-    let deployment = deployment?;
     if let Some(message) = forbidden(deployment) {
         return Some((StalledReason::PodsForbidden, message));
     }
@@ -235,7 +243,10 @@ fn stalled(
 fn forbidden(deployment: &Value) -> Option<String> {
     let condition =
         condition(deployment, "ReplicaFailure").filter(|condition| condition["status"] == "True")?;
-    Some(format!("Kubernetes may not create the pod: {}", condition["message"].as_str().unwrap_or_default()))
+    let message = condition["message"].as_str().unwrap_or_default();
+    // In front of it is the name of a pod that never was, another one with every attempt.
+    let cause = message.split_once(" is forbidden: ").map_or(message, |(_, cause)| cause);
+    Some(format!("Kubernetes may not create the pod: {cause}"))
 }
 
 fn condition<'a>(deployment: &'a Value, kind: &str) -> Option<&'a Value> {
@@ -245,7 +256,9 @@ fn condition<'a>(deployment: &'a Value, kind: &str) -> Option<&'a Value> {
 impl Findings {
     fn conditions(self, observed: &Observed) -> Vec<Condition> {
         let (progressing, reason, message) = match self.progress {
-            Progress::RollingOut(message) => (ConditionStatus::True, ProgressReason::RollingOut, message),
+            Progress::Handed(message) | Progress::Making(message) | Progress::RollingOut(message) => {
+                (ConditionStatus::True, ProgressReason::RollingOut, message)
+            }
             Progress::Complete(message) => (ConditionStatus::False, ProgressReason::Complete, message),
             Progress::Blocked => (ConditionStatus::False, ProgressReason::Blocked, "see Stalled".to_owned()),
         };
@@ -304,8 +317,9 @@ fn transitions(before: &MediaOriginStatus, after: &MediaOriginStatus) -> Vec<Tra
         let (old, new) = (find(before, kind.as_str()), find(after, kind.as_str()));
         let Some(new) = new else { continue };
         let is_new = old.is_none_or(|old| (old.status, &old.reason) != (new.status, &new.reason));
+        let served = old.is_some_and(|old| old.reason == ReadyReason::Serving.as_str());
         let dull = new.reason == StalledReason::NotStalled.as_str()
-            || new.reason == ReadyReason::Starting.as_str()
+            || (new.reason == ReadyReason::Starting.as_str() && !served)
             || events.iter().any(|event| event.reason == new.reason);
         if is_new && !dull {
             let good = new.status == ConditionStatus::True && kind != ConditionType::Stalled;

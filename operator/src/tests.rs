@@ -1,1 +1,346 @@
-//! Tests.
+//! Properties of plans and statuses over generated specs, and tables that no script shows well.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use mediaorigin_crds::v1alpha1::{
+    ClassSpec, CorsRuleSpec, CpuSpec, EnvVarSpec, LimitsSpec, MatchSpec, MediaOriginSpec, MemorySpec,
+    MemoryTierSpec, MethodSpec, SecretRefSpec, ServiceTypeSpec, TierPolicySpec, TolerationSpec,
+    VisibilitySpec, WriteAccessSpec,
+};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::apply::Applied;
+use crate::observed::{Kind, Observed};
+use crate::plan::difference::differences;
+use crate::plan::{Action, Plan, Settings, Verdict, plan};
+use crate::reasons::{AcceptedReason, ConditionType, ProgressReason, ReadyReason, StalledReason};
+use crate::status::status;
+
+fn settings() -> Settings {
+    Settings { origin_image: "mediaorigin:test".to_owned() }
+}
+
+fn observed(spec: &MediaOriginSpec, generation: i64, children: BTreeMap<Kind, Value>) -> Observed {
+    let origin = json!({
+        "apiVersion": "mediaorigin.io/v1alpha1", "kind": "MediaOrigin", "spec": spec,
+        "metadata": { "name": "live", "namespace": "media", "uid": "uid-of-live", "generation": generation },
+    });
+    Observed::new(&origin, children, Vec::new(), Timestamp::UNIX_EPOCH)
+}
+
+/// Every child as the API server would keep it: exactly as it was applied.
+fn applied(plan: &Plan) -> BTreeMap<Kind, Value> {
+    plan.children.iter().map(|child| (child.kind, child.body.clone())).collect()
+}
+
+fn child(plan: &Plan, kind: Kind) -> Value {
+    plan.children.iter().find(|child| child.kind == kind).unwrap().body.clone()
+}
+
+// -- generated specs: every field that a plan depends on
+
+fn strings() -> impl Strategy<Value = BTreeMap<String, String>> {
+    btree_map("[a-z]{1,8}", "[a-z0-9]{0,8}", 0..3)
+}
+
+fn tier_policies() -> impl Strategy<Value = Vec<TierPolicySpec>> {
+    let class = prop_oneof![Just(ClassSpec::Auto), Just(ClassSpec::Manifest), Just(ClassSpec::Segment)];
+    let visibility = prop_oneof![Just(VisibilitySpec::Auto), Just(VisibilitySpec::Early)];
+    let policy = ("[a-z]{1,6}/\\*\\*", class, visibility, 0..9_000_i32, option::of(1..90_000_i32));
+    vec(policy, 0..4).prop_map(|policies| {
+        let rule = |(index, (path, class, visibility, keep_seconds, expire_seconds))| TierPolicySpec {
+            name: format!("rule-{index}"),
+            matches: MatchSpec { paths: vec![path] },
+            class,
+            visibility,
+            memory: MemoryTierSpec { keep_seconds },
+            expire_seconds,
+            cache_control: "Auto".to_owned(),
+        };
+        policies.into_iter().enumerate().map(rule).collect()
+    })
+}
+
+fn cors() -> impl Strategy<Value = Vec<CorsRuleSpec>> {
+    let rule = ("[a-z]{1,8}", 0..86_400_i32).prop_map(|(host, max_age_seconds)| CorsRuleSpec {
+        allowed_origins: vec![format!("https://{host}.example")],
+        allowed_methods: vec![MethodSpec::Get, MethodSpec::Put],
+        allowed_headers: Vec::new(),
+        expose_headers: vec!["ETag".to_owned()],
+        max_age_seconds,
+    });
+    vec(rule, 0..3)
+}
+
+/// The hot fields of a spec, and nothing else.
+fn hot() -> impl Strategy<Value = MediaOriginSpec> {
+    (tier_policies(), cors(), 1..100_u32, 5..3_600_i32).prop_map(|(policies, cors, size, idle)| {
+        let mut spec = MediaOriginSpec { tier_policies: policies, ..MediaOriginSpec::default() };
+        spec.access.cors = cors;
+        spec.limits.object_size = format!("{size}Mi");
+        spec.limits.upload_idle_seconds = idle;
+        spec
+    })
+}
+
+/// A whole valid spec.
+fn spec() -> impl Strategy<Value = MediaOriginSpec> {
+    let pod = (strings(), strings(), strings(), strings(), option::of("[a-z]{1,9}:1"), 0..3_usize);
+    let service = (0..3_u8, 1..65_535_i32, option::of(30_000..32_767_i32), strings());
+    let size = (512..4096_u32, option::of(1_000..4_000_u32), 16..2_000_i32);
+    (hot(), 0..=1_i32, size, option::of("[a-z]{1,9}"), service, pod).prop_map(
+        |(hot, replicas, (memory, cpu, connections), secret, service, pod)| {
+            let mut spec = MediaOriginSpec { replicas, ..hot };
+            spec.memory = MemorySpec { limit: format!("{memory}Mi") };
+            spec.cpu = CpuSpec { request: "0.5".to_owned(), limit: cpu.map(|milli| format!("{milli}m")) };
+            spec.limits = LimitsSpec { connections, ..spec.limits };
+            spec.access.write = secret.map(|name| WriteAccessSpec { secret_ref: SecretRefSpec { name } });
+            let (kind, port, node_port, annotations) = service;
+            spec.service.kind =
+                [ServiceTypeSpec::ClusterIP, ServiceTypeSpec::NodePort, ServiceTypeSpec::LoadBalancer]
+                    [usize::from(kind)];
+            spec.service.port = port;
+            spec.service.node_port = node_port.filter(|_| spec.service.kind != ServiceTypeSpec::ClusterIP);
+            spec.service.annotations = annotations;
+            let (labels, annotations, selector, env, image, tolerations) = pod;
+            let template = &mut spec.pod_template;
+            template.labels = labels;
+            template.annotations = annotations;
+            template.node_selector = selector;
+            template.env = env.into_iter().map(|(name, value)| EnvVarSpec { name, value }).collect();
+            template.image = image;
+            template.tolerations = vec![TolerationSpec::default(); tolerations];
+            spec
+        },
+    )
+}
+
+proptest! {
+    /// A second plan on the result of the first is empty; nothing of it is a Result.
+    #[test]
+    fn plan_after_apply_is_empty(spec in spec(), generation in 1..1_000_i64) {
+        let first = plan(&settings(), &observed(&spec, generation, BTreeMap::new()));
+        prop_assert!(matches!(first.verdict, Verdict::Accepted(_)), "{first}");
+        prop_assert_eq!(first.actions.len(), Kind::ALL.len());
+        let second = plan(&settings(), &observed(&spec, generation, applied(&first)));
+        prop_assert!(second.actions.is_empty(), "{second}");
+    }
+
+    /// From any spec to any other: after one plan there is nothing left to do, and exactly the children that differ are applied.
+    #[test]
+    fn one_plan_is_enough_for_any_edit(before in spec(), after in spec()) {
+        let first = plan(&settings(), &observed(&before, 1, BTreeMap::new()));
+        let edited = plan(&settings(), &observed(&after, 2, applied(&first)));
+        for kind in Kind::ALL {
+            let acts = edited.actions.iter().any(|action| matches!(action, Action::Apply(child, _) if child.kind == kind));
+            prop_assert_eq!(acts, child(&first, kind) != child(&edited, kind), "{}", kind);
+        }
+        let last = plan(&settings(), &observed(&after, 2, applied(&edited)));
+        prop_assert!(last.actions.is_empty(), "{last}");
+    }
+
+    /// A hot edit never changes the Deployment or the Service, so it never restarts a pod.
+    #[test]
+    fn hot_edits_change_only_the_config_map(cold in spec(), hot in hot()) {
+        let mut edited = cold.clone();
+        edited.tier_policies = hot.tier_policies;
+        edited.access.cors = hot.access.cors;
+        edited.limits.object_size = hot.limits.object_size;
+        edited.limits.upload_idle_seconds = hot.limits.upload_idle_seconds;
+        let before = plan(&settings(), &observed(&cold, 1, BTreeMap::new()));
+        let after = plan(&settings(), &observed(&edited, 2, BTreeMap::new()));
+        for kind in [Kind::Deployment, Kind::Service, Kind::ServiceAccount] {
+            prop_assert_eq!(child(&before, kind), child(&after, kind));
+        }
+        prop_assert_ne!(child(&before, Kind::ConfigMap), child(&after, Kind::ConfigMap));
+    }
+
+    /// The configuration that a plan writes is one that an origin reads.
+    #[test]
+    fn the_config_map_holds_what_an_origin_accepts(spec in spec()) {
+        let plan = plan(&settings(), &observed(&spec, 7, BTreeMap::new()));
+        let text = child(&plan, Kind::ConfigMap)["data"]["origin.yaml"].as_str().unwrap().to_owned();
+        let resolved = mediaorigin_crds::config::parse(&text).unwrap();
+        prop_assert_eq!(resolved.metadata.generation, 7);
+        prop_assert_eq!(resolved.metadata.uid, "uid-of-live");
+    }
+
+    /// Row 27: `lastTransitionTime` moves when the status of the condition changes, and only then. Row 22: the generation is
+    /// always there. Row 30: a second look at the same state writes nothing.
+    #[test]
+    fn transition_times_move_with_the_status_alone(steps in vec((0..8_u8, 1..100_i64), 1..12)) {
+        let mut seen = observed(&MediaOriginSpec::default(), 1, BTreeMap::new());
+        let mut now = 0;
+        for (step, (state, pause)) in steps.into_iter().enumerate() {
+            now += pause;
+            seen.now = Timestamp::from_second(now).unwrap();
+            seen.generation = i64::try_from(step).unwrap() + 1;
+            bring_about(&mut seen, state);
+            let plan = plan(&settings(), &seen);
+            seen.children = if plan.children.is_empty() { seen.children } else { applied(&plan) };
+            let applied = Applied { plan, refusals: Vec::new() };
+            let report = status(&seen, &applied);
+            prop_assert_eq!(report.status.observed_generation, seen.generation);
+            prop_assert_eq!(report.status.conditions.len(), ConditionType::ALL.len());
+            for new in &report.status.conditions {
+                prop_assert_eq!(new.observed_generation, seen.generation);
+                let old = seen.status.conditions.iter().find(|old| old.kind == new.kind);
+                let moved = old.is_none_or(|old| old.last_transition_time != new.last_transition_time);
+                prop_assert_eq!(moved, old.is_none_or(|old| old.status != new.status), "{:?}", new);
+            }
+            let stalled = |kind: &str| report.status.conditions.iter().any(|new| new.kind == kind && new.status == mediaorigin_crds::v1alpha1::ConditionStatus::True);
+            prop_assert!(!(stalled("Stalled") && stalled("Reconciling")));
+            seen.status = report.status;
+            seen.now = Timestamp::from_second(now + 1).unwrap();
+            prop_assert!(!status(&seen, &applied).changed);
+        }
+    }
+}
+
+/// One of several states of an origin's spec and pods.
+fn bring_about(seen: &mut Observed, state: u8) {
+    let mut spec = MediaOriginSpec::default();
+    let ready = |value: &str| json!({ "conditions": [{ "type": "Ready", "status": value }] });
+    let waiting = json!({ "containerStatuses": [{
+        "name": "origin", "image": "x", "imageID": "", "ready": false, "restartCount": 3,
+        "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+    }] });
+    let pods = match state {
+        0 => vec![],
+        1 => vec![ready("True")],
+        2 => vec![ready("False")],
+        3 => vec![waiting],
+        4 => vec![ready("True"), waiting],
+        5 => {
+            "banana".clone_into(&mut spec.memory.limit);
+            vec![ready("True")]
+        }
+        6 => {
+            "banana".clone_into(&mut spec.memory.limit);
+            vec![]
+        }
+        _ => {
+            spec.replicas = 0;
+            vec![]
+        }
+    };
+    seen.spec = Ok(spec);
+    seen.pods = pods
+        .into_iter()
+        .map(|status| {
+            serde_json::from_value(json!({ "metadata": { "name": "live-1" }, "status": status })).unwrap()
+        })
+        .collect();
+}
+
+/// A misspelt field in a builder would vanish on the way through the typed objects of Kubernetes.
+#[test]
+fn children_have_no_field_that_kubernetes_does_not_know() {
+    fn known<T: DeserializeOwned + Serialize>(body: &Value) {
+        let typed: T = serde_json::from_value(body.clone()).unwrap();
+        assert_eq!(differences(body, &serde_json::to_value(typed).unwrap()), []);
+    }
+    let mut spec = MediaOriginSpec::default();
+    spec.access.write = Some(WriteAccessSpec { secret_ref: SecretRefSpec { name: "publisher".to_owned() } });
+    spec.service.kind = ServiceTypeSpec::NodePort;
+    spec.service.node_port = Some(30_080);
+    spec.cpu.limit = Some("2".to_owned());
+    spec.pod_template.env = vec![EnvVarSpec { name: "A".to_owned(), value: "1".to_owned() }];
+    spec.pod_template.tolerations = vec![TolerationSpec::default()];
+    spec.pod_template.image_pull_secrets = vec![SecretRefSpec { name: "registry".to_owned() }];
+    spec.pod_template.priority_class_name = Some("high".to_owned());
+    spec.pod_template.node_selector = BTreeMap::from([("disk".to_owned(), "fast".to_owned())]);
+    let plan = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
+    known::<ServiceAccount>(&child(&plan, Kind::ServiceAccount));
+    known::<ConfigMap>(&child(&plan, Kind::ConfigMap));
+    known::<Service>(&child(&plan, Kind::Service));
+    known::<Deployment>(&child(&plan, Kind::Deployment));
+}
+
+/// Rows 46, 47, 48, 51, 53.
+#[test]
+fn pods_satisfy_the_restricted_profile_with_a_read_only_root() {
+    let plan = plan(&settings(), &observed(&MediaOriginSpec::default(), 1, BTreeMap::new()));
+    let deployment = child(&plan, Kind::Deployment);
+    let pod = &deployment["spec"]["template"]["spec"];
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    let container = &pod["containers"][0];
+    let expected = json!({
+        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": { "drop": ["ALL"] },
+    });
+    assert_eq!(container["securityContext"], expected);
+    assert_eq!(container["resources"]["requests"]["memory"], container["resources"]["limits"]["memory"]);
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
+    assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/livez");
+    assert!(container["startupProbe"].is_object());
+    let strategy =
+        json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } });
+    assert_eq!(deployment["spec"]["strategy"], strategy);
+}
+
+#[test]
+fn differences_look_at_our_fields_alone() {
+    let limits = |memory: &str, cpu: &str| json!({ "limits": { "memory": memory, "cpu": cpu } });
+    let cases: [(Value, Value, &[&str]); 12] = [
+        (json!({ "a": 1 }), json!({ "a": 1, "b": 2 }), &[]),
+        (json!({ "a": 1 }), json!({ "a": 2 }), &["a 2 → 1"]),
+        (json!({ "a": { "b": "x" } }), json!({}), &["a absent → {\"b\":\"x\"}"]),
+        (json!({ "a": "" }), json!({}), &[]),
+        (json!({ "a": [] }), json!({}), &[]),
+        (json!({ "a": false }), json!({}), &["a absent → false"]),
+        (limits("1024Mi", "0.5"), limits("1Gi", "500m"), &[]),
+        (
+            limits("1Gi", "1"),
+            limits("1G", "1001m"),
+            &["limits.cpu \"1001m\" → \"1\"", "limits.memory \"1G\" → \"1Gi\""],
+        ),
+        (
+            json!({ "c": [{ "name": "a", "v": 1 }] }),
+            json!({ "c": [{ "name": "side" }, { "name": "a", "v": 1, "w": 2 }] }),
+            &[],
+        ),
+        (json!({ "c": [{ "name": "a", "v": 1 }] }), json!({ "c": [{ "name": "b", "v": 1 }] }), &["c[a]"]),
+        (json!({ "args": ["a", "b"] }), json!({ "args": ["a", "b", "c"] }), &["args"]),
+        (json!({ "args": ["a", "b"] }), json!({ "args": ["a", "x"] }), &["args[1] \"x\" → \"b\""]),
+    ];
+    for (desired, live, expected) in cases {
+        let found: Vec<String> = differences(&desired, &live).iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected, "{desired} {live}");
+    }
+}
+
+/// Row 26: reasons are one CamelCase word each; row 24: so are the types.
+#[test]
+fn reasons_and_types_are_camel_case_words() {
+    let lists: [Vec<&str>; 5] = [
+        ConditionType::ALL.iter().map(|one| one.as_str()).collect(),
+        AcceptedReason::ALL.iter().map(|one| one.as_str()).collect(),
+        ReadyReason::ALL.iter().map(|one| one.as_str()).collect(),
+        ProgressReason::ALL.iter().map(|one| one.as_str()).collect(),
+        StalledReason::ALL.iter().map(|one| one.as_str()).collect(),
+    ];
+    for word in lists.into_iter().flatten() {
+        assert!(word.starts_with(|first: char| first.is_ascii_uppercase()), "{word}");
+        assert!(word.chars().all(|letter| letter.is_ascii_alphabetic()), "{word}");
+    }
+}
+
+/// A hash that is part of a pod template must never change by itself: it would restart every pod at an upgrade.
+#[test]
+fn hashes_are_stable() {
+    assert_eq!(crate::plan::stable_hash(""), "cbf29ce484222325");
+    assert_eq!(crate::plan::stable_hash("foobar"), "85944171f73967e8");
+    let plan = plan(&settings(), &observed(&MediaOriginSpec::default(), 1, BTreeMap::new()));
+    let template = &child(&plan, Kind::Deployment)["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(template["mediaorigin.io/cold-config-hash"], "1efcbc3ec68788a5");
+}

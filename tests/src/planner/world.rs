@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// From the MediaOrigin to a pod that serves, without output.
+    /// From the `MediaOrigin` to a pod that serves, without output.
     fn serve(&mut self) -> Result<()> {
         self.reconcile()?;
         self.rollout(None)?;

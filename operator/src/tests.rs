@@ -319,9 +319,10 @@ fn differences_look_at_our_fields_alone() {
     }
 }
 
-/// Row 26: reasons are one CamelCase word each; row 24: so are the types.
+/// Row 26: reasons are one CamelCase word each from a documented list; row 24: so are the types.
 #[test]
-fn reasons_and_types_are_camel_case_words() {
+fn reasons_and_types_are_documented_camel_case_words() {
+    let document = include_str!("../../docs/conditions.md");
     let lists: [Vec<&str>; 5] = [
         ConditionType::ALL.iter().map(|one| one.as_str()).collect(),
         AcceptedReason::ALL.iter().map(|one| one.as_str()).collect(),
@@ -332,6 +333,7 @@ fn reasons_and_types_are_camel_case_words() {
     for word in lists.into_iter().flatten() {
         assert!(word.starts_with(|first: char| first.is_ascii_uppercase()), "{word}");
         assert!(word.chars().all(|letter| letter.is_ascii_alphabetic()), "{word}");
+        assert!(document.contains(&format!("`{word}`")), "{word} is not in docs/conditions.md");
     }
 }
 
@@ -343,4 +345,31 @@ fn hashes_are_stable() {
     let plan = plan(&settings(), &observed(&MediaOriginSpec::default(), 1, BTreeMap::new()));
     let template = &child(&plan, Kind::Deployment)["spec"]["template"]["metadata"]["annotations"];
     assert_eq!(template["mediaorigin.io/cold-config-hash"], "1efcbc3ec68788a5");
+}
+
+/// Row 57: what the chart grants is a list of single verbs on single resources, without Secrets and without deletion.
+#[test]
+fn the_chart_grants_no_wildcard_no_secret_and_no_deletion() {
+    let rules = include_str!("../../charts/mediaorigin-operator/templates/_names.tpl");
+    let rules: Vec<&str> =
+        rules.lines().filter(|line| line.contains("resources:") || line.contains("verbs:")).collect();
+    assert_eq!(rules.len(), 12);
+    for line in rules {
+        assert!(
+            !["*", "secrets", "delete", "finalizers", "escalate"].iter().any(|word| line.contains(word)),
+            "{line}"
+        );
+    }
+}
+
+/// Row 64: an API server that accepts connections and never answers costs ten seconds, not for ever.
+#[tokio::test(start_paused = true)]
+async fn a_silent_api_server_is_given_up() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+    let cluster = crate::cluster::Cluster { client: kube::Client::try_from(config).unwrap() };
+    let error = cluster.origin("media", "live").await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot read MediaOrigin media/live: no answer within 10s");
+    assert!(error.refusal().is_none() && !error.is_not_found());
 }

@@ -109,11 +109,18 @@ fn greeting(resolved: &Resolved) -> String {
 }
 
 fn invitation(running: &Running) -> String {
-    let url = format!("http://{}/live/out.m3u8", running.media_addr);
-    format!(
-        "; push: ffmpeg -re -i in.mp4 -c copy -f hls -method PUT {url}; status: http://{}/-/status",
-        running.admin_addr
-    )
+    let (media, admin) = (reachable(running.media_addr), reachable(running.admin_addr));
+    let push = format!("ffmpeg -re -i in.mp4 -c copy -f hls -method PUT http://{media}/live/out.m3u8");
+    format!("; push: {push}; status: http://{admin}/-/status")
+}
+
+/// An address that a client on this machine can use.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))
+    } else {
+        address
+    }
 }
 
 /// Prints every problem of every file.

@@ -33,7 +33,7 @@ pub async fn handle(
     origin: web::Data<Origin>,
 ) -> HttpResponse<MediaBody> {
     let method = MethodLabel::of(http.method().as_str());
-    let peer = http.peer_addr().map(|peer| peer.ip());
+    let peer = http.peer_addr().map(|peer| peer.ip().to_canonical());
     let mut entry = Entry::new(Arc::clone(&origin.metrics), method, http.uri().path(), peer);
     let hot = origin.config.hot();
     let answer = answer(&http, payload, &origin, &hot.policies, &mut entry).await;

@@ -176,3 +176,15 @@ fn a_configuration_round_trips_and_refuses_what_it_does_not_know() {
 fn the_built_in_configuration_is_valid() {
     assert_eq!(config::built_in().unwrap().metadata.name, "default");
 }
+
+#[test]
+fn an_object_size_beyond_the_budget_is_refused_unless_it_is_the_default() {
+    let with = |limits: &str| {
+        config::parse(&format!(
+            "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: a}}\nspec: {{memory: {{limit: 128Mi}}, limits: {limits}}}\n"
+        ))
+    };
+    let resolved = with("{uploadIdleSeconds: 30}").unwrap();
+    assert_eq!(resolved.policies.limits().object_bytes_max, resolved.budget.objects.get());
+    assert_eq!(with("{objectSize: 90Mi}").unwrap_err()[0].field, "spec.limits.objectSize");
+}

@@ -152,7 +152,7 @@ pub struct CpuSpec {
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
 pub struct LimitsSpec {
     /// Largest object, e.g. `25Mi`; a larger one is refused with 413, before its body where the length is announced.
-    /// Default `100Mi`.
+    /// Default `100Mi`, or all that the origin can hold where that is less.
     #[serde(default = "default_object_size")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_size"))]
     pub object_size: String,

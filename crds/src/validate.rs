@@ -99,7 +99,7 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
     });
     if let (Some(budget), Some(object_size)) = (budget, limits.object_size)
         && object_size > budget.objects
-        && spec.limits != LimitsSpec::default()
+        && spec.limits.object_size != LimitsSpec::default().object_size
     {
         let message =
             format!("{object_size} is more than the {} that this origin can hold at all", budget.objects);

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use cluster::Cluster;
+use mediaorigin_tests::peer;
 
 /// The media ports of the test cluster on this machine: one for each test that pushes.
 const STREAM_PORT: u16 = 30081;
@@ -31,6 +32,23 @@ fn manifest(name: &str, port: u16, more: &str) -> String {
         "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: {name}}}\nspec:\n  \
          memory: {{limit: 256Mi}}\n  cpu: {{request: 50m}}\n  service: {{type: NodePort, nodePort: {port}}}\n{more}"
     )
+}
+
+/// Applies a `MediaOrigin` named `live` and waits until it is Ready and its port answers here: kube-proxy needs a moment
+/// after the pod is ready.
+#[track_caller]
+fn serve(namespace: &str, port: u16, more: &str) {
+    let cluster = Cluster::get();
+    cluster.namespace(namespace);
+    cluster.apply(namespace, &manifest("live", port, more));
+    ready(namespace, port);
+}
+
+#[track_caller]
+fn ready(namespace: &str, port: u16) {
+    Cluster::get()
+        .kubectl(&format!("wait -n {namespace} --for=condition=Ready mediaorigin/live --timeout=120s"));
+    eventually("the port answers", 20, || peer::fetch(media(port), "GET", "/").is_ok());
 }
 
 /// Asks until the answer is yes; what a cluster does has no barrier that a client could wait at.

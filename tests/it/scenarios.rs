@@ -12,3 +12,11 @@ fn origin_scripts() {
         mediaorigin_tests::scenario::run(&folder("origin")).unwrap_or_else(|error| panic!("{error:#}"));
     assert!(count > 20, "only {count} scripts were found");
 }
+
+/// `UPDATE=1` rewrites what the scripts expect.
+#[test]
+fn generated_planner_scripts() {
+    let count =
+        mediaorigin_tests::planner::run(&folder("operator")).unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(count > 12, "only {count} scripts were found");
+}

@@ -3,4 +3,5 @@
 pub mod bench;
 pub mod capture;
 pub mod peer;
+pub mod planner;
 pub mod scenario;

@@ -38,13 +38,13 @@ fn admission_names_the_field() {
         ("{service: {nodePort: 30089}}", "spec.service", "needs type NodePort"),
         ("{service: {type: Ingress}}", "spec.service.type", "supported values"),
     ] {
-        let refusal = cluster.refused(&["apply", "-n", "e2e-bad", "-f", "-"], Some(&spec(lines)));
+        let refusal = cluster.refused("apply -n e2e-bad -f -", Some(&spec(lines)));
         assert!(refusal.contains(path) && refusal.contains(words), "{lines}\n{refusal}");
     }
     let long = spec("{}").replace("name: bad", &format!("name: {}", "a".repeat(53)));
-    let refusal = cluster.refused(&["apply", "-n", "e2e-bad", "-f", "-"], Some(&long));
+    let refusal = cluster.refused("apply -n e2e-bad -f -", Some(&long));
     assert!(refusal.contains("at most 52 characters"), "{refusal}");
-    assert!(cluster.kubectl(&["get", "-n", "e2e-bad", "mediaorigins", "-o", "name"]).is_empty());
+    assert!(cluster.kubectl("get -n e2e-bad mediaorigins -o name").is_empty());
 }
 
 /// What no schema can see is in `Accepted=False`: every problem at once, each with its path; nothing is created.
@@ -55,7 +55,7 @@ fn the_operator_reports_every_problem_at_once() {
     let lines = "{memory: {limit: 128Mi}, limits: {connections: 5000}, tierPolicies: [{name: a, match: {paths: ['live/[a']}}]}";
     cluster.apply("e2e-rejected", &spec(lines));
     eventually("the status names both problems", 30, || {
-        let origin = cluster.json(&["get", "-n", "e2e-rejected", "mediaorigin/bad"]);
+        let origin = cluster.json("get -n e2e-rejected mediaorigin/bad");
         let conditions = origin["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.iter().any(|condition| {
             let message = condition["message"].as_str().unwrap_or_default();
@@ -65,15 +65,15 @@ fn the_operator_reports_every_problem_at_once() {
                 && message.contains("spec.tierPolicies[0].match.paths[0]")
         })
     });
-    assert!(cluster.json(&["get", "-n", "e2e-rejected", "deployment/bad"]).is_null());
-    cluster.kubectl(&["delete", "-n", "e2e-rejected", "mediaorigin/bad"]);
+    assert!(cluster.json("get -n e2e-rejected deployment/bad").is_null());
+    cluster.kubectl("delete -n e2e-rejected mediaorigin/bad");
 }
 
 /// `kubectl explain` has a text for every field.
 #[test]
 fn every_field_is_explained() {
     let cluster = Cluster::get();
-    let definition = cluster.json(&["get", "crd/mediaorigins.mediaorigin.io"]);
+    let definition = cluster.json("get crd/mediaorigins.mediaorigin.io");
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
     let mut missing = Vec::new();
     let mut count = 0;
@@ -81,7 +81,7 @@ fn every_field_is_explained() {
     walk("status", &schema["status"], &mut missing, &mut count);
     assert!(count > 50, "only {count} fields were seen");
     assert_eq!(missing, Vec::<String>::new());
-    let text = cluster.kubectl(&["explain", "mediaorigin.spec.tierPolicies", "--recursive"]);
+    let text = cluster.kubectl("explain mediaorigin.spec.tierPolicies --recursive");
     assert!(text.contains("expireSeconds") && text.contains("keepSeconds"), "{text}");
 }
 

@@ -38,31 +38,16 @@ impl Cluster {
     }
 
     fn install(&self) {
-        let images = Self::images();
-        let mut arguments: Vec<String> = [
-            "upgrade",
-            "--install",
-            "mediaorigin",
-            "charts/mediaorigin-operator",
-            "--namespace",
-            SYSTEM,
-            "--create-namespace",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        for (value, image) in ["originImage", "image"].into_iter().zip(images) {
-            let (repository, tag) = image.split_once(':').unwrap();
-            arguments
-                .extend(["--set".to_owned(), format!("{value}.repository={repository},{value}.tag={tag}")]);
-        }
-        arguments.extend(["--wait", "--timeout", "3m"].map(str::to_owned));
-        let output = self.run("helm", &arguments.iter().map(String::as_str).collect::<Vec<_>>(), None);
-        assert!(
-            output.status.success(),
-            "helm: {}\n{}",
-            String::from_utf8_lossy(&output.stderr),
-            self.describe()
+        let mut line = format!(
+            "upgrade --install mediaorigin charts/mediaorigin-operator --namespace {SYSTEM} --create-namespace --wait --timeout 3m"
         );
+        for (value, image) in ["originImage", "image"].into_iter().zip(Self::images()) {
+            let (repository, tag) = image.split_once(':').unwrap();
+            line += &format!(" --set-string {value}.repository={repository},{value}.tag={tag}");
+        }
+        let output = self.run("helm", &line, None);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "helm: {errors}\n{}", self.describe());
     }
 
     /// Origin and operator, as `tests/images` loaded them.
@@ -79,94 +64,68 @@ impl Cluster {
 
     /// A fresh namespace that enforces the *restricted* pod security profile.
     pub(crate) fn namespace(&self, name: &str) {
-        self.kubectl(&["delete", "namespace", name, "--ignore-not-found", "--wait", "--timeout=120s"]);
-        self.kubectl(&["create", "namespace", name]);
-        self.kubectl(&["label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"]);
+        self.kubectl(&format!("delete namespace {name} --ignore-not-found --wait --timeout=120s"));
+        self.kubectl(&format!("create namespace {name}"));
+        self.kubectl(&format!("label namespace {name} pod-security.kubernetes.io/enforce=restricted"));
     }
 
-    /// kubectl that must succeed; its output.
+    /// kubectl that must succeed; its output. Words are separated by spaces and hold none.
     #[track_caller]
-    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
-        self.success(arguments, None)
+    pub(crate) fn kubectl(&self, line: &str) -> String {
+        success(line, &self.run("kubectl", line, None))
     }
 
     /// `kubectl apply` of a text.
     #[track_caller]
     pub(crate) fn apply(&self, namespace: &str, manifest: &str) -> String {
-        self.success(&["apply", "-n", namespace, "-f", "-"], Some(manifest))
+        let line = format!("apply -n {namespace} -f -");
+        success(&line, &self.run("kubectl", &line, Some(manifest)))
     }
 
     /// kubectl that must fail; its error text.
     #[track_caller]
-    pub(crate) fn refused(&self, arguments: &[&str], input: Option<&str>) -> String {
-        let output = self.run("kubectl", arguments, input);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success(),
-            "kubectl {arguments:?} succeeded: {}",
-            String::from_utf8_lossy(&output.stdout)
-        );
-        text
-    }
-
-    /// kubectl whose failure is an answer, too.
-    pub(crate) fn try_kubectl(&self, arguments: &[&str]) -> Option<String> {
-        let output = self.run("kubectl", arguments, None);
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    pub(crate) fn refused(&self, line: &str, input: Option<&str>) -> String {
+        let output = self.run("kubectl", line, input);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!output.status.success(), "kubectl {line} succeeded: {printed}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// An object as JSON; null where it does not exist.
-    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
-        let mut all = arguments.to_vec();
-        all.extend(["-o", "json"]);
-        self.try_kubectl(&all).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
+    pub(crate) fn json(&self, line: &str) -> Value {
+        let output = self.run("kubectl", &format!("{line} -o json"), None);
+        if output.status.success() { serde_json::from_slice(&output.stdout).unwrap() } else { Value::Null }
     }
 
     /// helm that must succeed.
     #[track_caller]
-    pub(crate) fn helm(&self, arguments: &[&str]) -> String {
-        let output = self.run("helm", arguments, None);
-        assert!(output.status.success(), "helm {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+    pub(crate) fn helm(&self, line: &str) -> String {
+        success(line, &self.run("helm", line, None))
     }
 
     /// What a person would look at when something hangs.
     pub(crate) fn describe(&self) -> String {
-        let look = |arguments: &[&str]| {
-            let output = self.run("kubectl", arguments, None);
-            format!("$ kubectl {}\n{}", arguments.join(" "), String::from_utf8_lossy(&output.stdout))
+        let look = |line: &str| {
+            let output = self.run("kubectl", line, None);
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let last: Vec<&str> = text.lines().rev().take(30).collect();
+            format!("$ kubectl {line}\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"))
         };
         [
-            look(&["get", "mediaorigins", "-A", "-o", "wide"]),
-            look(&["get", "pods", "-A", "-o", "wide"]),
-            look(&["get", "events", "-A", "--sort-by=.lastTimestamp"])
-                .lines()
-                .rev()
-                .take(20)
-                .collect::<Vec<_>>()
-                .join("\n"),
-            look(&["logs", "-n", SYSTEM, "deployment/mediaorigin-operator", "--tail=30"]),
+            look("get mediaorigins -A -o wide"),
+            look("get pods -A -o wide"),
+            look("get events -A --sort-by=.lastTimestamp"),
+            look(&format!("logs -n {SYSTEM} deployment/mediaorigin-operator --tail=30")),
         ]
         .join("\n")
     }
 
-    #[track_caller]
-    fn success(&self, arguments: &[&str], input: Option<&str>) -> String {
-        let output = self.run("kubectl", arguments, input);
-        assert!(
-            output.status.success(),
-            "kubectl {arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn run(&self, program: &str, arguments: &[&str], input: Option<&str>) -> Output {
+    fn run(&self, program: &str, line: &str, input: Option<&str>) -> Output {
         let path = self.environment.get("PATH").cloned().unwrap_or_default();
         let program =
             path.split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.exists()).unwrap();
         let mut child = Command::new(program)
-            .args(arguments)
+            .args(line.split_whitespace())
             .envs(&self.environment)
             .current_dir(&self.root)
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
@@ -186,4 +145,10 @@ fn parse_export(line: &str) -> Option<(String, String)> {
     let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
     let value = value.trim_matches(['"', '\'', ';']);
     Some((name.to_owned(), value.replace("$PATH", &std::env::var("PATH").unwrap_or_default())))
+}
+
+#[track_caller]
+fn success(line: &str, output: &Output) -> String {
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -4,19 +4,18 @@ use mediaorigin_tests::peer::{self, Peer};
 use serde_json::Value;
 
 use super::cluster::Cluster;
-use super::{ACCESS_PORT, LIFECYCLE_PORT, eventually, manifest, media};
+use super::{ACCESS_PORT, LIFECYCLE_PORT, eventually, manifest, media, ready, serve};
 
 const NAMESPACE: &str = "e2e-lifecycle";
 const POLICY: &str =
     "  tierPolicies:\n  - {name: live, match: {paths: ['live/**']}, cacheControl: max-age=5}\n";
 
 fn get(kind: &str) -> Value {
-    Cluster::get().json(&["get", "-n", NAMESPACE, kind])
+    Cluster::get().json(&format!("get -n {NAMESPACE} {kind}"))
 }
 
 fn pod_uids() -> Vec<String> {
-    let pods =
-        Cluster::get().json(&["get", "-n", NAMESPACE, "pods", "-l", "app.kubernetes.io/instance=live"]);
+    let pods = Cluster::get().json(&format!("get -n {NAMESPACE} pods -l app.kubernetes.io/instance=live"));
     let items = pods["items"].as_array().cloned().unwrap_or_default();
     items.iter().map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
 }
@@ -34,33 +33,21 @@ fn put(path: &str) -> u16 {
 #[test]
 fn apply_scale_edit_lose_a_pod_delete() {
     let cluster = Cluster::get();
-    cluster.namespace(NAMESPACE);
-    cluster.apply(NAMESPACE, &manifest("live", LIFECYCLE_PORT, POLICY));
-    let wait = || {
-        cluster.kubectl(&[
-            "wait",
-            "-n",
-            NAMESPACE,
-            "--for=condition=Ready",
-            "mediaorigin/live",
-            "--timeout=120s",
-        ])
-    };
-    wait();
+    serve(NAMESPACE, LIFECYCLE_PORT, POLICY);
     listing();
     assert_eq!(put("/live/a.ts"), 201);
     assert_eq!(cache_control().as_deref(), Some("max-age=5"));
     pod_is_confined();
 
     hot_edit_reaches_the_running_pod();
-    scale(&wait);
+    scale();
 
     let before = pod_uids();
-    cluster.kubectl(&["delete", "-n", NAMESPACE, "pod", "-l", "app.kubernetes.io/instance=live"]);
+    cluster.kubectl(&format!("delete -n {NAMESPACE} pod -l app.kubernetes.io/instance=live"));
     eventually("another pod serves", 90, || pod_uids() != before && pod_uids().len() == 1 && put_answers());
-    wait();
+    ready(NAMESPACE, LIFECYCLE_PORT);
 
-    cluster.kubectl(&["delete", "-n", NAMESPACE, "mediaorigin/live", "--timeout=60s"]);
+    cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live --timeout=60s"));
     for kind in ["deployment/live", "service/live", "configmap/live", "serviceaccount/live"] {
         eventually(&format!("{kind} is gone"), 60, || get(kind).is_null());
     }
@@ -75,7 +62,7 @@ fn put_answers() -> bool {
 
 /// `kubectl get mediaorigin` shows Ready, replicas, memory and age.
 fn listing() {
-    let table = Cluster::get().kubectl(&["get", "-n", NAMESPACE, "mediaorigin"]);
+    let table = Cluster::get().kubectl(&format!("get -n {NAMESPACE} mediaorigin"));
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(lines.next().unwrap(), ["NAME", "READY", "REASON", "REPLICAS", "MEMORY", "OBJECTS", "AGE"]);
     let row = lines.next().unwrap();
@@ -84,8 +71,7 @@ fn listing() {
 
 /// The pod passes the restricted profile (the namespace enforces it), cannot write its root and has no token.
 fn pod_is_confined() {
-    let pods =
-        Cluster::get().json(&["get", "-n", NAMESPACE, "pods", "-l", "app.kubernetes.io/instance=live"]);
+    let pods = Cluster::get().json(&format!("get -n {NAMESPACE} pods -l app.kubernetes.io/instance=live"));
     let spec = &pods["items"][0]["spec"];
     assert_eq!(spec["automountServiceAccountToken"], false);
     let container = &spec["containers"][0];
@@ -99,23 +85,23 @@ fn pod_is_confined() {
 fn hot_edit_reaches_the_running_pod() {
     let before = pod_uids();
     let patch = r#"{"spec":{"tierPolicies":[{"name":"live","match":{"paths":["live/**"]},"cacheControl":"max-age=7"}]}}"#;
-    Cluster::get().kubectl(&["patch", "-n", NAMESPACE, "mediaorigin/live", "--type=merge", "-p", patch]);
+    Cluster::get().kubectl(&format!("patch -n {NAMESPACE} mediaorigin/live --type=merge -p {patch}"));
     eventually("the edited policy is in force", 30, || cache_control().as_deref() == Some("max-age=7"));
     assert_eq!(pod_uids(), before, "a hot edit replaced the pod");
 }
 
 /// Through the scale subresource: to 0, back to 1; more is refused with the reason.
-fn scale(wait: &impl Fn() -> String) {
+fn scale() {
     let cluster = Cluster::get();
     let scale =
-        |count: &str| cluster.kubectl(&["scale", "-n", NAMESPACE, "mediaorigin/live", "--replicas", count]);
+        |count: &str| cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas {count}"));
     scale("0");
     eventually("no pod is left", 90, || pod_uids().is_empty());
     eventually("the status says so", 20, || get("mediaorigin/live")["status"]["replicas"] == 0);
     scale("1");
     eventually("a pod is there again", 90, || pod_uids().len() == 1 && put_answers());
-    wait();
-    let refusal = cluster.refused(&["scale", "-n", NAMESPACE, "mediaorigin/live", "--replicas", "2"], None);
+    ready(NAMESPACE, LIFECYCLE_PORT);
+    let refusal = cluster.refused(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas 2"), None);
     assert!(refusal.contains("more than one pod needs a shared index"), "{refusal}");
     assert_eq!(get("mediaorigin/live")["spec"]["replicas"], 1);
 }
@@ -129,30 +115,13 @@ fn a_missing_secret_is_named_and_uploads_need_its_credentials() {
     let spec = "  access: {write: {secretRef: {name: publisher}}}\n";
     cluster.apply(namespace, &manifest("live", ACCESS_PORT, spec));
     eventually("the status names the Secret", 60, || {
-        let origin = cluster.json(&["get", "-n", namespace, "mediaorigin/live"]);
+        let origin = cluster.json(&format!("get -n {namespace} mediaorigin/live"));
         let ready = condition(&origin, "Ready");
         ready["status"] == "False"
             && ready["message"].as_str().is_some_and(|message| message.contains("publisher"))
     });
-    cluster.kubectl(&[
-        "create",
-        "-n",
-        namespace,
-        "secret",
-        "generic",
-        "publisher",
-        "--type=kubernetes.io/basic-auth",
-        "--from-literal=username=live",
-        "--from-literal=password=s3cret",
-    ]);
-    cluster.kubectl(&[
-        "wait",
-        "-n",
-        namespace,
-        "--for=condition=Ready",
-        "mediaorigin/live",
-        "--timeout=120s",
-    ]);
+    cluster.kubectl(&format!("create -n {namespace} secret generic publisher --type=kubernetes.io/basic-auth --from-literal=username=live --from-literal=password=s3cret"));
+    ready(namespace, ACCESS_PORT);
     let put = |authorization: Option<&str>| {
         let headers: Vec<_> =
             authorization.map(|value| ("Authorization".to_owned(), value.to_owned())).into_iter().collect();
@@ -167,7 +136,7 @@ fn a_missing_secret_is_named_and_uploads_need_its_credentials() {
     assert!(head.header("www-authenticate").is_some_and(|value| value.starts_with("Basic")));
     assert_eq!(put(Some("Basic bGl2ZTp3cm9uZw==")).status, 403);
     assert_eq!(put(Some("Basic bGl2ZTpzM2NyZXQ=")).status, 201);
-    cluster.kubectl(&["delete", "-n", namespace, "mediaorigin/live"]);
+    cluster.kubectl(&format!("delete -n {namespace} mediaorigin/live"));
 }
 
 fn condition(origin: &Value, kind: &str) -> Value {

@@ -3,7 +3,7 @@
 use mediaorigin_tests::peer::Peer;
 
 use super::cluster::{Cluster, SYSTEM};
-use super::{OPERATOR_PORT, eventually, manifest, media};
+use super::{OPERATOR_PORT, eventually, media, serve};
 
 const NAMESPACE: &str = "e2e-operator";
 
@@ -18,112 +18,53 @@ fn round_trip(path: &str) {
 #[test]
 fn the_data_plane_does_not_notice_a_dead_operator() {
     let cluster = Cluster::get();
-    cluster.namespace(NAMESPACE);
-    cluster.apply(NAMESPACE, &manifest("live", OPERATOR_PORT, ""));
-    cluster.kubectl(&[
-        "wait",
-        "-n",
-        NAMESPACE,
-        "--for=condition=Ready",
-        "mediaorigin/live",
-        "--timeout=120s",
-    ]);
+    serve(NAMESPACE, OPERATOR_PORT, "");
     round_trip("/live/before.ts");
-    cluster.kubectl(&[
-        "delete",
-        "-n",
-        SYSTEM,
-        "pod",
-        "-l",
-        "app.kubernetes.io/name=mediaorigin-operator",
-        "--grace-period=0",
-        "--force",
-    ]);
+    cluster.kubectl(&format!(
+        "delete -n {SYSTEM} pod -l app.kubernetes.io/name=mediaorigin-operator --grace-period=0 --force"
+    ));
     round_trip("/live/killed.ts");
-    cluster.kubectl(&["scale", "-n", SYSTEM, "deployment/mediaorigin-operator", "--replicas=0"]);
+    cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=0"));
     eventually("the operator is gone", 60, || {
         cluster
-            .kubectl(&[
-                "get",
-                "-n",
-                SYSTEM,
-                "pods",
-                "-l",
-                "app.kubernetes.io/name=mediaorigin-operator",
-                "-o",
-                "name",
-            ])
+            .kubectl(&format!("get -n {SYSTEM} pods -l app.kubernetes.io/name=mediaorigin-operator -o name"))
             .is_empty()
     });
     round_trip("/live/absent.ts");
-    cluster.kubectl(&[
-        "patch",
-        "-n",
-        NAMESPACE,
-        "mediaorigin/live",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"service":{"annotations":{"a":"b"}}}}"#,
-    ]);
-    cluster.kubectl(&["scale", "-n", SYSTEM, "deployment/mediaorigin-operator", "--replicas=1"]);
+    cluster.kubectl(&format!(r#"patch -n {NAMESPACE} mediaorigin/live --type=merge -p {{"spec":{{"service":{{"annotations":{{"a":"b"}}}}}}}}"#));
+    cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=1"));
     eventually("the edit is carried out", 60, || {
-        cluster.json(&["get", "-n", NAMESPACE, "service/live"])["metadata"]["annotations"]["a"] == "b"
+        cluster.json(&format!("get -n {NAMESPACE} service/live"))["metadata"]["annotations"]["a"] == "b"
     });
     round_trip("/live/back.ts");
 
-    cluster.kubectl(&["scale", "-n", SYSTEM, "deployment/mediaorigin-operator", "--replicas=0"]);
-    cluster.kubectl(&["delete", "-n", NAMESPACE, "mediaorigin/live", "--timeout=30s"]);
+    cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=0"));
+    cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live --timeout=30s"));
     eventually("the children went with it", 90, || {
-        cluster.json(&["get", "-n", NAMESPACE, "deployment/live"]).is_null()
+        cluster.json(&format!("get -n {NAMESPACE} deployment/live")).is_null()
     });
-    cluster.kubectl(&["scale", "-n", SYSTEM, "deployment/mediaorigin-operator", "--replicas=1"]);
-    cluster.kubectl(&[
-        "rollout",
-        "status",
-        "-n",
-        SYSTEM,
-        "deployment/mediaorigin-operator",
-        "--timeout=120s",
-    ]);
+    cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=1"));
+    cluster.kubectl(&format!("rollout status -n {SYSTEM} deployment/mediaorigin-operator --timeout=120s"));
 }
 
 /// The last test by name, because it takes the chart away and puts it back.
 #[test]
 fn z_uninstalling_the_chart_leaves_origins_and_their_data() {
     let cluster = Cluster::get();
-    cluster.namespace(NAMESPACE);
-    cluster.apply(NAMESPACE, &manifest("live", OPERATOR_PORT, ""));
-    cluster.kubectl(&[
-        "wait",
-        "-n",
-        NAMESPACE,
-        "--for=condition=Ready",
-        "mediaorigin/live",
-        "--timeout=120s",
-    ]);
+    serve(NAMESPACE, OPERATOR_PORT, "");
     round_trip("/live/a.ts");
-    let values = cluster.helm(&["get", "values", "mediaorigin", "-n", SYSTEM, "-o", "yaml"]);
-    cluster.helm(&["uninstall", "mediaorigin", "-n", SYSTEM, "--wait", "--timeout", "2m"]);
+    let values = cluster.helm(&format!("get values mediaorigin -n {SYSTEM} -o yaml"));
+    cluster.helm(&format!("uninstall mediaorigin -n {SYSTEM} --wait --timeout 2m"));
     let mut peer = Peer::connect(media(OPERATOR_PORT)).unwrap();
     assert_eq!(peer.request("GET", "/live/a.ts", &[], None).unwrap().body, b"bytes");
-    assert!(!cluster.json(&["get", "-n", NAMESPACE, "mediaorigin/live"]).is_null());
+    assert!(!cluster.json(&format!("get -n {NAMESPACE} mediaorigin/live")).is_null());
     let file = std::env::temp_dir().join(format!("mediaorigin-values-{}.yaml", std::process::id()));
     std::fs::write(&file, values).unwrap();
-    let file_name = file.to_str().unwrap();
-    let arguments = [
-        "install",
-        "mediaorigin",
-        "charts/mediaorigin-operator",
-        "-n",
-        SYSTEM,
-        "-f",
-        file_name,
-        "--wait",
-        "--timeout",
-        "3m",
-    ];
-    cluster.helm(&arguments);
+    cluster.helm(&format!(
+        "install mediaorigin charts/mediaorigin-operator -n {SYSTEM} -f {} --wait --timeout 3m",
+        file.display()
+    ));
     std::fs::remove_file(&file).unwrap();
     assert_eq!(peer.request("GET", "/live/a.ts", &[], None).unwrap().body, b"bytes");
-    cluster.kubectl(&["delete", "-n", NAMESPACE, "mediaorigin/live"]);
+    cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live"));
 }

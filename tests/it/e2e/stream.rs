@@ -9,7 +9,7 @@ use mediaorigin_tests::capture::Capture;
 use mediaorigin_tests::peer;
 
 use super::cluster::Cluster;
-use super::{DRAIN_PORT, STREAM_PORT, eventually, manifest, media};
+use super::{DRAIN_PORT, STREAM_PORT, eventually, media, serve};
 
 const SECONDS: u64 = 30;
 
@@ -21,6 +21,7 @@ const KEEP: &str =
 fn push(base: &str, seconds: u64) -> Child {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample/push");
     let mut command = Command::new(script);
+    command.env("PUSH_EXTRA_WINDOW", "1000"); // nothing is deleted: all of it is compared
     command.args([base, &seconds.to_string()]).stdin(Stdio::null()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
@@ -29,16 +30,7 @@ fn push(base: &str, seconds: u64) -> Child {
 #[test]
 fn ffmpegs_live_hls_and_dash_play_back_byte_for_byte() {
     let cluster = Cluster::get();
-    cluster.namespace("e2e-stream");
-    cluster.apply("e2e-stream", &manifest("live", STREAM_PORT, KEEP));
-    cluster.kubectl(&[
-        "wait",
-        "-n",
-        "e2e-stream",
-        "--for=condition=Ready",
-        "mediaorigin/live",
-        "--timeout=120s",
-    ]);
+    serve("e2e-stream", STREAM_PORT, KEEP);
 
     let capture = Capture::start(media(STREAM_PORT)).unwrap();
     let encoder = push(&format!("http://{}/live/e2e", capture.address), SECONDS);
@@ -77,7 +69,7 @@ fn ffmpegs_live_hls_and_dash_play_back_byte_for_byte() {
             answer.body.len()
         );
     }
-    cluster.kubectl(&["delete", "-n", "e2e-stream", "mediaorigin/live"]);
+    cluster.kubectl("delete -n e2e-stream mediaorigin/live");
 }
 
 /// A second ffmpeg, which stops at the first error: frames that it decoded.
@@ -98,33 +90,16 @@ fn read_to_the_end(url: &str) -> u64 {
 #[test]
 fn a_deleted_pod_drains_and_the_encoder_does_not_end() {
     let cluster = Cluster::get();
-    cluster.namespace("e2e-drain");
-    cluster.apply("e2e-drain", &manifest("live", DRAIN_PORT, KEEP));
-    cluster.kubectl(&[
-        "wait",
-        "-n",
-        "e2e-drain",
-        "--for=condition=Ready",
-        "mediaorigin/live",
-        "--timeout=120s",
-    ]);
+    serve("e2e-drain", DRAIN_PORT, KEEP);
     let mut encoder = push(&format!("http://{}/live/drain", media(DRAIN_PORT)), 25);
     let playlist = "/live/drain/hls/360p/live.m3u8";
     let plays =
         || peer::fetch(media(DRAIN_PORT), "GET", playlist).is_ok_and(|answer| answer.head.status == 200);
     eventually("the first playlist is there", 30, plays);
     thread::sleep(Duration::from_secs(4)); // into the stream: what is deleted must be in use
-    cluster.kubectl(&[
-        "delete",
-        "-n",
-        "e2e-drain",
-        "pod",
-        "-l",
-        "app.kubernetes.io/instance=live",
-        "--wait=false",
-    ]);
+    cluster.kubectl("delete -n e2e-drain pod -l app.kubernetes.io/instance=live --wait=false");
     eventually("the new pod serves the stream alone", 60, || {
-        let pods = cluster.json(&["get", "-n", "e2e-drain", "pods", "-l", "app.kubernetes.io/instance=live"]);
+        let pods = cluster.json("get -n e2e-drain pods -l app.kubernetes.io/instance=live");
         pods["items"]
             .as_array()
             .is_some_and(|pods| pods.len() == 1 && pods[0]["metadata"]["deletionTimestamp"].is_null())
@@ -133,5 +108,5 @@ fn a_deleted_pod_drains_and_the_encoder_does_not_end() {
     assert!(encoder.try_wait().unwrap().is_none_or(|status| status.success()), "the encoder gave up");
     let encoder = encoder.wait_with_output().unwrap();
     assert!(encoder.status.success(), "the encoder failed: {}", String::from_utf8_lossy(&encoder.stderr));
-    cluster.kubectl(&["delete", "-n", "e2e-drain", "mediaorigin/live"]);
+    cluster.kubectl("delete -n e2e-drain mediaorigin/live");
 }

@@ -58,8 +58,8 @@ impl Budget {
                 needed: smallest_limit(fixed),
             });
         }
-        // Whole 64 KiB units: the budget is granted in them.
-        let objects = Bytes(objects / PER_CONNECTION.0 * PER_CONNECTION.0);
+        // Whole mebibytes: a number that people read.
+        let objects = Bytes(objects / Bytes::MIB * Bytes::MIB);
         Ok(Self { limit, base: BASE, connections, slack: Bytes(limit.0 - fixed - objects.0), objects })
     }
 }

@@ -118,10 +118,12 @@ where
         let text = format!("workers must be 1 to {WORKERS_MAX}, not {}", settings.workers);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let builder = Server::build().disable_signals().workers(settings.workers).max_concurrent_connections(
+    let builder = Server::build()
+        .disable_signals()
+        .workers(settings.workers)
         // Rounded down, so that the sum never exceeds the limit.
-        (settings.connections_max / settings.workers).max(1),
-    );
+        .max_concurrent_connections((settings.connections_max / settings.workers).max(1))
+        .shutdown_timeout(SHUTDOWN_SECS);
     let stopping = builder.graceful_shutdown_signal();
 
     let factory = move || {
@@ -143,6 +145,10 @@ where
     };
     Ok(builder.listen::<_, _>("media", listener, factory)?.run())
 }
+
+/// Seconds that answers in progress have at a graceful stop. With the longest drain (45 s) it stays below the 60 s after
+/// which Kubernetes kills the pod.
+const SHUTDOWN_SECS: u64 = 10;
 
 /// The socket type that `actix_server` hands to a service.
 type Socket = TcpStream;

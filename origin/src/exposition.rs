@@ -78,6 +78,7 @@ fn memory(registry: &mut Registry, origin: &Origin) {
     );
     gauge("objects", "Objects", signed(counts.sizes.live + counts.sizes.evictable));
     gauge("uploads_open", "Uploads that are open", signed(counts.uploads));
+    gauge("readers_waiting", "Requests that wait for bytes which are not there yet", signed(counts.held));
     registry.register("evictions", "Objects evicted", ConstCounter::new(counts.evicted));
     registry.register("expirations", "Objects expired", ConstCounter::new(counts.expired));
     registry.register(

@@ -48,7 +48,8 @@ pub struct Memory {
     uploads: AtomicUsize,
     evicted: AtomicU64,
     expired: AtomicU64,
-    newest: Mutex<Option<Duration>>,
+    newest_segment: Mutex<Option<Duration>>,
+    held: AtomicUsize,
 }
 
 /// A part of the index.
@@ -85,6 +86,8 @@ pub struct Counts {
     pub used: u64,
     /// Uploads that are open.
     pub uploads: usize,
+    /// Readers that wait for bytes which are not there yet.
+    pub held: usize,
     /// Objects evicted so far.
     pub evicted: u64,
     /// Objects expired so far.
@@ -124,7 +127,8 @@ impl Memory {
             uploads: AtomicUsize::new(0),
             evicted: AtomicU64::new(0),
             expired: AtomicU64::new(0),
-            newest: Mutex::default(),
+            newest_segment: Mutex::default(),
+            held: AtomicUsize::new(0),
         }
     }
 
@@ -182,9 +186,15 @@ impl Memory {
         while self.sweep_batch(now.elapsed) == SWEEP_BATCH {}
     }
 
-    /// When the newest object was complete.
-    pub fn newest(&self) -> Option<Duration> {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    /// When the newest media segment was complete: the age of the live edge.
+    pub fn newest_segment(&self) -> Option<Duration> {
+        *self.newest_segment.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a reader that waits for bytes which are not there yet, until the guard is dropped.
+    pub fn hold(&self) -> Held<'_> {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        Held(&self.held)
     }
 
     /// Counters.
@@ -193,6 +203,7 @@ impl Memory {
             sizes: self.order().sizes(),
             used: self.budget.used(),
             uploads: self.uploads.load(Ordering::Relaxed),
+            held: self.held.load(Ordering::Relaxed),
             evicted: self.evicted.load(Ordering::Relaxed),
             expired: self.expired.load(Ordering::Relaxed),
         }
@@ -299,6 +310,16 @@ impl Memory {
         // The remainder of a constant count fits any usize.
         let index = usize::try_from(self.hasher.hash_one(path) % SHARDS as u64).unwrap_or(0);
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader that waits.
+#[derive(Debug)]
+pub struct Held<'a>(&'a AtomicUsize);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -33,13 +33,14 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
             Found::Expired => return missing(Outcome::Expired).of(treatment.class),
             Found::Nothing => return missing(Outcome::Missing).of(treatment.class),
             Found::Announced(uploads) => {
+                let _held = memory.hold();
                 if tokio::time::timeout_at(deadline, any_change(&uploads)).await.is_err() {
                     return missing(Outcome::Announced).of(treatment.class);
                 }
                 continue;
             }
         };
-        if let Some(answer) = answer(&version, clock, request, &treatment).await {
+        if let Some(answer) = answer(memory, &version, clock, request, &treatment).await {
             return answer.of(version.meta.class);
         }
     }
@@ -48,6 +49,7 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
 
 /// The answer from `version`, or `None` where its writer went away while the request was held.
 async fn answer(
+    memory: &Memory,
     version: &Arc<Version>,
     clock: &Clock,
     request: &ReadRequest,
@@ -66,6 +68,7 @@ async fn answer(
         let target = Target { etag: &etag, modified, now, extent };
         let verdict = evaluate::evaluate(request.method, &request.conditions.preconditions(), &target);
         if let (Verdict::Wait(length), Extent::Growing(_)) = (verdict, extent) {
+            let _held = memory.hold();
             progress = version.blob.reach(length).await;
             continue;
         }

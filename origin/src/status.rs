@@ -31,13 +31,15 @@ pub struct Status {
     pub memory: Memory,
     /// Objects.
     pub objects: usize,
-    /// Seconds since the newest object was complete; absent before the first.
+    /// Seconds since the newest media segment was complete; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub newest_object_age_seconds: Option<f64>,
+    pub newest_segment_age_seconds: Option<f64>,
     /// Uploads that are open.
     pub uploads_open: usize,
     /// Answers with bytes of an object that are being read.
     pub readers: i64,
+    /// Requests that wait for bytes which are not there yet.
+    pub readers_waiting: usize,
     /// Requests answered.
     pub requests: u64,
     /// Bytes of request bodies.
@@ -86,7 +88,7 @@ impl Status {
         let hot = origin.config.hot();
         let report = origin.config.report();
         let counts = origin.memory.counts();
-        let newest = origin.memory.newest();
+        let newest = origin.memory.newest_segment();
         let now = origin.clock.now().elapsed;
         Self {
             name: hot.metadata.name.clone(),
@@ -99,9 +101,10 @@ impl Status {
             draining: origin.is_draining(),
             memory: memory(origin, &counts),
             objects: counts.sizes.live + counts.sizes.evictable,
-            newest_object_age_seconds: newest.map(|newest| now.saturating_sub(newest).as_secs_f64()),
+            newest_segment_age_seconds: newest.map(|newest| now.saturating_sub(newest).as_secs_f64()),
             uploads_open: counts.uploads,
             readers: origin.metrics.readers.get(),
+            readers_waiting: counts.held,
             requests: origin.metrics.total.load(Ordering::Relaxed),
             received_bytes: origin.metrics.received.get(),
             sent_bytes: origin.metrics.sent.get(),

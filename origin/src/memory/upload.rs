@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
+use mediaorigin_crds::policy::Class;
+
 use super::blob::{Blob, Uid};
 use super::budget::Permit;
 use super::chunk::{self, CHUNK_BYTES};
@@ -144,7 +146,9 @@ impl Upload {
         }
         let object = Arc::new(object(&version, started.sequence, now, terms));
         order.enter(&object);
-        *memory.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.elapsed);
+        if matches!(version.meta.class, Class::Segment | Class::Part) {
+            *memory.newest_segment.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.elapsed);
+        }
         shard.entry(Arc::clone(&version.path)).or_default().live = Some(object);
         drop((shard, order));
         match (unchanged, had.is_some()) {

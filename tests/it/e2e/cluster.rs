@@ -37,9 +37,10 @@ impl Cluster {
         Self { environment, root }
     }
 
+    /// `--force-conflicts`: somebody may have applied the definition by hand to a cluster that is up for days.
     fn install(&self) {
         let mut line = format!(
-            "upgrade --install mediaorigin charts/mediaorigin-operator --namespace {SYSTEM} --create-namespace --wait --timeout 3m"
+            "upgrade --install mediaorigin charts/mediaorigin-operator --namespace {SYSTEM} --create-namespace --force-conflicts --wait --timeout 3m"
         );
         for (value, image) in ["originImage", "image"].into_iter().zip(Self::images()) {
             let (repository, tag) = image.split_once(':').unwrap();

@@ -130,16 +130,17 @@ pub fn parse(text: &str) -> Result<Resolved, Vec<Problem>> {
     if is_origin_config(text) {
         return parse_config(serde_yaml::from_str(text).map_err(broken)?);
     }
-    let mut documents = document::parse(text)?;
+    let (mut documents, mut problems) = document::parse(text);
     if documents.len() > 1 {
         let count = documents.len();
-        return Err(vec![Problem::new(
-            "",
-            format!("the file holds {count} MediaOrigins, an origin serves one"),
-        )]);
+        problems.push(Problem::new("", format!("the file holds {count} MediaOrigins, an origin serves one")));
     }
-    let document = documents.remove(0);
-    validate(&document.metadata.name, &document.spec)?.config(document.metadata).resolve()
+    let Some(document) = documents.pop() else { return Err(problems) };
+    match validate(&document.metadata.name, &document.spec) {
+        Ok(accepted) if problems.is_empty() => accepted.config(document.metadata).resolve(),
+        Ok(_) => Err(problems),
+        Err(more) => Err(problems.into_iter().chain(more).collect()),
+    }
 }
 
 fn parse_config(value: serde_yaml::Value) -> Result<Resolved, Vec<Problem>> {

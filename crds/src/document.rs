@@ -40,8 +40,9 @@ pub struct Metadata {
     pub uid: String,
 }
 
-/// Reads every `MediaOrigin` of a YAML stream. Problems of all documents come together; a document of another kind is one.
-pub fn parse(text: &str) -> Result<Vec<MediaOriginDocument>, Vec<Problem>> {
+/// Reads every `MediaOrigin` of a YAML stream, with what is wrong with the text: the documents that could be read can
+/// still be validated, so that a person sees every problem at once.
+pub fn parse(text: &str) -> (Vec<MediaOriginDocument>, Vec<Problem>) {
     let mut documents = Vec::new();
     let mut problems = Vec::new();
     for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
@@ -65,7 +66,7 @@ pub fn parse(text: &str) -> Result<Vec<MediaOriginDocument>, Vec<Problem>> {
     if documents.is_empty() && problems.is_empty() {
         problems.push(Problem::new("", "the file holds no MediaOrigin"));
     }
-    if problems.is_empty() { Ok(documents) } else { Err(problems) }
+    (documents, problems)
 }
 
 type Parsed = Option<(MediaOriginDocument, Vec<Problem>)>;

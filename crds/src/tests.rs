@@ -105,7 +105,7 @@ metadata: {name: Live}
 spec:
   replicas: 2
   memory: {limit: 64Mi}
-  limits: {uploadIdleSeconds: 1}
+  limits: {uploadIdleSeconds: 1, idleSeconds: 3}
   tierPolicies:
   - {name: a, match: {paths: [/live/**]}}
   - {name: a, match: {paths: ['live/[a']}, expireSeconds: 0}
@@ -115,6 +115,7 @@ spec:
     let fields: Vec<String> =
         config::parse(text).unwrap_err().into_iter().map(|problem| problem.field).collect();
     let expected = [
+        "spec.limits.idleSeconds",
         "metadata.name",
         "spec.replicas",
         "spec.memory.limit",
@@ -153,14 +154,14 @@ fn unknown_fields_wrong_types_and_wrong_kinds_are_named() {
         ),
         (String::new(), "the file holds no MediaOrigin"),
     ] {
-        let problems = document::parse(&text).unwrap_err();
+        let (_, problems) = document::parse(&text);
         assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [problem]);
     }
 }
 
 #[test]
 fn a_configuration_round_trips_and_refuses_what_it_does_not_know() {
-    let document = document::parse(TWO_RULES).unwrap().remove(0);
+    let document = document::parse(TWO_RULES).0.remove(0);
     let config = crate::validate::validate("live", &document.spec).unwrap().config(document.metadata);
     let text = serde_yaml::to_string(&config).unwrap();
     assert_eq!(

@@ -163,7 +163,7 @@ fn read_spec(origin: &Value) -> Result<MediaOriginSpec, Vec<Problem>> {
     };
     // The second reading is for the path of what is wrong: the first one has none.
     serde_json::from_value(spec).map_err(|error| {
-        let problems = document::parse(&origin.to_string()).err();
-        problems.unwrap_or_else(|| vec![Problem::new("spec", error.to_string())])
+        let (_, problems) = document::parse(&origin.to_string());
+        if problems.is_empty() { vec![Problem::new("spec", error.to_string())] } else { problems }
     })
 }

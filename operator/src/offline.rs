@@ -13,9 +13,8 @@ use crate::plan::{Plan, Settings, Verdict, plan};
 
 /// The plan of every `MediaOrigin` in `text`, or every problem.
 pub fn print(settings: &Settings, text: &str) -> Result<String, Vec<Problem>> {
-    let documents = document::parse(text)?;
+    let (documents, mut problems) = document::parse(text);
     let mut printed = String::new();
-    let mut problems = Vec::new();
     for document in &documents {
         let observed = fresh(document);
         let plan = plan(settings, &observed);

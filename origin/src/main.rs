@@ -153,8 +153,9 @@ fn check_file(file: &Path) -> Result<Vec<String>, Vec<String>> {
         return Ok(vec![format!("OK: {} {name} holds {objects} of objects", names::CONFIG_KIND)]);
     }
     let mut good = Vec::new();
-    let mut bad = Vec::new();
-    for document in document::parse(&text).map_err(lines)? {
+    let (documents, problems) = document::parse(&text);
+    let mut bad = lines(problems);
+    for document in documents {
         let name = &document.metadata.name;
         match validate::validate(name, &document.spec) {
             Ok(accepted) => {

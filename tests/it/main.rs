@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the whole binary is tests, their helpers too")]
 
 mod e2e;
+mod readers;
 mod scenarios;
 mod tidy;

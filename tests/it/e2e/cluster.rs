@@ -1,6 +1,7 @@
 //! kubectl and helm on the test cluster, and the one installation that all tests share.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -44,7 +45,7 @@ impl Cluster {
         );
         for (value, image) in ["originImage", "image"].into_iter().zip(Self::images()) {
             let (repository, tag) = image.split_once(':').unwrap();
-            line += &format!(" --set-string {value}.repository={repository},{value}.tag={tag}");
+            write!(line, " --set-string {value}.repository={repository},{value}.tag={tag}").unwrap();
         }
         let output = self.run("helm", &line, None);
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::names;
+use crate::problem::{self, Problem};
 use crate::v1alpha1::MediaOriginSpec;
-use crate::validate::Problem;
-use crate::{names, validate};
 
 /// The parts of a `MediaOrigin` that mean something outside a cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ fn parse_one(document: serde_yaml::Deserializer<'_>) -> Result<Parsed, Problem> 
     }
     check_type(&value)?;
     let mut unknown = Vec::new();
-    let document = validate::read(value, &mut |path| {
+    let document = problem::read(value, &mut |path| {
         if !kubernetes_owns(&path) {
             unknown.push(Problem::new(path, "unknown field"));
         }

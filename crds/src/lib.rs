@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! YAML ─v1alpha1 (wire, lenient)→ validate (all problems, with field paths) → policy (domain, cannot be wrong)
-//!                                     └→ config::OriginConfig {cold, hot}: written by the operator, read by an origin
+//!                                     └→ config::OriginConfig {cold, hot}: written by the operator ─load→ what an origin runs
 //! ```
 //!
 //! Without the feature `crd` nothing here knows of Kubernetes: the origin is built that way.
@@ -12,8 +12,10 @@ pub mod config;
 #[cfg(feature = "crd")]
 pub mod crd;
 pub mod document;
+pub mod load;
 pub mod names;
 pub mod policy;
+pub mod problem;
 mod schema;
 pub mod units;
 pub mod v1alpha1;

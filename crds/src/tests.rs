@@ -3,7 +3,7 @@
 use crate::budget::Budget;
 use crate::policy::{Class, Visibility};
 use crate::units::Bytes;
-use crate::{config, document};
+use crate::{document, load};
 
 #[test]
 fn quantities_parse_as_kubernetes_does() {
@@ -77,7 +77,7 @@ spec:
 
 #[test]
 fn the_first_rule_that_matches_wins_and_stars_stay_in_their_folder() {
-    let policies = config::parse(TWO_RULES).unwrap().policies;
+    let policies = load::parse(TWO_RULES).unwrap().policies;
     for (path, rule) in [
         ("live/a/ads/x/1.ts", "ads"),
         ("live/ads/1.ts", "live"),
@@ -113,7 +113,7 @@ spec:
   service: {nodePort: 30080}
 ";
     let fields: Vec<String> =
-        config::parse(text).unwrap_err().into_iter().map(|problem| problem.field).collect();
+        load::parse(text).unwrap_err().into_iter().map(|problem| problem.field).collect();
     let expected = [
         "spec.limits.idleSeconds",
         "metadata.name",
@@ -164,24 +164,21 @@ fn a_configuration_round_trips_and_refuses_what_it_does_not_know() {
     let document = document::parse(TWO_RULES).0.remove(0);
     let config = crate::validate::validate("live", &document.spec).unwrap().config(document.metadata);
     let text = serde_yaml::to_string(&config).unwrap();
-    assert_eq!(
-        config::parse(&text).unwrap().policies.names().collect::<Vec<_>>(),
-        ["ads", "live", "built-in"]
-    );
+    assert_eq!(load::parse(&text).unwrap().policies.names().collect::<Vec<_>>(), ["ads", "live", "built-in"]);
     let newer = text.replace("hot:", "hot:\n  shinyNewSetting: 3");
-    let problems = config::parse(&newer).unwrap_err();
+    let problems = load::parse(&newer).unwrap_err();
     assert_eq!(problems[0].to_string(), "hot.shinyNewSetting: unknown field");
 }
 
 #[test]
 fn the_built_in_configuration_is_valid() {
-    assert_eq!(config::built_in().unwrap().metadata.name, "default");
+    assert_eq!(load::built_in().unwrap().metadata.name, "default");
 }
 
 #[test]
 fn an_object_size_beyond_the_budget_is_refused_unless_it_is_the_default() {
     let with = |limits: &str| {
-        config::parse(&format!(
+        load::parse(&format!(
             "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: a}}\nspec: {{memory: {{limit: 128Mi}}, limits: {limits}}}\n"
         ))
     };

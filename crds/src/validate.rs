@@ -1,58 +1,20 @@
 //! Wire → domain. Every problem is returned, each with the path of its field; nothing is accepted half.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::time::Duration;
+pub mod cors;
+pub mod tier;
 
-use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 
 use crate::budget::{Budget, LIMIT_MIN};
 use crate::config::{Cold, Hot, OriginConfig};
 use crate::document::Metadata;
 use crate::names;
-use crate::policy::{self, CacheControl, Class, CorsRule, TierPolicy, Visibility};
+use crate::problem::Problem;
 use crate::units::Bytes;
-use crate::v1alpha1::{
-    ClassSpec, CorsRuleSpec, CpuSpec, LimitsSpec, MediaOriginSpec, MethodSpec, ServiceSpec, ServiceTypeSpec,
-    TierPolicySpec, VisibilitySpec,
-};
+use crate::v1alpha1::{CpuSpec, LimitsSpec, MediaOriginSpec, ServiceSpec, ServiceTypeSpec};
 
-/// Rules in `spec.tierPolicies` at most.
-pub const TIER_POLICIES_MAX: usize = 64;
-/// Globs of one rule at most.
-pub const PATHS_MAX: usize = 16;
-/// Characters of one glob at most.
-pub const GLOB_LENGTH_MAX: usize = 256;
-/// Cross-origin rules at most.
-pub const CORS_RULES_MAX: usize = 100;
 /// Smallest and largest value of `spec.limits.objectSize`.
 pub const OBJECT_SIZE_RANGE: (Bytes, Bytes) = (Bytes(64 * Bytes::KIB), Bytes(4096 * Bytes::MIB));
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
-    /// Path of the field, `spec.tierPolicies[0].match.paths[1]`; empty where the document itself is broken.
-    pub field: String,
-    /// What is wrong with it and what to write instead.
-    pub message: String,
-}
-
-impl Problem {
-    /// A problem of `field`.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.field.is_empty() {
-            write!(out, "{}", self.message)
-        } else {
-            write!(out, "{}: {}", self.field, self.message)
-        }
-    }
-}
 
 /// A spec without problems.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,8 +67,8 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
             format!("{object_size} is more than the {} that this origin can hold at all", budget.objects);
         problems.push(Problem::new("spec.limits.objectSize", message));
     }
-    let _ = tier_policies("spec.tierPolicies", &spec.tier_policies, &mut problems);
-    let _ = cors_rules("spec.access.cors", &spec.access.cors, &mut problems);
+    let _ = tier::compile("spec.tierPolicies", &spec.tier_policies, &mut problems);
+    let _ = cors::compile("spec.access.cors", &spec.access.cors, &mut problems);
     check_secret(spec, &mut problems);
     check_service(&spec.service, &mut problems);
     check_pod_template(spec, &mut problems);
@@ -236,199 +198,6 @@ fn limits(limits: &LimitsSpec, problems: &mut Vec<Problem>) -> ParsedLimits {
     ParsedLimits { object_size, connections, upload_idle_seconds: idle }
 }
 
-/// Compiles the rules under `at`; what is wrong with them is added to `problems`.
-pub(crate) fn tier_policies(
-    at: &str,
-    specs: &[TierPolicySpec],
-    problems: &mut Vec<Problem>,
-) -> Vec<TierPolicy> {
-    if specs.len() > TIER_POLICIES_MAX {
-        problems.push(Problem::new(at, format!("{} rules, {TIER_POLICIES_MAX} are possible", specs.len())));
-    }
-    let mut seen = BTreeSet::new();
-    specs
-        .iter()
-        .enumerate()
-        .map(|(index, spec)| {
-            let at = format!("{at}[{index}]");
-            check_rule_name(&at, &spec.name, &mut seen, problems);
-            tier_policy(&at, spec, problems)
-        })
-        .collect()
-}
-
-fn check_rule_name<'a>(at: &str, name: &'a str, seen: &mut BTreeSet<&'a str>, problems: &mut Vec<Problem>) {
-    let field = format!("{at}.name");
-    if !is_label(name) || name.len() > 63 {
-        let message = format!("\"{name}\" is not a name: up to 63 lower-case letters, digits and -");
-        problems.push(Problem::new(field, message));
-    } else if !seen.insert(name) {
-        problems.push(Problem::new(
-            field,
-            format!("\"{name}\" is the name of an earlier rule; names are unique"),
-        ));
-    }
-}
-
-fn tier_policy(at: &str, spec: &TierPolicySpec, problems: &mut Vec<Problem>) -> TierPolicy {
-    let keep =
-        check_range(&format!("{at}.memory.keepSeconds"), spec.memory.keep_seconds, 0, 86_400, problems);
-    let expire = spec
-        .expire_seconds
-        .map(|seconds| check_range(&format!("{at}.expireSeconds"), seconds, 1, 315_360_000, problems));
-    TierPolicy {
-        name: spec.name.clone(),
-        globs: globs(&format!("{at}.match.paths"), &spec.matches.paths, problems),
-        class: class(spec.class),
-        visibility: visibility(spec.visibility),
-        keep: Duration::from_secs(u64::from(keep)),
-        expire: expire.map(|seconds| Duration::from_secs(u64::from(seconds))),
-        cache_control: cache_control(&format!("{at}.cacheControl"), &spec.cache_control, problems),
-    }
-}
-
-fn class(spec: ClassSpec) -> Option<Class> {
-    match spec {
-        ClassSpec::Auto => None,
-        ClassSpec::Manifest => Some(Class::Manifest),
-        ClassSpec::Init => Some(Class::Init),
-        ClassSpec::Segment => Some(Class::Segment),
-        ClassSpec::Part => Some(Class::Part),
-        ClassSpec::Other => Some(Class::Other),
-    }
-}
-
-fn visibility(spec: VisibilitySpec) -> Option<Visibility> {
-    match spec {
-        VisibilitySpec::Auto => None,
-        VisibilitySpec::Early => Some(Visibility::Early),
-        VisibilitySpec::Complete => Some(Visibility::Complete),
-    }
-}
-
-fn cache_control(field: &str, text: &str, problems: &mut Vec<Problem>) -> CacheControl {
-    if !is_header_value(text) || text.len() > 256 {
-        let message = "not a header value: 1 to 256 printable ASCII characters, or Auto, or AsStored";
-        problems.push(Problem::new(field, message));
-    }
-    match text {
-        "Auto" => CacheControl::Auto,
-        "AsStored" => CacheControl::AsStored,
-        literal => CacheControl::Literal(literal.to_owned()),
-    }
-}
-
-fn is_header_value(text: &str) -> bool {
-    text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text && !text.is_empty()
-}
-
-fn globs(at: &str, paths: &[String], problems: &mut Vec<Problem>) -> Vec<globset::GlobMatcher> {
-    if paths.is_empty() || paths.len() > PATHS_MAX {
-        problems.push(Problem::new(at, format!("{} globs, 1 to {PATHS_MAX} are possible", paths.len())));
-    }
-    let mut matchers = Vec::new();
-    let mut seen = BTreeSet::new();
-    for (index, path) in paths.iter().enumerate() {
-        let field = format!("{at}[{index}]");
-        let problem = glob_problem(path).or_else(|| (!seen.insert(path)).then(|| "appears twice".to_owned()));
-        match (problem, policy::glob(path)) {
-            (Some(message), _) => problems.push(Problem::new(field, format!("\"{path}\" {message}"))),
-            (None, Ok(glob)) => matchers.push(glob.compile_matcher()),
-            (None, Err(error)) => {
-                problems.push(Problem::new(field, format!("\"{path}\" is not a glob: {}", error.kind())));
-            }
-        }
-    }
-    matchers
-}
-
-fn glob_problem(path: &str) -> Option<String> {
-    if path.is_empty() || path.len() > GLOB_LENGTH_MAX {
-        return Some(format!("has {} characters, 1 to {GLOB_LENGTH_MAX} are possible", path.len()));
-    }
-    if let Some(rest) = path.strip_prefix('/') {
-        return Some(format!("has a leading slash: write \"{rest}\""));
-    }
-    (path.contains("//") || path.contains("..")).then(|| "has an empty folder or ..".to_owned())
-}
-
-/// Compiles the cross-origin rules under `at`; what is wrong with them is added to `problems`.
-pub(crate) fn cors_rules(at: &str, specs: &[CorsRuleSpec], problems: &mut Vec<Problem>) -> Vec<CorsRule> {
-    if specs.len() > CORS_RULES_MAX {
-        problems.push(Problem::new(at, format!("{} rules, {CORS_RULES_MAX} are possible", specs.len())));
-    }
-    specs
-        .iter()
-        .enumerate()
-        .map(|(index, spec)| cors_rule(&format!("{at}[{index}]"), spec, problems))
-        .collect()
-}
-
-fn cors_rule(at: &str, spec: &CorsRuleSpec, problems: &mut Vec<Problem>) -> CorsRule {
-    if spec.allowed_origins.is_empty() || spec.allowed_origins.len() > 100 {
-        let message = format!("{} origins, 1 to 100 are possible", spec.allowed_origins.len());
-        problems.push(Problem::new(format!("{at}.allowedOrigins"), message));
-    }
-    for (index, origin) in spec.allowed_origins.iter().enumerate() {
-        if !is_origin(origin) {
-            let message =
-                format!("\"{origin}\" is not an origin: write * or scheme://host[:port] without a path");
-            problems.push(Problem::new(format!("{at}.allowedOrigins[{index}]"), message));
-        }
-    }
-    if spec.allowed_methods.is_empty() {
-        problems.push(Problem::new(
-            format!("{at}.allowedMethods"),
-            "no method: leave the field out for GET and HEAD",
-        ));
-    }
-    for (field, names) in [("allowedHeaders", &spec.allowed_headers), ("exposeHeaders", &spec.expose_headers)]
-    {
-        check_header_names(&format!("{at}.{field}"), names, problems);
-    }
-    let max_age = check_range(&format!("{at}.maxAgeSeconds"), spec.max_age_seconds, 0, 86_400, problems);
-    CorsRule {
-        origins: spec.allowed_origins.clone(),
-        methods: spec.allowed_methods.iter().map(|method| method_name(*method)).collect(),
-        headers: spec.allowed_headers.clone(),
-        expose: spec.expose_headers.clone(),
-        max_age: Duration::from_secs(u64::from(max_age)),
-    }
-}
-
-fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
-    let scheme_ok = scheme
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+.-".contains(&byte));
-    let host_ok = !host.is_empty() && !host.contains(['/', '*', ' ', '\t', '\r', '\n']) && host.is_ascii();
-    scheme_ok && scheme.starts_with(|first: char| first.is_ascii_lowercase()) && host_ok && text.len() <= 255
-}
-
-fn check_header_names(at: &str, names: &[String], problems: &mut Vec<Problem>) {
-    let is_token = |text: &str| {
-        let special = b"!#$%&'*+.^_`|~-";
-        !text.is_empty()
-            && text.len() <= 128
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || special.contains(&byte))
-    };
-    if names.len() > 100 {
-        problems.push(Problem::new(at, format!("{} names, 100 are possible", names.len())));
-    }
-    for (index, name) in names.iter().enumerate().filter(|(_, name)| !is_token(name)) {
-        problems.push(Problem::new(format!("{at}[{index}]"), format!("\"{name}\" is not a header name")));
-    }
-}
-
-const fn method_name(method: MethodSpec) -> &'static str {
-    match method {
-        MethodSpec::Get => "GET",
-        MethodSpec::Head => "HEAD",
-        MethodSpec::Put => "PUT",
-        MethodSpec::Delete => "DELETE",
-    }
-}
-
 fn check_secret(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
     if let Some(write) = &spec.access.write
         && !is_object_name(&write.secret_ref.name)
@@ -471,34 +240,6 @@ fn check_pod_template(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
         if !seen.insert(&variable.name) {
             let message = format!("\"{}\" is set twice", variable.name);
             problems.push(Problem::new(format!("spec.podTemplate.env[{index}].name"), message));
-        }
-    }
-}
-
-/// Reads a value into a wire type; the path of every field that the type does not know goes to `unknown`.
-pub(crate) fn read<T: DeserializeOwned>(
-    value: serde_yaml::Value,
-    unknown: &mut dyn FnMut(String),
-) -> Result<T, Problem> {
-    let mut track = serde_path_to_error::Track::new();
-    let mut callback = |path: serde_ignored::Path<'_>| unknown(render(&path));
-    let lenient = serde_ignored::Deserializer::new(value, &mut callback);
-    T::deserialize(serde_path_to_error::Deserializer::new(lenient, &mut track))
-        .map_err(|error| Problem::new(track.path().to_string(), error.to_string()))
-}
-
-/// `spec.tierPolicies[0].name`, as Kubernetes writes paths.
-fn render(path: &serde_ignored::Path<'_>) -> String {
-    use serde_ignored::Path;
-    match path {
-        Path::Root => String::new(),
-        Path::Seq { parent, index } => format!("{}[{index}]", render(parent)),
-        Path::Map { parent, key } => match render(parent) {
-            parent if parent.is_empty() => key.clone(),
-            parent => format!("{parent}.{key}"),
-        },
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
-            render(parent)
         }
     }
 }

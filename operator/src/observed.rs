@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use mediaorigin_crds::document;
 use mediaorigin_crds::names;
+use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::v1alpha1::{MediaOriginSpec, MediaOriginStatus};
-use mediaorigin_crds::validate::Problem;
 use serde_json::Value;
 
 /// A kind of child, in the order in which children are applied: what a pod mounts comes before the pod.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use mediaorigin_crds::document::{self, MediaOriginDocument};
-use mediaorigin_crds::validate::Problem;
+use mediaorigin_crds::problem::Problem;
 use serde_json::json;
 
 use crate::observed::Observed;

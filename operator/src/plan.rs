@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use mediaorigin_crds::budget::Budget;
 use mediaorigin_crds::names;
-use mediaorigin_crds::validate::{Accepted, Problem, validate};
+use mediaorigin_crds::problem::Problem;
+use mediaorigin_crds::validate::{Accepted, validate};
 use serde_json::{Map, Value, json};
 
 use self::difference::{Difference, differences};

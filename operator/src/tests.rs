@@ -168,7 +168,7 @@ proptest! {
     fn the_config_map_holds_what_an_origin_accepts(spec in spec()) {
         let plan = plan(&settings(), &observed(&spec, 7, BTreeMap::new()));
         let text = child(&plan, Kind::ConfigMap)["data"]["origin.yaml"].as_str().unwrap().to_owned();
-        let resolved = mediaorigin_crds::config::parse(&text).unwrap();
+        let resolved = mediaorigin_crds::load::parse(&text).unwrap();
         prop_assert_eq!(resolved.metadata.generation, 7);
         prop_assert_eq!(resolved.metadata.uid, "uid-of-live");
     }

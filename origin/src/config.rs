@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
 use arc_swap::ArcSwap;
-use mediaorigin_crds::config::{self, Cold, Resolved};
+use mediaorigin_crds::config::Cold;
 use mediaorigin_crds::document::Metadata;
+use mediaorigin_crds::load::{self, Resolved};
 use mediaorigin_crds::policy::Policies;
-use mediaorigin_crds::validate::Problem;
+use mediaorigin_crds::problem::Problem;
 
 /// Bytes of a configuration file at most: what a `ConfigMap` can hold.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -98,7 +99,7 @@ impl Live {
 
     /// Takes a new text of the file: all of its hot part is served, or nothing of it.
     pub fn update(&self, text: &str) -> Change {
-        let parsed = config::parse(text)
+        let parsed = load::parse(text)
             .map_err(|problems| problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect());
         let decided = parsed.and_then(|resolved| match stale(&self.hot().metadata, &resolved.metadata) {
             Some(problem) => Err(vec![problem]),
@@ -145,7 +146,7 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
 pub fn load(path: &Path) -> Result<(String, Resolved), LoadError> {
     let text = read(path)?;
     let invalid = |problems| LoadError::Invalid { path: path.display().to_string(), problems };
-    let resolved = config::parse(&text).map_err(invalid)?;
+    let resolved = load::parse(&text).map_err(invalid)?;
     Ok((text, resolved))
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use mediaorigin_crds::config::{self as contract, Resolved};
+use mediaorigin_crds::load::{self as contract, Resolved};
+use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::{document, names, validate};
 use mediaorigin_origin::args::{Cli, Command, ServeArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
@@ -144,8 +145,7 @@ fn check(args: &ValidateArgs) -> ExitCode {
 
 /// What is good about a file, or what is wrong with it.
 fn check_file(file: &Path) -> Result<Vec<String>, Vec<String>> {
-    let lines =
-        |problems: Vec<validate::Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let lines = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     let text = config::read(file).map_err(|error| vec![error.to_string()])?;
     if contract::is_origin_config(&text) {
         let resolved = contract::parse(&text).map_err(lines)?;

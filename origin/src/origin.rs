@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use mediaorigin_crds::budget::Budget;
-use mediaorigin_crds::config::Resolved;
+use mediaorigin_crds::load::Resolved;
 
 use crate::access::Access;
 use crate::clock::Clock;

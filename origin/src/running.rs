@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::{io, thread};
 
 use actix_web::{App, HttpServer};
-use mediaorigin_crds::config::Resolved;
+use mediaorigin_crds::load::Resolved;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime};
 
-use mediaorigin_crds::config as contract;
+use mediaorigin_crds::load as contract;
 
 use crate::access::{Access, Credentials, Grant};
 use crate::clock::Clock;

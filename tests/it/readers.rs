@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use mediaorigin_crds::config;
+use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
 use mediaorigin_tests::bench::{Load, Outcome, load};
 use mediaorigin_tests::peer::{Peer, Piece, fetch};
@@ -13,7 +13,7 @@ const CHUNK: usize = 64 * 1024;
 const CHUNKS: u8 = 16;
 
 fn start() -> Running {
-    start_blocking(config::built_in().unwrap(), Options::default()).unwrap()
+    start_blocking(load::built_in().unwrap(), Options::default()).unwrap()
 }
 
 fn memory_used(admin: SocketAddr) -> u64 {

@@ -33,19 +33,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::scenario::scripts;
 use world::World;
 
 /// Plays every script of a folder in the order of the names. All failures are reported together. With `UPDATE=1` in the
 /// environment the golden output is rewritten instead.
 pub fn run(folder: &Path) -> Result<usize> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .with_context(|| format!("read {}", folder.display()))?
-        .collect::<std::io::Result<Vec<_>>>()?
-        .into_iter()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .collect();
-    paths.sort();
+    let paths = scripts(folder)?;
     let update = std::env::var_os("UPDATE").is_some();
     let mut failures = Vec::new();
     for path in &paths {

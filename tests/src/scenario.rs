@@ -24,7 +24,7 @@
 mod play;
 mod script;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -33,14 +33,7 @@ pub use script::{Script, Step};
 /// Plays every script of a folder in the order of the names, so that the first failure is the most basic one.
 /// All failures are reported together.
 pub fn run(folder: &Path) -> Result<usize> {
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .with_context(|| format!("read {}", folder.display()))?
-        .collect::<std::io::Result<Vec<_>>>()?
-        .into_iter()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .collect();
-    paths.sort();
+    let paths = scripts(folder)?;
     let mut failures = Vec::new();
     for path in &paths {
         let text = std::fs::read_to_string(path)?;
@@ -52,4 +45,17 @@ pub fn run(folder: &Path) -> Result<usize> {
         bail!("{} of {} scripts failed\n{}", failures.len(), paths.len(), failures.join("\n"));
     }
     Ok(paths.len())
+}
+
+/// The scripts of a folder in the order of their names.
+pub(crate) fn scripts(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .with_context(|| format!("read {}", folder.display()))?
+        .collect::<std::io::Result<Vec<_>>>()?
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .collect();
+    paths.sort();
+    Ok(paths)
 }

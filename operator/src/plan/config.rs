@@ -2,7 +2,8 @@
 
 use mediaorigin_crds::document::Metadata;
 use mediaorigin_crds::names;
-use mediaorigin_crds::validate::{Accepted, Problem};
+use mediaorigin_crds::problem::Problem;
+use mediaorigin_crds::validate::Accepted;
 use serde_json::{Map, json};
 
 use super::Child;

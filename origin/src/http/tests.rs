@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mediaorigin_crds::config;
+use mediaorigin_crds::load;
 use proptest::prelude::*;
 
 use super::evaluate::{Extent, Method, Preconditions, Target, VERY_LARGE, Verdict, evaluate, may_write};
@@ -302,7 +302,7 @@ spec:
     - {allowedOrigins: [\"https://a.example\"], allowedMethods: [GET, PUT], allowedHeaders: [Range], exposeHeaders: [ETag]}
     - {allowedOrigins: [\"*\"], maxAgeSeconds: 5}
 ";
-    let resolved = config::parse(text).unwrap();
+    let resolved = load::parse(text).unwrap();
     let rules = resolved.policies.cors();
     let find = |headers: &cors::Headers, name: &str| {
         headers.iter().find(|(given, _)| *given == name).map(|(_, value)| value.clone())

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
-use mediaorigin_crds::{config, names};
+use mediaorigin_crds::{load, names};
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::{Options, Running, start_blocking};
 use serde_json::Value;
@@ -42,7 +42,7 @@ impl World {
             names::KIND,
             if script.spec.trim().is_empty() { "  {}" } else { &script.spec }
         );
-        let mut resolved = config::parse(&document).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+        let mut resolved = load::parse(&document).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
         let publisher = script
             .publisher
             .as_ref()

@@ -1,0 +1,95 @@
+//! From a text to a configuration that an origin can run.
+
+use serde::Deserialize;
+
+use crate::budget::Budget;
+use crate::config::{Cold, OriginConfig};
+use crate::document::{self, Metadata};
+use crate::names;
+use crate::policy::Policies;
+use crate::problem::{self, Problem};
+use crate::validate::{cors, tier, validate};
+
+/// A configuration that an origin can run: parsed, validated, compiled.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Whose configuration it is, and which generation.
+    pub metadata: Metadata,
+    /// Settings that a pod starts with.
+    pub cold: Cold,
+    /// The memory budget that follows from them.
+    pub budget: Budget,
+    /// The hot settings, compiled.
+    pub policies: Policies,
+}
+
+impl OriginConfig {
+    /// Compiles the settings, or names every problem.
+    pub fn resolve(self) -> Result<Resolved, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let rules = tier::compile("hot.tierPolicies", &self.hot.tier_policies, &mut problems);
+        let cors = cors::compile("hot.cors", &self.hot.cors, &mut problems);
+        let budget = self.cold.budget();
+        if let Err(error) = &budget {
+            problems.push(Problem::new("cold.memoryLimitBytes", error.to_string()));
+        }
+        match budget {
+            Ok(budget) if problems.is_empty() => Ok(Resolved {
+                metadata: self.metadata,
+                cold: self.cold,
+                budget,
+                policies: Policies::new(rules, cors, self.hot.limits()),
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Whether a file is what an operator writes for a pod, and not what a user writes.
+pub fn is_origin_config(text: &str) -> bool {
+    serde_yaml::Deserializer::from_str(text)
+        .next()
+        .and_then(|document| serde_yaml::Value::deserialize(document).ok())
+        .is_some_and(|value| {
+            value.get("kind").and_then(serde_yaml::Value::as_str) == Some(names::CONFIG_KIND)
+        })
+}
+
+/// Reads a file that holds one `OriginConfig` or one `MediaOrigin`.
+pub fn parse(text: &str) -> Result<Resolved, Vec<Problem>> {
+    let broken = |error: serde_yaml::Error| vec![Problem::new("", error.to_string())];
+    if is_origin_config(text) {
+        return parse_config(serde_yaml::from_str(text).map_err(broken)?);
+    }
+    let (mut documents, mut problems) = document::parse(text);
+    if documents.len() > 1 {
+        let count = documents.len();
+        problems.push(Problem::new("", format!("the file holds {count} MediaOrigins, an origin serves one")));
+    }
+    let Some(document) = documents.pop() else { return Err(problems) };
+    match validate(&document.metadata.name, &document.spec) {
+        Ok(accepted) if problems.is_empty() => accepted.config(document.metadata).resolve(),
+        Ok(_) => Err(problems),
+        Err(more) => Err(problems.into_iter().chain(more).collect()),
+    }
+}
+
+fn parse_config(value: serde_yaml::Value) -> Result<Resolved, Vec<Problem>> {
+    let mut unknown = Vec::new();
+    let config: OriginConfig =
+        problem::read(value, &mut |path| unknown.push(Problem::new(path, "unknown field")))
+            .map_err(|problem| vec![problem])?;
+    if config.api_version != names::API_VERSION {
+        let message =
+            format!("\"{}\" is not supported, this origin reads {}", config.api_version, names::API_VERSION);
+        unknown.push(Problem::new("apiVersion", message));
+    }
+    if unknown.is_empty() { config.resolve() } else { Err(unknown) }
+}
+
+/// The settings of an origin that was given no file.
+pub fn built_in() -> Result<Resolved, Vec<Problem>> {
+    let document =
+        format!("apiVersion: {}\nkind: {}\nmetadata: {{name: default}}\n", names::API_VERSION, names::KIND);
+    parse(&document)
+}

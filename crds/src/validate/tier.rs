@@ -1,0 +1,128 @@
+//! Rules of `tierPolicies`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{check_range, is_label};
+use crate::policy::{self, CacheControl, Class, TierPolicy, Visibility};
+use crate::problem::Problem;
+use crate::v1alpha1::{ClassSpec, TierPolicySpec, VisibilitySpec};
+
+/// Rules in `spec.tierPolicies` at most.
+pub const TIER_POLICIES_MAX: usize = 64;
+/// Globs of one rule at most.
+pub const PATHS_MAX: usize = 16;
+/// Characters of one glob at most.
+pub const GLOB_LENGTH_MAX: usize = 256;
+
+/// Compiles the rules under `at`; what is wrong with them is added to `problems`.
+pub(crate) fn compile(at: &str, specs: &[TierPolicySpec], problems: &mut Vec<Problem>) -> Vec<TierPolicy> {
+    if specs.len() > TIER_POLICIES_MAX {
+        problems.push(Problem::new(at, format!("{} rules, {TIER_POLICIES_MAX} are possible", specs.len())));
+    }
+    let mut seen = BTreeSet::new();
+    specs
+        .iter()
+        .enumerate()
+        .map(|(index, spec)| {
+            let at = format!("{at}[{index}]");
+            check_rule_name(&at, &spec.name, &mut seen, problems);
+            tier_policy(&at, spec, problems)
+        })
+        .collect()
+}
+
+fn check_rule_name<'a>(at: &str, name: &'a str, seen: &mut BTreeSet<&'a str>, problems: &mut Vec<Problem>) {
+    let field = format!("{at}.name");
+    if !is_label(name) || name.len() > 63 {
+        let message = format!("\"{name}\" is not a name: up to 63 lower-case letters, digits and -");
+        problems.push(Problem::new(field, message));
+    } else if !seen.insert(name) {
+        problems.push(Problem::new(
+            field,
+            format!("\"{name}\" is the name of an earlier rule; names are unique"),
+        ));
+    }
+}
+
+fn tier_policy(at: &str, spec: &TierPolicySpec, problems: &mut Vec<Problem>) -> TierPolicy {
+    let keep =
+        check_range(&format!("{at}.memory.keepSeconds"), spec.memory.keep_seconds, 0, 86_400, problems);
+    let expire = spec
+        .expire_seconds
+        .map(|seconds| check_range(&format!("{at}.expireSeconds"), seconds, 1, 315_360_000, problems));
+    TierPolicy {
+        name: spec.name.clone(),
+        globs: globs(&format!("{at}.match.paths"), &spec.matches.paths, problems),
+        class: class(spec.class),
+        visibility: visibility(spec.visibility),
+        keep: Duration::from_secs(u64::from(keep)),
+        expire: expire.map(|seconds| Duration::from_secs(u64::from(seconds))),
+        cache_control: cache_control(&format!("{at}.cacheControl"), &spec.cache_control, problems),
+    }
+}
+
+fn class(spec: ClassSpec) -> Option<Class> {
+    match spec {
+        ClassSpec::Auto => None,
+        ClassSpec::Manifest => Some(Class::Manifest),
+        ClassSpec::Init => Some(Class::Init),
+        ClassSpec::Segment => Some(Class::Segment),
+        ClassSpec::Part => Some(Class::Part),
+        ClassSpec::Other => Some(Class::Other),
+    }
+}
+
+fn visibility(spec: VisibilitySpec) -> Option<Visibility> {
+    match spec {
+        VisibilitySpec::Auto => None,
+        VisibilitySpec::Early => Some(Visibility::Early),
+        VisibilitySpec::Complete => Some(Visibility::Complete),
+    }
+}
+
+fn cache_control(field: &str, text: &str, problems: &mut Vec<Problem>) -> CacheControl {
+    if !is_header_value(text) || text.len() > 256 {
+        let message = "not a header value: 1 to 256 printable ASCII characters, or Auto, or AsStored";
+        problems.push(Problem::new(field, message));
+    }
+    match text {
+        "Auto" => CacheControl::Auto,
+        "AsStored" => CacheControl::AsStored,
+        literal => CacheControl::Literal(literal.to_owned()),
+    }
+}
+
+fn is_header_value(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text && !text.is_empty()
+}
+
+fn globs(at: &str, paths: &[String], problems: &mut Vec<Problem>) -> Vec<globset::GlobMatcher> {
+    if paths.is_empty() || paths.len() > PATHS_MAX {
+        problems.push(Problem::new(at, format!("{} globs, 1 to {PATHS_MAX} are possible", paths.len())));
+    }
+    let mut matchers = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (index, path) in paths.iter().enumerate() {
+        let field = format!("{at}[{index}]");
+        let problem = glob_problem(path).or_else(|| (!seen.insert(path)).then(|| "appears twice".to_owned()));
+        match (problem, policy::glob(path)) {
+            (Some(message), _) => problems.push(Problem::new(field, format!("\"{path}\" {message}"))),
+            (None, Ok(glob)) => matchers.push(glob.compile_matcher()),
+            (None, Err(error)) => {
+                problems.push(Problem::new(field, format!("\"{path}\" is not a glob: {}", error.kind())));
+            }
+        }
+    }
+    matchers
+}
+
+fn glob_problem(path: &str) -> Option<String> {
+    if path.is_empty() || path.len() > GLOB_LENGTH_MAX {
+        return Some(format!("has {} characters, 1 to {GLOB_LENGTH_MAX} are possible", path.len()));
+    }
+    if let Some(rest) = path.strip_prefix('/') {
+        return Some(format!("has a leading slash: write \"{rest}\""));
+    }
+    (path.contains("//") || path.contains("..")).then(|| "has an empty folder or ..".to_owned())
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the whole binary is tests, their helpers too")]
 
 mod e2e;
+mod encoders;
 mod readers;
 mod scenarios;
 mod tidy;

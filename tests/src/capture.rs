@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use mediaorigin_crds::policy::Class;
 
 /// What one connection's client sent.
 type Stream = Arc<Mutex<Vec<u8>>>;
@@ -53,6 +54,11 @@ impl Capture {
         Ok(Self { address, streams })
     }
 
+    /// Connections that were opened so far.
+    pub fn connections(&self) -> usize {
+        self.streams.lock().map_or(0, |streams| streams.len())
+    }
+
     /// Everything that clients sent so far, parsed, in the order of their connections.
     pub fn sent(&self) -> Result<Vec<Sent>> {
         let streams =
@@ -65,16 +71,28 @@ impl Capture {
         Ok(all)
     }
 
-    /// The last complete, non-empty upload of each target that was not deleted afterwards on the same connection.
-    pub fn objects(&self) -> Result<BTreeMap<String, Vec<u8>>> {
-        let uploads = self.sent()?.into_iter().filter(|sent| sent.complete && sent.method != "DELETE");
-        Ok(uploads.filter(|sent| !sent.body.is_empty()).map(|sent| (sent.target, sent.body)).collect())
+    /// The complete, non-empty uploads of each target in the order of their connections.
+    pub fn objects(&self) -> Result<BTreeMap<String, Vec<Vec<u8>>>> {
+        let mut objects: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+        for sent in self.sent()? {
+            if sent.complete && sent.method != "DELETE" && !sent.body.is_empty() {
+                objects.entry(sent.target).or_default().push(sent.body);
+            }
+        }
+        Ok(objects)
     }
 
     /// Targets that were deleted.
     pub fn deleted(&self) -> Result<Vec<String>> {
         Ok(self.sent()?.into_iter().filter(|sent| sent.method == "DELETE").map(|sent| sent.target).collect())
     }
+}
+
+/// Whether `served` is what was uploaded last. ffmpeg sends its last two manifests over two connections without waiting
+/// for an answer: on their way here they may overtake each other, so for a manifest either will do.
+pub fn is_last(target: &str, uploads: &[Vec<u8>], served: &[u8]) -> bool {
+    let is_manifest = Class::of(target) == Class::Manifest;
+    uploads.iter().rev().take(if is_manifest { 2 } else { 1 }).any(|body| body == served)
 }
 
 fn forward(client: TcpStream, upstream: SocketAddr, record: &Mutex<Vec<u8>>) {

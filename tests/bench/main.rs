@@ -19,5 +19,6 @@ fn main() -> Result<()> {
     }
     let origin = origin.context("--origin BINARY is missing")?;
     println!("{}", bench::get_from_memory(&origin, &Plan { rounds, ..Plan::default() })?);
+    println!("\n{}", bench::delays(&origin)?);
     Ok(())
 }

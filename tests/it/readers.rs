@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
-use mediaorigin_tests::bench::{Load, Outcome, load};
+use mediaorigin_tests::bench::{Load, Outcome, chunk_delay, load};
 use mediaorigin_tests::peer::{Peer, Piece, fetch};
 use serde_json::Value;
 
@@ -29,7 +29,8 @@ fn a_hundred_readers_get_each_chunk_as_it_arrives_from_one_copy() {
     let chunked = [("Transfer-Encoding".to_owned(), "chunked".to_owned())];
     writer.send_head("PUT", "/live/seg1.m4s", &chunked).unwrap();
     writer.send_chunk(&vec![0; CHUNK]).unwrap();
-    let mut readers: Vec<Peer> = (0..READERS).map(|_| reader(origin.media_addr)).collect();
+    let mut readers: Vec<Peer> =
+        (0..READERS).map(|_| Peer::follow(origin.media_addr, "/live/seg1.m4s").unwrap()).collect();
     for number in 0..CHUNKS {
         if number > 0 {
             writer.send_chunk(&vec![number; CHUNK]).unwrap();
@@ -48,18 +49,6 @@ fn a_hundred_readers_get_each_chunk_as_it_arrives_from_one_copy() {
     }
 }
 
-/// A reader that has its head: it follows the object from here on.
-fn reader(media: SocketAddr) -> Peer {
-    loop {
-        let mut peer = Peer::connect(media).unwrap();
-        peer.send_head("GET", "/live/seg1.m4s", &[]).unwrap();
-        // The writer's first bytes may still be on their way: then there is nothing yet.
-        if peer.read_head().unwrap().status == 200 {
-            return peer;
-        }
-    }
-}
-
 /// RW-08: a reader that takes nothing keeps neither the writer nor other readers.
 #[test]
 fn a_reader_that_takes_nothing_holds_up_nobody() {
@@ -68,8 +57,8 @@ fn a_reader_that_takes_nothing_holds_up_nobody() {
     let chunked = [("Transfer-Encoding".to_owned(), "chunked".to_owned())];
     writer.send_head("PUT", "/live/seg1.m4s", &chunked).unwrap();
     writer.send_chunk(&vec![0; CHUNK]).unwrap();
-    let _idle = reader(origin.media_addr);
-    let mut eager = reader(origin.media_addr);
+    let _idle = Peer::follow(origin.media_addr, "/live/seg1.m4s").unwrap();
+    let mut eager = Peer::follow(origin.media_addr, "/live/seg1.m4s").unwrap();
     for _ in 1..200 {
         writer.send_chunk(&vec![0; CHUNK]).unwrap();
     }
@@ -95,4 +84,12 @@ fn the_load_of_the_bench_reads_whole_answers() {
     assert_eq!(load(&plan).unwrap(), Outcome { requests: 40, bytes: 40 * body.len() as u64 });
     assert!(load(&Load { size: 1, ..plan.clone() }).is_err(), "a wrong length was accepted");
     assert!(load(&Load { target: "/none.ts".to_owned(), ..plan }).is_err(), "a 404 was accepted");
+}
+
+/// The other bench in its smallest size: every chunk reaches every reader.
+#[test]
+fn the_delay_of_the_bench_is_measured_at_every_reader() {
+    let origin = start();
+    let delays = chunk_delay(origin.media_addr, 3, 5).unwrap();
+    assert!(delays.readers == 3 && !delays.p50.is_zero() && delays.p50 <= delays.p99, "{delays:?}");
 }

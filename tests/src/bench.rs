@@ -1,6 +1,7 @@
-//! GET from memory, compared: CPU time of the server per request. Timings of a shared machine mean little by themselves,
-//! so servers are measured in turns and compared within each round.
+//! GET from memory, compared with other servers: CPU time of the server per request. Timings of a shared machine mean little by
+//! themselves, so servers are measured in turns and compared within each round. And RW-02: the delay of a chunk.
 
+mod delay;
 mod load;
 mod server;
 mod table;
@@ -9,6 +10,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+pub use delay::{Delays, chunk_delay};
 pub use load::{Load, Outcome, load};
 pub use server::Server;
 
@@ -53,6 +55,14 @@ pub fn get_from_memory(origin: &Path, plan: &Plan) -> Result<String> {
         }
     }
     Ok(table::render(&servers.iter().map(|server| server.name).collect::<Vec<_>>(), plan, &costs))
+}
+
+/// RW-02 with one reader, ten and a hundred; the result is a Markdown table.
+pub fn delays(origin: &Path) -> Result<String> {
+    let folder = server::Folder::new()?;
+    let server = Server::origin(origin, &folder)?;
+    let delays = [1, 10, 100].map(|readers| chunk_delay(server.address, readers, 200));
+    table::render_delays(&delays.into_iter().collect::<Result<Vec<_>>>()?)
 }
 
 fn measure(server: &Server, size: usize, requests: usize, connections: usize) -> Result<Cost> {

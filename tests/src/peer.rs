@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -78,6 +78,21 @@ impl Peer {
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, pending: Vec::new(), framing: Framing::None, head_request: false })
+    }
+
+    /// A reader of an object that is being written, with its head read. The first bytes of the upload may still be on their
+    /// way on another connection: until they are there it asks again.
+    pub fn follow(address: SocketAddr, target: &str) -> Result<Self> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut peer = Self::connect(address)?;
+            peer.send_head("GET", target, &[])?;
+            let head = peer.read_head()?;
+            if head.status == 200 {
+                return Ok(peer);
+            }
+            ensure!(Instant::now() < deadline, "{target} cannot be read: {}", head.status);
+        }
     }
 
     /// Sends bytes as they are.

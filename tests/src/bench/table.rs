@@ -2,7 +2,22 @@
 
 use std::fmt::Write as _;
 
-use super::{Cost, Plan};
+use anyhow::Result;
+
+use super::{Cost, Delays, Plan};
+
+/// Delays in milliseconds.
+pub(crate) fn render_delays(delays: &[Delays]) -> Result<String> {
+    let mut text =
+        "From writer to reader: a chunk of 75 KB of an object that is being written, in milliseconds\n\n"
+            .to_owned();
+    text.push_str("| readers | p50 | p99 |\n|---|---|---|");
+    for Delays { readers, p50, p99 } in delays {
+        let millis = |delay: &std::time::Duration| delay.as_secs_f64() * 1_000.0;
+        write!(text, "\n| {readers} | {:.2} | {:.2} |", millis(p50), millis(p99))?;
+    }
+    Ok(text)
+}
 
 /// Row 0 is what the others are compared with.
 pub(crate) fn render(names: &[&str], plan: &Plan, costs: &[Vec<Vec<Cost>>]) -> String {

@@ -51,7 +51,13 @@ fn mend_root(schema: &mut Value) {
     let message = format!(
         "the name may have at most {NAME_LENGTH_MAX} characters, so that names made from it stay valid labels"
     );
-    root.insert("x-kubernetes-validations".to_owned(), json!([{ "rule": rule, "message": message }]));
+    // A Service of that name is made: its names begin with a letter (RFC 1035) before Kubernetes 1.34.
+    let label = json!({
+        "rule": "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        "message": "the name has lower-case letters, digits and -, and begins with a letter"
+    });
+    let length = json!({ "rule": rule, "message": message });
+    root.insert("x-kubernetes-validations".to_owned(), json!([length, label]));
     let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) else { return };
     if let Some(status) = properties.get_mut("status").and_then(Value::as_object_mut) {
         status.values_mut().for_each(drop_defaults);

@@ -23,6 +23,16 @@ pub struct Resolved {
     pub policies: Policies,
 }
 
+impl Resolved {
+    /// The same with the cold settings of `json`, which a pod template carries in [`names::ENV_COLD`].
+    pub fn with_cold(self, json: &str) -> Result<Self, Vec<Problem>> {
+        let problem = |text: String| vec![Problem::new(names::ENV_COLD, text)];
+        let cold: Cold = serde_json::from_str(json).map_err(|error| problem(error.to_string()))?;
+        let budget = cold.budget().map_err(|error| problem(error.to_string()))?;
+        Ok(Self { cold, budget, ..self })
+    }
+}
+
 impl OriginConfig {
     /// Compiles the settings, or names every problem.
     pub fn resolve(self) -> Result<Resolved, Vec<Problem>> {

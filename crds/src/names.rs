@@ -44,6 +44,9 @@ pub const APP_NAME: &str = "mediaorigin";
 pub const COMPONENT_ORIGIN: &str = "origin";
 /// Value of [`LABEL_MANAGED_BY`] on all children, and the operator's field manager.
 pub const MANAGER: &str = "mediaorigin-operator";
+/// In the pod template: the cold configuration as JSON. A pod that is restarted while a newer configuration is being rolled
+/// out must start with the one that it was made for, not with what the mounted file says by then.
+pub const ENV_COLD: &str = "MEDIAORIGIN_COLD";
 /// On the pod template: a hash of the cold configuration, so that a cold edit rolls the pods and a hot one does not.
 pub const ANNOTATION_COLD_HASH: &str = "mediaorigin.io/cold-config-hash";
 /// On pods: the generation of the hot configuration; a changed annotation makes the kubelet refresh the mounted file at once.

@@ -19,15 +19,17 @@ pub enum QuantityError {
     TooLarge(String),
 }
 
-const UNITS: [(&str, u64); 10] = [
+const UNITS: [(&str, u64); 12] = [
     ("Ki", 1 << 10),
     ("Mi", 1 << 20),
     ("Gi", 1 << 30),
     ("Ti", 1 << 40),
+    ("Pi", 1 << 50),
     ("k", 1_000),
     ("M", 1_000_000),
     ("G", 1_000_000_000),
     ("T", 1_000_000_000_000),
+    ("P", 1_000_000_000_000_000),
     ("m", 0), // milli-bytes are legal for Kubernetes and meaningless here
     ("", 1),
 ];
@@ -76,7 +78,7 @@ impl Bytes {
 /// Prints the largest binary unit that loses nothing: `2Gi`, `1536Mi`, `1000`.
 impl fmt::Display for Bytes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = UNITS[..4].iter().rev().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
+        let exact = UNITS[..5].iter().rev().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         match exact {
             Some((name, factor)) => write!(out, "{}{name}", self.0 / factor),
             None => write!(out, "{}", self.0),

@@ -109,8 +109,10 @@ fn check_name(name: &str, problems: &mut Vec<Problem>) {
         let message =
             format!("the name has {} characters, {} are possible", name.len(), names::NAME_LENGTH_MAX);
         problems.push(Problem::new("metadata.name", message));
-    } else if !is_label(name) {
-        let message = format!("\"{name}\" is not a name: lower-case letters, digits and -, e.g. \"live\"");
+    } else if !is_label(name) || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+        let message = format!(
+            "\"{name}\" is not a name: lower-case letters, digits and -, beginning with a letter, e.g. \"live\""
+        );
         problems.push(Problem::new("metadata.name", message));
     }
 }

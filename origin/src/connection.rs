@@ -84,7 +84,7 @@ impl Default for Settings {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(10),
             write_stall_timeout: Duration::from_secs(20),
-            unsent_bytes_max: 128 * 1024,
+            unsent_bytes_max: 32 * 1024,
             head_bytes_max: 32 * 1024,
             headers_max: 96,
         }

@@ -47,6 +47,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         None => (String::new(), contract::built_in().map_err(|problems| anyhow::anyhow!("{problems:?}"))?),
     };
     let in_pod = contract::is_origin_config(&text);
+    let resolved = match std::env::var(names::ENV_COLD) {
+        Ok(cold) if in_pod => {
+            resolved.with_cold(&cold).map_err(|problems| anyhow::anyhow!("{}", problems[0]))?
+        }
+        _ => resolved,
+    };
     anyhow::ensure!(
         in_pod || publisher_dir.is_some() || resolved.cold.publisher_dir.is_none(),
         "spec.access.write names a Secret, which a program cannot read: give its files in a folder with --publisher-dir"

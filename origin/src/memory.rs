@@ -94,6 +94,17 @@ pub struct Counts {
     pub expired: u64,
 }
 
+/// What became of a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// The version is gone.
+    Gone,
+    /// There was none.
+    Nothing,
+    /// The condition did not hold.
+    Refused,
+}
+
 /// There is no memory for an upload: everything that is held must be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no memory for {bytes} bytes: everything that is held must be kept")]
@@ -171,14 +182,29 @@ impl Memory {
         Ok(Upload::new(Arc::clone(self), opening, cost, permit))
     }
 
-    /// Takes the complete version under `path` away; readers finish it. Uploads go on.
-    pub fn delete(&self, path: &str, now: Now) -> bool {
+    /// Takes the complete version under `path` away if `condition` holds for it; readers finish it. Uploads go on.
+    pub fn delete(&self, path: &str, now: Now, condition: impl FnOnce(Option<&Version>) -> bool) -> Deleted {
         let mut order = self.order();
         let mut shard = self.shard(path);
-        let Some(object) = self.object(&shard, path) else { return false };
-        self.forget(&mut order, &mut shard, &object);
+        let object = self.object(&shard, path);
+        let valid = object.as_ref().filter(|object| !object.is_expired(now.elapsed));
+        let deleted = match valid {
+            valid if !condition(valid.map(|object| &*object.version)) => return Deleted::Refused,
+            Some(_) => Deleted::Gone,
+            None => Deleted::Nothing,
+        };
+        if let Some(object) = &object {
+            self.forget(&mut order, &mut shard, object);
+        }
         drop((shard, order));
-        !object.is_expired(now.elapsed)
+        deleted
+    }
+
+    /// Bytes of the largest object that could be held if it were alone.
+    pub fn object_bytes_max(&self) -> u64 {
+        let whole = chunk::CHUNK_BYTES as u64;
+        let room = self.budget.limit().saturating_sub(object::COST_MAX);
+        (room / chunk::cost_of_length(whole)) * whole
     }
 
     /// Frees what is expired and moves what need not be kept to the evictable part.

@@ -20,7 +20,7 @@ use crate::http::response::{self, Answer};
 use crate::memory::blob::Uid;
 use crate::memory::object::{Meta, Version};
 use crate::memory::upload::{Committed, Opening, Terms, Upload};
-use crate::memory::{Full, Memory};
+use crate::memory::{Deleted, Full, Memory};
 use crate::outcome::Outcome;
 
 /// Why an upload was given up.
@@ -45,25 +45,25 @@ pub async fn write<E: Display>(
     let path = request.path.as_str();
     let treatment = policies.treat(path);
     let limits = policies.limits();
-    if request.length.is_some_and(|length| length > limits.object_bytes_max) {
-        return failed(&Failure::TooLarge, limits.object_bytes_max).of(treatment.class);
+    let bytes_max = limits.object_bytes_max.min(memory.object_bytes_max());
+    if request.length.is_some_and(|length| length > bytes_max) {
+        return failed(&Failure::TooLarge, bytes_max).of(treatment.class);
     }
     if !may_write(&request.conditions, memory.committed(path, clock.now()).as_deref()) {
         return condition_failed().of(treatment.class);
     }
     let upload = match memory.open(opening(request, &treatment, uid), clock).await {
         Ok(upload) => upload,
-        Err(full) => return failed(&Failure::Full(full), limits.object_bytes_max).of(treatment.class),
+        Err(full) => return failed(&Failure::Full(full), bytes_max).of(treatment.class),
     };
-    let received =
-        receive(upload, body, request.length, limits.object_bytes_max, limits.upload_idle, clock, entry);
+    let received = receive(upload, body, request.length, bytes_max, limits.upload_idle, clock, entry);
     let answer = match received.await {
         Ok(upload) => {
             let terms = Terms { keep: treatment.policy.keep(), expire: treatment.policy.expire() };
             let condition = |current: Option<&Version>| may_write(&request.conditions, current);
             committed(&upload.commit(clock.now(), terms, condition))
         }
-        Err(failure) => failed(&failure, limits.object_bytes_max),
+        Err(failure) => failed(&failure, bytes_max),
     };
     answer.of(treatment.class)
 }
@@ -71,13 +71,11 @@ pub async fn write<E: Display>(
 /// Answers a DELETE.
 pub fn delete(memory: &Memory, clock: &Clock, policies: &Policies, request: &DeleteRequest) -> Answer {
     let path = request.path.as_str();
-    let now = clock.now();
-    let answer = if !may_write(&request.conditions, memory.committed(path, now).as_deref()) {
-        condition_failed()
-    } else if memory.delete(path, now) {
-        Answer::empty(StatusCode::NO_CONTENT, Outcome::Deleted)
-    } else {
-        Answer::text(StatusCode::NOT_FOUND, Outcome::Missing, "no such object")
+    let condition = |current: Option<&Version>| may_write(&request.conditions, current);
+    let answer = match memory.delete(path, clock.now(), condition) {
+        Deleted::Gone => Answer::empty(StatusCode::NO_CONTENT, Outcome::Deleted),
+        Deleted::Nothing => Answer::text(StatusCode::NOT_FOUND, Outcome::Missing, "no such object"),
+        Deleted::Refused => condition_failed(),
     };
     answer.of(policies.treat(path).class)
 }
@@ -113,7 +111,7 @@ async fn receive<E: Display>(
     loop {
         let item = tokio::time::timeout(idle, body.next()).await.map_err(|_| Failure::Stalled(idle))?;
         let Some(item) = item else { break };
-        let bytes = item.map_err(|error| Failure::Broken(error.to_string()))?;
+        let bytes = item.map_err(|error| broken(&error, upload.written(), length))?;
         entry.received(bytes.len());
         if upload.written() + bytes.len() as u64 > length.unwrap_or(bytes_max) {
             return Err(match length {
@@ -132,6 +130,15 @@ async fn receive<E: Display>(
         }
         _ => Ok(upload),
     }
+}
+
+/// A body that was cut off; the library's own words are for the log.
+fn broken(error: &impl Display, written: u64, length: Option<u64>) -> Failure {
+    tracing::debug!(%error, "a body broke off");
+    Failure::Broken(match length {
+        Some(length) => format!("the body ended after {written} of {length} bytes"),
+        None => format!("the body broke off after {written} bytes, before its last chunk"),
+    })
 }
 
 fn may_write(conditions: &Conditions, current: Option<&Version>) -> bool {

@@ -18,6 +18,8 @@ pub struct Peer {
     /// How the body of the answer in progress ends.
     framing: Framing,
     head_request: bool,
+    /// The other side ended the connection by a reset.
+    reset: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,7 +79,7 @@ impl Peer {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, pending: Vec::new(), framing: Framing::None, head_request: false })
+        Ok(Self { stream, pending: Vec::new(), framing: Framing::None, head_request: false, reset: false })
     }
 
     /// A reader of an object that is being written, with its head read. The first bytes of the upload may still be on their
@@ -288,7 +290,7 @@ impl Peer {
 
     fn take(&mut self, left: u64, most: usize) -> Result<Piece> {
         if self.pending.is_empty() && self.fill_or_reset()? == 0 {
-            return Ok(if self.framing == Framing::Close { Piece::End } else { Piece::Cut });
+            return Ok(if self.framing == Framing::Close && !self.reset { Piece::End } else { Piece::Cut });
         }
         let count = self.pending.len().min(most).min(usize::try_from(left).unwrap_or(usize::MAX));
         let bytes: Vec<u8> = self.pending.drain(..count).collect();
@@ -309,11 +311,8 @@ impl Peer {
     /// A reset in the middle of a body is an end as well.
     fn fill_or_reset(&mut self) -> Result<usize> {
         match self.fill() {
-            Err(error)
-                if error
-                    .downcast_ref::<std::io::Error>()
-                    .is_some_and(|error| error.kind() == ErrorKind::ConnectionReset) =>
-            {
+            Err(error) if is_reset(&error) => {
+                self.reset = true;
                 Ok(0)
             }
             other => other,
@@ -323,6 +322,10 @@ impl Peer {
     fn pending_text(&self) -> String {
         String::from_utf8_lossy(&self.pending).into_owned()
     }
+}
+
+fn is_reset(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionReset)
 }
 
 /// One request on a connection of its own.

@@ -64,7 +64,7 @@ fn template(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold
             "seccompProfile": { "type": "RuntimeDefault" },
         },
         "topologySpreadConstraints": [spread(name, "topology.kubernetes.io/zone"), spread(name, "kubernetes.io/hostname")],
-        "containers": [container(settings, spec)],
+        "containers": [container(settings, spec, cold)],
         "volumes": volumes(name, spec),
     });
     place(&mut pod, wanted);
@@ -97,9 +97,9 @@ fn place(pod: &mut Value, wanted: &PodTemplateSpec) {
     }
 }
 
-fn container(settings: &Settings, spec: &MediaOriginSpec) -> Value {
+fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value {
     let wanted = &spec.pod_template;
-    let mut container = json!({
+    json!({
         "name": CONTAINER,
         "image": wanted.image.as_ref().unwrap_or(&settings.origin_image),
         "imagePullPolicy": match wanted.image_pull_policy {
@@ -122,20 +122,29 @@ fn container(settings: &Settings, spec: &MediaOriginSpec) -> Value {
         "terminationMessagePolicy": "FallbackToLogsOnError",
         // The process is up and has read its configuration; a minute is far beyond what that takes.
         "startupProbe": probe("/livez", 1, 2, 60),
-        // It accepts requests: false while it drains, so that it is taken out of the Service within two seconds.
+        // It accepts requests. True while it drains, too: a terminating pod is taken out of the Service anyway, and serves on
+        // where there is no other (terminating endpoints that are still serving).
         "readinessProbe": probe("/readyz", 1, 2, 2),
         // It answers at all: only a process that hangs is restarted, never one that waits for something else.
         "livenessProbe": probe("/livez", 10, 5, 3),
+        "env": environment(spec, cold),
         "volumeMounts": mounts(spec),
-    });
-    if !wanted.env.is_empty() {
-        container["env"] = wanted
-            .env
-            .iter()
-            .map(|variable| json!({ "name": variable.name, "value": variable.value }))
-            .collect();
-    }
-    container
+    })
+}
+
+/// Ours first, then the user's, which cannot replace ours.
+fn environment(spec: &MediaOriginSpec, cold: &Cold) -> Vec<Value> {
+    let variable = |name: &str, value: &str| json!({ "name": name, "value": value });
+    let ours = [
+        // A container that restarts starts with the settings of its pod, whatever the mounted file says by then.
+        (names::ENV_COLD, json!(cold).to_string()),
+        // glibc makes arenas per core; each keeps freed memory to itself, which no budget sees.
+        ("MALLOC_ARENA_MAX", "2".to_owned()),
+    ];
+    let wanted = spec.pod_template.env.iter();
+    let wanted = wanted.filter(|wanted| !ours.iter().any(|(name, _)| *name == wanted.name));
+    let wanted: Vec<Value> = wanted.map(|wanted| variable(&wanted.name, &wanted.value)).collect();
+    ours.iter().map(|(name, value)| variable(name, value)).chain(wanted).collect()
 }
 
 fn resources(memory: &str, cpu: &CpuSpec) -> Value {

@@ -185,11 +185,20 @@ async fn respond<B: MessageBody>(connection: &Connection, facts: &Facts, respons
     write_head(response.head(), announce, persistence, facts.version, &worker.date(), &mut head);
     drop(response);
     outbox.push(head.freeze());
+    // Without chunks and length only a reset says that the body is not whole, whatever ends it: the handler, a panic or
+    // the end of the process.
+    let ends_with_connection = transfer == Transfer::UntilClose;
+    if ends_with_connection {
+        connection.wire.reset_on_close();
+    }
     match send_body(connection, facts, body, transfer, &mut outbox).await {
-        Sent::All => finish(connection, facts, persistence).await,
+        Sent::All => {
+            if ends_with_connection {
+                connection.wire.close_cleanly();
+            }
+            finish(connection, facts, persistence).await
+        }
         Sent::Stalled => After::Reset,
-        // Without chunks and length only a reset says that the body is not whole.
-        Sent::Cut if transfer == Transfer::UntilClose => After::Reset,
         Sent::ClientGone | Sent::Cut => After::Close,
     }
 }

@@ -84,6 +84,8 @@ impl Limits {
             Phase::Sending => timed_out(self.write_stall),
             Phase::Lingering => timed_out(self.linger),
             Phase::Idle if leaves(stage, traffic, age > self.head) => Some(Verdict::Drained),
+            // Silent since it was accepted: the long idle time is for encoders, and they speak at once.
+            Phase::Idle if traffic == Traffic::Nothing => timed_out(self.head),
             Phase::Idle => timed_out(self.idle),
         }
     }
@@ -243,6 +245,8 @@ mod tests {
         for (phase, age, traffic, stage, expected) in [
             (Idle, 6000, Reads, Open, None),
             (Idle, 6001, Uploads, Open, late),
+            (Idle, 100, Nothing, Open, None),
+            (Idle, 101, Nothing, Open, late),
             (Head, 100, Reads, Finishing, None),
             (Head, 101, Nothing, Open, late),
             (Busy, u32::MAX, Uploads, Finishing, None),

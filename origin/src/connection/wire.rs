@@ -181,6 +181,11 @@ impl Wire {
     pub(super) fn reset_on_close(&self) {
         let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
+
+    /// Takes [`Self::reset_on_close`] back.
+    pub(super) fn close_cleanly(&self) {
+        let _ = SockRef::from(&self.socket).set_linger(None);
+    }
 }
 
 #[cfg(test)]
@@ -203,7 +208,7 @@ mod tests {
             let wire = Wire::new(socket, worker);
             let options = SockRef::from(&wire.socket);
             assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
-            assert_eq!(options.tcp_notsent_lowat().unwrap(), 128 * 1024);
+            assert_eq!(options.tcp_notsent_lowat().unwrap(), 32 * 1024);
         });
     }
 }

@@ -172,7 +172,8 @@ enum Comparison {
 
 /// Whether `list`, `*` or entity tags with commas between them, has `etag`.
 fn lists(list: &str, etag: &str, comparison: Comparison) -> bool {
-    if list.trim() == "*" {
+    // `*` twice, or among tags, is malformed; taken as `*` a create-only upload stays one.
+    if list.split(',').any(|item| item.trim() == "*") {
         return true;
     }
     let mut rest = list;

@@ -119,12 +119,12 @@ impl Conditions {
 
     fn of(head: &RequestHead) -> Self {
         Self {
-            if_match: text(head, &header::IF_MATCH),
-            if_none_match: text(head, &header::IF_NONE_MATCH),
-            if_modified_since: text(head, &header::IF_MODIFIED_SINCE),
-            if_unmodified_since: text(head, &header::IF_UNMODIFIED_SINCE),
-            if_range: text(head, &header::IF_RANGE),
-            range: text(head, &header::RANGE),
+            if_match: condition(head, &header::IF_MATCH),
+            if_none_match: condition(head, &header::IF_NONE_MATCH),
+            if_modified_since: condition(head, &header::IF_MODIFIED_SINCE),
+            if_unmodified_since: condition(head, &header::IF_UNMODIFIED_SINCE),
+            if_range: condition(head, &header::IF_RANGE),
+            range: condition(head, &header::RANGE),
         }
     }
 }
@@ -165,6 +165,14 @@ pub fn text(head: &RequestHead, name: &header::HeaderName) -> Option<String> {
         text.push_str(line);
     }
     Some(text)
+}
+
+/// A conditional header: a byte that is not ASCII is legal in an entity tag (RFC 9110 §8.8.3). Such a condition must not be
+/// passed over; it merely matches nothing of ours.
+fn condition(head: &RequestHead, name: &header::HeaderName) -> Option<String> {
+    let lines: Vec<_> =
+        head.headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
 }
 
 fn read(method: Method, head: &RequestHead) -> Result<MediaRequest, Reject> {

@@ -281,7 +281,8 @@ impl Growing {
     /// Wakes those who wait; a waker merely queues its task, so this is done under the lock.
     fn changed(&mut self) {
         self.progress.changes += 1;
-        for (_, waker) in self.wakers.drain() {
+        // Taken, not drained: an object must not keep the table of all who once waited for it.
+        for (_, waker) in std::mem::take(&mut self.wakers) {
             waker.wake();
         }
     }

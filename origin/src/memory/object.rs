@@ -10,7 +10,10 @@ use super::blob::{Blob, Read, Uid};
 use super::budget::Permit;
 
 /// What a version costs beside its path, headers and bytes: its places in the index and the queues.
-pub const OBJECT_COST: u64 = 768;
+/// Measured in the evictable part, where a version has most places (objects of one byte, resident size per object).
+pub const OBJECT_COST: u64 = 1_280;
+/// What a version costs at most, with the longest path and headers.
+pub const COST_MAX: u64 = 8 * 1_024;
 
 /// The headers that came with the upload, and what the rules made of them.
 #[derive(Clone, Debug, PartialEq, Eq)]

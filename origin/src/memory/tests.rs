@@ -13,7 +13,7 @@ use super::blob::{Read, State, Uid};
 use super::chunk::CHUNK_BYTES;
 use super::object::{Meta, Reader, Version};
 use super::upload::{Committed, Opening, Terms, Upload};
-use super::{Found, Full, Memory};
+use super::{Deleted, Found, Full, Memory};
 use crate::clock::Clock;
 
 const KEEP: Terms = Terms { keep: Duration::from_secs(10), expire: None };
@@ -198,7 +198,7 @@ async fn a_complete_version_wins_over_a_growing_one() {
     let mut upload = world.open("a", None).await.unwrap();
     upload.write(b"new", &world.clock).await.unwrap();
     assert_eq!(read_all(world.complete("a").unwrap()).await, Ok(b"old".to_vec()));
-    assert!(world.memory.delete("a", world.clock.now()));
+    assert_eq!(world.memory.delete("a", world.clock.now(), |_| true), Deleted::Gone);
     assert!(matches!(world.find("a"), Found::Growing(_)));
 }
 
@@ -267,7 +267,11 @@ async fn expiry_is_exact_at_a_read_and_frees_at_a_sweep() {
     assert!(world.complete("a").is_some());
     world.clock.advance(Duration::from_millis(1));
     assert!(matches!(world.find("a"), Found::Expired));
-    assert!(!world.memory.delete("a", world.clock.now()), "what is expired is not there to delete");
+    assert_eq!(
+        world.memory.delete("a", world.clock.now(), |_| true),
+        Deleted::Nothing,
+        "what is expired is not there to delete"
+    );
     world.put("b", b"x", terms).await.unwrap();
     world.pass(10);
     assert_eq!((world.used(), world.memory.counts().expired), (0, 1));
@@ -382,7 +386,7 @@ async fn apply(world: &World, held: &mut Held, step: Step) {
         }
         Step::Drop => drop(held.readers.pop()),
         Step::Delete { path } => {
-            world.memory.delete(&format!("p{path}"), world.clock.now());
+            world.memory.delete(&format!("p{path}"), world.clock.now(), |_| true);
         }
         Step::Pass { seconds } => world.pass(seconds),
     }
@@ -408,7 +412,7 @@ proptest! {
             let counts = world.memory.counts();
             assert_eq!((counts.uploads, counts.sizes.live), (0, 0));
             for path in 0..12 {
-                world.memory.delete(&format!("p{path}"), world.clock.now());
+                world.memory.delete(&format!("p{path}"), world.clock.now(), |_| true);
             }
             assert_eq!(world.used(), 0, "everything was given back");
         });
@@ -447,7 +451,7 @@ fn the_budget_holds_between_threads() {
     });
     assert!(!over.load(Ordering::Relaxed));
     for path in 0..8 {
-        world.memory.delete(&format!("p{path}"), world.clock.now());
+        world.memory.delete(&format!("p{path}"), world.clock.now(), |_| true);
     }
     assert_eq!(world.used(), 0);
 }

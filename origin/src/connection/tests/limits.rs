@@ -57,7 +57,8 @@ fn a_head_is_cut_although_bytes_trickle_in() {
 
 #[test]
 fn an_idle_connection_is_cut() {
-    let server = TestServer::with(settings(LONG, SHORT, LONG));
+    // One that never said anything has the time of a head, the other the idle time.
+    let server = TestServer::with(settings(SHORT, SHORT, LONG));
     let mut fresh = server.connect();
     let mut used = server.connect();
     used.send(GET);

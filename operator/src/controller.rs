@@ -36,6 +36,9 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 /// How often to look for the definition where it is not installed yet.
 const DEFINITION_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long the watches pause after an error of one of them.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
+
 type Guarded = DeserializeGuard<MediaOrigin>;
 type Key = (String, String);
 
@@ -81,6 +84,22 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
     Ok(())
 }
 
+/// A pause that does not grow. The library pauses all watches of a controller for the error of one and doubles that each
+/// time: after a restart of the API server every watch expires in turn, and no event would be handled for minutes.
+struct SteadyPause;
+
+impl Iterator for SteadyPause {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(WATCH_PAUSE.mul_f64(0.5 + fastrand::f64()))
+    }
+}
+
+impl kube::runtime::utils::Backoff for SteadyPause {
+    fn reset(&mut self) {}
+}
+
 async fn watch(
     context: Arc<Context>,
     namespace: Option<&str>,
@@ -98,6 +117,7 @@ async fn watch(
         let _ = stop.wait_for(|stop| *stop).await;
     };
     let results = controller
+        .trigger_backoff(SteadyPause)
         .with_config(ControllerConfig::default().concurrency(concurrency))
         .owns(metadata::<ServiceAccount>(client, namespace), children.clone())
         .owns(metadata::<ConfigMap>(client, namespace), children.clone())

@@ -51,7 +51,8 @@ fn connection(load: &Load, next: &AtomicUsize) -> Result<usize> {
     let mut stream = TcpStream::connect(load.address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let request = format!("GET {} HTTP/1.1\r\nHost: bench\r\n\r\n", load.target);
+    // The same host as in the requests that filled the servers: Varnish keeps objects by host.
+    let request = format!("GET {} HTTP/1.1\r\nHost: origin.test\r\n\r\n", load.target);
     let mut buffer = vec![0; 256 * 1024];
     let mut answered = 0;
     while next.fetch_add(1, Ordering::Relaxed) < load.requests {

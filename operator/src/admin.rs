@@ -2,6 +2,8 @@
 //!
 //! Bounds: 32 connections, 4 KiB of request head, 5 s for a whole exchange, one request per connection.
 
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,17 @@ const CONNECTIONS_MAX: usize = 32;
 const HEAD_LENGTH_MAX: usize = 4096;
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Listens on `address`. `[::]` takes IPv4 too, and IPv4 alone where there is no IPv6.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != ErrorKind::AddrInUse => {
+            let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+            TcpListener::bind(address).await
+        }
+        bound => bound,
+    }
+}
 
 /// Answers until it is dropped.
 pub async fn serve(listener: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
@@ -103,6 +116,13 @@ mod tests {
         assert_eq!(status("GET / HTTP/1.1", start), "404");
         assert_eq!(status("POST /livez HTTP/1.1", start), "405");
         assert_eq!(status("", start), "405");
+    }
+
+    #[tokio::test]
+    async fn the_default_address_takes_ipv4() {
+        let listener = listen("[::]:0".parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! I/O out: carries out a plan in its order. What the API server refuses is a finding for the status, not an error; the rest of the
-//! plan goes on.
+//! I/O out: carries out a plan in its order. What the API server refuses and what fails are findings for the status; the rest of
+//! the plan goes on.
 
 use std::fmt;
 
 use mediaorigin_crds::names;
 
 use crate::cluster::{Cluster, ClusterError};
+use crate::metrics::Metrics;
 use crate::observed::{Kind, Observed};
 use crate::plan::{Action, Plan};
 
@@ -33,29 +34,66 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Carries out `plan`.
-pub async fn apply(cluster: &Cluster, observed: &Observed, plan: Plan) -> Result<Applied, ClusterError> {
+/// A child that could not be written for a reason that may pass: a webhook that is down, no answer in time.
+#[derive(Debug)]
+pub struct Failure {
+    /// The kind of the child.
+    pub kind: Kind,
+    /// What happened.
+    pub error: ClusterError,
+}
+
+/// Carries out `plan`: every child is tried, whatever becomes of the others.
+pub async fn apply(
+    cluster: &Cluster,
+    metrics: &Metrics,
+    observed: &Observed,
+    plan: Plan,
+) -> (Applied, Vec<Failure>) {
     let Observed { namespace, name, .. } = observed;
-    let mut refusals = Vec::new();
+    let (mut refusals, mut failures) = (Vec::new(), Vec::new());
+    let mut config_is_written = true;
     for action in &plan.actions {
-        match action {
+        let written = match action {
             Action::Apply(child, _) => {
                 let done = cluster.apply(child.kind, namespace, name, &child.body).await;
-                if let Err(error) = done {
-                    let Some(message) = error.refusal() else { return Err(error) };
-                    refusals.push(Refusal { kind: child.kind, message: message.to_owned() });
-                }
-            }
-            Action::Announce { pod, generation } => {
-                let value = generation.to_string();
-                let done =
-                    cluster.annotate_pod(namespace, pod, names::ANNOTATION_HOT_GENERATION, &value).await;
+                config_is_written &= done.is_ok() || child.kind != Kind::ConfigMap;
                 match done {
-                    Err(error) if !error.is_not_found() => return Err(error),
-                    _ => {} // a pod that has gone meanwhile needs no news
+                    Ok(()) => true,
+                    Err(error) => {
+                        match error.refusal() {
+                            Some(message) => {
+                                refusals.push(Refusal { kind: child.kind, message: message.to_owned() });
+                            }
+                            None => failures.push(Failure { kind: child.kind, error }),
+                        }
+                        false
+                    }
                 }
             }
+            // News of a file that is not there yet would be lost: a generation is announced once.
+            Action::Announce { .. } if !config_is_written => false,
+            Action::Announce { pod, generation } => {
+                announce(cluster, namespace, pod, &generation.to_string()).await
+            }
+        };
+        if written {
+            metrics.acted(action);
         }
     }
-    Ok(Applied { plan, refusals })
+    (Applied { plan, refusals }, failures)
+}
+
+/// Only makes a hot edit faster: without it the kubelet refreshes the file a minute later, and the next reconcile tries again.
+async fn announce(cluster: &Cluster, namespace: &str, pod: &str, generation: &str) -> bool {
+    match cluster.annotate_pod(namespace, pod, names::ANNOTATION_HOT_GENERATION, generation).await {
+        Ok(()) => true,
+        Err(error) => {
+            // A pod that has gone meanwhile needs no news.
+            if !error.is_not_found() {
+                tracing::warn!(%error, "a generation is not announced");
+            }
+            false
+        }
+    }
 }

@@ -37,8 +37,8 @@ pub struct RunArgs {
     /// Origins that are reconciled at the same time, at most.
     #[arg(long, env = "MEDIAORIGIN_CONCURRENCY", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
-    /// Address for probes (/livez, /readyz) and /metrics.
-    #[arg(long, env = "MEDIAORIGIN_ADMIN_ADDRESS", default_value = "0.0.0.0:8081")]
+    /// Address for probes (/livez, /readyz) and /metrics. The default takes IPv6 and IPv4.
+    #[arg(long, env = "MEDIAORIGIN_ADMIN_ADDRESS", default_value = "[::]:8081")]
     pub admin_address: SocketAddr,
     /// Level or directives, e.g. `debug` or `info,kube=debug`.
     #[arg(long, env = "MEDIAORIGIN_LOG", default_value = "info")]

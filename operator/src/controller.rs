@@ -16,7 +16,6 @@ use kube::runtime::{Controller, watcher};
 use kube::{Api, Resource, ResourceExt};
 use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::MediaOrigin;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::admin;
@@ -57,9 +56,8 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
     let mut stop = stop_signal()?;
     let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
-    let listener = TcpListener::bind(admin_address)
-        .await
-        .with_context(|| format!("cannot listen on {admin_address}"))?;
+    let listener =
+        admin::listen(admin_address).await.with_context(|| format!("cannot listen on {admin_address}"))?;
     let admin = tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
     let cluster = Cluster::connect().await.context("cannot connect to Kubernetes")?;
     tokio::select! {
@@ -175,9 +173,9 @@ async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let outcome = reconcile(&context.cluster, &context.settings, &context.metrics, &key.0, &key.1).await;
     drop(running);
     let result = match &outcome {
+        Ok(Outcome::Done { error: Some(_), .. }) | Err(_) => ReconcileResult::Failed,
         Ok(Outcome::Done { refused: true, .. }) => ReconcileResult::Refused,
         Ok(_) => ReconcileResult::Ok,
-        Err(_) => ReconcileResult::Failed,
     };
     context.metrics.reconciled(result, start.elapsed());
     match outcome? {
@@ -185,8 +183,11 @@ async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
             context.backoff.forget(&key);
             Ok(Action::await_change())
         }
-        Outcome::Done { requeue, events, uid, refused } => {
+        Outcome::Done { requeue, events, uid, refused, error } => {
             publish(&context, &key, uid, events).await;
+            if let Some(error) = error {
+                return Err(error);
+            }
             if refused {
                 return Ok(Action::requeue(context.backoff.failed(key, fastrand::f64())));
             }

@@ -7,9 +7,11 @@ use crate::reasons::{ReadyReason, StalledReason};
 
 /// A container that is still being created after this time waits for something that may never come.
 const VOLUMES_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
-/// Restarts from which on a container that is not ready counts as crashing, even while it runs: one line between two crashes
-/// must not look like a recovery.
+/// Restarts from which on a container that is not ready counts as crashing.
 const CRASHES: i32 = 2;
+/// So long after its last end it counts so even while it runs: one line between two crashes must not look like a recovery.
+/// A back-off lasts five minutes at most.
+const CRASH_MEMORY: SignedDuration = SignedDuration::from_mins(10);
 
 /// The pods of an origin in numbers, and what is wrong with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +82,7 @@ fn trouble(pod: &Pod, secret: Option<&str>, now: Timestamp) -> Trouble {
     let name = pod.metadata.name.as_deref().unwrap_or("?");
     let found = unschedulable(pod)
         .or_else(|| container(pod).and_then(waiting))
-        .or_else(|| container(pod).and_then(crashing))
+        .or_else(|| container(pod).and_then(|container| crashing(container, now)))
         .or_else(|| volumes_pending(pod, secret, now));
     let (reason, message) = found.unwrap_or((ReadyReason::Starting, "is starting".to_owned()));
     Trouble { reason, message: format!("pod {name} {message}") }
@@ -125,8 +127,14 @@ fn pull_error(message: &str) -> &str {
     if cause.is_empty() || cause.starts_with("Back-off") { "the pull failed" } else { cause }
 }
 
-fn crashing(container: &ContainerStatus) -> Option<(ReadyReason, String)> {
-    (container.restart_count >= CRASHES).then(|| (ReadyReason::CrashLoop, last_words(container)))
+fn crashing(container: &ContainerStatus, now: Timestamp) -> Option<(ReadyReason, String)> {
+    let stands =
+        container.state.as_ref().is_some_and(|state| state.waiting.is_some() || state.terminated.is_some());
+    let ended =
+        container.last_state.as_ref().and_then(|state| state.terminated.as_ref()?.finished_at.as_ref());
+    let recent = ended.is_some_and(|ended| now.duration_since(ended.0) <= CRASH_MEMORY);
+    (container.restart_count >= CRASHES && (stands || recent))
+        .then(|| (ReadyReason::CrashLoop, last_words(container)))
 }
 
 fn last_words(container: &ContainerStatus) -> String {
@@ -167,4 +175,35 @@ fn volumes_pending(pod: &Pod, secret: Option<&str>, now: Timestamp) -> Option<(R
             format!("waits for its volumes: is there a Secret \"{secret}\" with username and password?");
         (ReadyReason::VolumesPending, message)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Two restarts of long ago say nothing about a pod that is not ready now.
+    #[test]
+    fn old_crashes_are_forgotten_while_the_container_runs() {
+        let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let reason = |restarts: i32, state: Value, ended: Option<&str>| {
+            let pod = json!({ "metadata": { "name": "live-1" }, "status": { "containerStatuses": [{
+                "name": "origin", "image": "x", "imageID": "", "ready": false, "restartCount": restarts,
+                "state": state,
+                "lastState": { "terminated": { "exitCode": 1, "finishedAt": ended } },
+            }] } });
+            census(&[serde_json::from_value(pod).unwrap()], None, now).trouble.unwrap().reason
+        };
+        let running = json!({ "running": {} });
+        let terminated = json!({ "terminated": { "exitCode": 1 } });
+        let waiting = json!({ "waiting": { "reason": "PodInitializing" } });
+        let (recent, old) = (Some("2026-01-01T11:50:00Z"), Some("2026-01-01T11:49:59Z"));
+        assert_eq!(reason(2, running.clone(), recent), ReadyReason::CrashLoop);
+        assert_eq!(reason(1, running.clone(), recent), ReadyReason::Starting);
+        assert_eq!(reason(2, running.clone(), old), ReadyReason::Starting);
+        assert_eq!(reason(2, running, None), ReadyReason::Starting);
+        assert_eq!(reason(2, terminated, old), ReadyReason::CrashLoop);
+        assert_eq!(reason(2, waiting, old), ReadyReason::CrashLoop);
+    }
 }

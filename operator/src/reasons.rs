@@ -58,6 +58,8 @@ reasons! {
         NameCollision,
         /// False: the API server refused a child.
         Refused,
+        /// False: a child could not be written for a reason that may pass; it is tried again.
+        ApiError,
         /// False: a pod is on its way.
         Starting,
         /// False: a pod waits for its volumes, usually for the Secret of `access.write`.
@@ -80,6 +82,8 @@ reasons! {
     ProgressReason {
         /// True: pods are being created, replaced or removed.
         RollingOut,
+        /// True: a child could not be written for a reason that may pass; it is tried again.
+        ApiError,
         /// False: everything is as the spec asks.
         Complete,
         /// False: it will not go on by itself, see `Stalled`.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::apply::{Applied, apply};
+use crate::apply::{Applied, Failure, apply};
 use crate::cluster::{Cluster, ClusterError};
 use crate::metrics::Metrics;
 use crate::observe::observe;
-use crate::plan::{Action, Settings, plan};
-use crate::status::{Transition, status};
+use crate::plan::{Settings, plan};
+use crate::status::{Transition, status_after};
 
 /// What a reconcile has come to.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub enum Outcome {
         uid: String,
         /// The API server refused something: repeat with growing pauses.
         refused: bool,
+        /// A child could not be written; the status says so.
+        error: Option<ClusterError>,
     },
 }
 
@@ -41,35 +43,33 @@ pub async fn reconcile(
         return Ok(Outcome::Gone);
     };
     let plan = plan(settings, &observed);
-    let applied = apply(cluster, &observed, plan).await?;
-    report(&applied, namespace, name, metrics);
+    let (applied, failures) = apply(cluster, metrics, &observed, plan).await;
+    log(&applied, &failures, namespace, name);
     if observed.deleting {
         return Ok(Outcome::Gone);
     }
-    let report = status(&observed, &applied);
+    let report = status_after(&observed, &applied, &failures);
     if report.changed {
         cluster.write_status(namespace, name, &report.status).await?;
         metrics.status_written();
     }
     let Applied { plan, refusals } = applied;
     let (requeue, refused) = (plan.requeue, !refusals.is_empty());
-    Ok(Outcome::Done { requeue, events: report.events, uid: observed.uid, refused })
+    let error = failures.into_iter().next().map(|failure| failure.error);
+    Ok(Outcome::Done { requeue, events: report.events, uid: observed.uid, refused, error })
 }
 
-/// One line per reconcile that changed something.
-fn report(applied: &Applied, namespace: &str, name: &str, metrics: &Metrics) {
+/// One line per reconcile that wanted to change something, and one per child that it could not.
+fn log(applied: &Applied, failures: &[Failure], namespace: &str, name: &str) {
     if applied.plan.actions.is_empty() {
         return;
-    }
-    let refused = |kind| applied.refusals.iter().any(|refusal| refusal.kind == kind);
-    for action in &applied.plan.actions {
-        if !matches!(action, Action::Apply(child, _) if refused(child.kind)) {
-            metrics.acted(action);
-        }
     }
     let actions: Vec<String> = applied.plan.actions.iter().map(ToString::to_string).collect();
     tracing::info!(namespace, name, actions = actions.join("; "), "reconciled");
     for refusal in &applied.refusals {
         tracing::warn!(namespace, name, kind = refusal.kind.as_str(), message = refusal.message, "refused");
+    }
+    for Failure { kind, error } in failures {
+        tracing::warn!(namespace, name, kind = kind.as_str(), %error, "failed");
     }
 }

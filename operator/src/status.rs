@@ -12,7 +12,7 @@ use mediaorigin_crds::v1alpha1::{
 };
 use serde_json::Value;
 
-use crate::apply::{Applied, Refusal};
+use crate::apply::{Applied, Failure, Refusal};
 use crate::observed::{Kind, Observed, selector_text};
 use crate::plan::service::endpoint;
 use crate::plan::{Action, Plan, Verdict};
@@ -64,12 +64,19 @@ enum Progress {
     Making(String),
     /// The pods of the current template are on their way.
     RollingOut(String),
+    /// A child could not be written and is tried again.
+    Failed(String),
     Complete(String),
     Blocked,
 }
 
 /// What to report after `applied`.
 pub fn status(observed: &Observed, applied: &Applied) -> Report {
+    status_after(observed, applied, &[])
+}
+
+/// What to report after `applied` where these children could not be written.
+pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]) -> Report {
     let previous = &observed.status;
     let secret = observed.spec.as_ref().ok().and_then(|spec| spec.access.write.as_ref());
     let census = census(&observed.pods, secret.map(|write| write.secret_ref.name.as_str()), observed.now);
@@ -88,9 +95,11 @@ pub fn status(observed: &Observed, applied: &Applied) -> Report {
             let message = collisions.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
             (collision(&message), Some(memory(budget)), address(observed, spec))
         }
-        (Verdict::Accepted(budget), Ok(spec)) => {
-            (operation(observed, spec, applied, &census), Some(memory(budget)), address(observed, spec))
-        }
+        (Verdict::Accepted(budget), Ok(spec)) => (
+            operation(observed, spec, applied, failures, &census),
+            Some(memory(budget)),
+            address(observed, spec),
+        ),
     };
     let status = MediaOriginStatus {
         observed_generation: observed.generation,
@@ -148,11 +157,19 @@ fn accepted() -> (ConditionStatus, AcceptedReason, String) {
     (ConditionStatus::True, AcceptedReason::Accepted, "the spec has no problems".to_owned())
 }
 
-fn operation(observed: &Observed, spec: &MediaOriginSpec, applied: &Applied, census: &Census) -> Findings {
+fn operation(
+    observed: &Observed,
+    spec: &MediaOriginSpec,
+    applied: &Applied,
+    failures: &[Failure],
+    census: &Census,
+) -> Findings {
     let deployment = observed.children.get(&Kind::Deployment);
-    let progress = progress(spec, &applied.plan, deployment, census);
+    let failed = failed(observed, failures);
+    let ready = ready(observed, spec, applied, (failures, failed.as_deref()), census);
+    let progress = failed.map_or_else(|| progress(spec, &applied.plan, deployment, census), Progress::Failed);
     let stalled = refused(applied).or_else(|| match progress {
-        Progress::Complete(_) | Progress::Handed(_) => None,
+        Progress::Complete(_) | Progress::Handed(_) | Progress::Failed(_) => None,
         Progress::Making(_) => {
             deployment.and_then(forbidden).map(|message| (StalledReason::PodsForbidden, message))
         }
@@ -160,7 +177,7 @@ fn operation(observed: &Observed, spec: &MediaOriginSpec, applied: &Applied, cen
     });
     Findings {
         accepted: accepted(),
-        ready: ready(observed, spec, applied, census),
+        ready,
         progress: if stalled.is_some() { Progress::Blocked } else { progress },
         stalled: stalled.unwrap_or((StalledReason::NotStalled, String::new())),
     }
@@ -170,12 +187,19 @@ fn ready(
     observed: &Observed,
     spec: &MediaOriginSpec,
     applied: &Applied,
+    (failures, failed): (&[Failure], Option<&str>),
     census: &Census,
 ) -> (ConditionStatus, ReadyReason, String) {
     let missing = applied.refusals.iter().find(|refusal| !observed.children.contains_key(&refusal.kind));
+    // Pods that serve go on without the others, but nobody finds them without a Service.
+    let cut_off = failures.iter().any(|Failure { kind, .. }| {
+        !observed.children.contains_key(kind) && (census.ready == 0 || *kind == Kind::Service)
+    });
     let deployment = observed.children.get(&Kind::Deployment);
     if let Some(refusal) = missing {
         (ConditionStatus::False, ReadyReason::Refused, refusal.to_string())
+    } else if let Some(message) = failed.filter(|_| cut_off) {
+        (ConditionStatus::False, ReadyReason::ApiError, message.to_owned())
     } else if spec.replicas == 0 {
         (ConditionStatus::True, ReadyReason::Stopped, "scaled to 0, as the spec asks".to_owned())
     } else if census.ready > 0 {
@@ -184,6 +208,8 @@ fn ready(
         (ConditionStatus::False, trouble.reason, trouble.message.clone())
     } else if let Some(message) = deployment.and_then(forbidden) {
         (ConditionStatus::False, ReadyReason::PodsForbidden, message)
+    } else if let Some(message) = failed {
+        (ConditionStatus::False, ReadyReason::ApiError, message.to_owned())
     } else {
         (ConditionStatus::False, ReadyReason::Starting, "waits for the first pod".to_owned())
     }
@@ -217,6 +243,19 @@ fn progress(spec: &MediaOriginSpec, plan: &Plan, deployment: Option<&Value>, cen
     } else {
         Progress::Complete(format!("{} as the spec asks", pods(wanted)))
     }
+}
+
+/// What could not be written. An error may carry numbers that differ with every attempt, a port or a request's id; written each
+/// time, the status would cause the next attempt at once.
+fn failed(observed: &Observed, failures: &[Failure]) -> Option<String> {
+    let message = failures.iter().map(|failure| failure.error.to_string()).collect::<Vec<_>>().join("\n");
+    let message = cut(&message, MESSAGE_LENGTH_MAX);
+    let essence = |text: &str| text.replace(|letter: char| letter.is_ascii_hexdigit(), "");
+    let mut before = observed.status.conditions.iter();
+    let before = before.find(|before| {
+        before.reason == ProgressReason::ApiError.as_str() && essence(&before.message) == essence(&message)
+    });
+    (!failures.is_empty()).then(|| before.map_or_else(|| message.clone(), |before| before.message.clone()))
 }
 
 fn refused(applied: &Applied) -> Option<(StalledReason, String)> {
@@ -259,6 +298,7 @@ impl Findings {
             Progress::Handed(message) | Progress::Making(message) | Progress::RollingOut(message) => {
                 (ConditionStatus::True, ProgressReason::RollingOut, message)
             }
+            Progress::Failed(message) => (ConditionStatus::True, ProgressReason::ApiError, message),
             Progress::Complete(message) => (ConditionStatus::False, ProgressReason::Complete, message),
             Progress::Blocked => (ConditionStatus::False, ProgressReason::Blocked, "see Stalled".to_owned()),
         };

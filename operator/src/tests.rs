@@ -1,6 +1,7 @@
 //! Properties of plans and statuses over generated specs, and tables that no script shows well.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -17,12 +18,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::apply::Applied;
+use crate::apply::{Applied, Failure};
+use crate::cluster::ClusterError;
 use crate::observed::{Kind, Observed};
 use crate::plan::difference::differences;
 use crate::plan::{Action, Plan, Settings, Verdict, plan};
 use crate::reasons::{AcceptedReason, ConditionType, ProgressReason, ReadyReason, StalledReason};
-use crate::status::status;
+use crate::reconcile::{Outcome, reconcile};
+use crate::status::{Report, status, status_after};
 
 fn settings() -> Settings {
     Settings { origin_image: "mediaorigin:test".to_owned() }
@@ -359,6 +362,125 @@ fn the_chart_grants_no_wildcard_no_secret_and_no_deletion() {
             !["*", "secrets", "delete", "finalizers", "escalate"].iter().any(|word| line.contains(word)),
             "{line}"
         );
+    }
+}
+
+/// A failure that may pass never stalls; it takes `Ready` only from an origin that is not served or not found.
+#[test]
+fn failures_of_the_api_are_reported_as_progress() {
+    let failure = |kind, text: &str| Failure {
+        kind,
+        error: ClusterError::Timeout { attempt: format!("apply {kind} media/live: {text}") },
+    };
+    let said = |seen: &Observed, kind, text: &str| {
+        let plan = plan(&settings(), seen);
+        status_after(seen, &Applied { plan, refusals: Vec::new() }, &[failure(kind, text)])
+    };
+    let reasons = |report: &Report| -> Vec<String> {
+        let conditions = report.status.conditions.iter();
+        conditions.map(|one| format!("{}={:?} {}", one.kind, one.status, one.reason)).collect()
+    };
+    let rest = ["Progressing=True ApiError", "Reconciling=True ApiError", "Stalled=False NotStalled"];
+
+    let mut seen = observed(&MediaOriginSpec::default(), 1, BTreeMap::new());
+    let report = said(&seen, Kind::Deployment, "port 41234");
+    assert_eq!(reasons(&report)[1], "Ready=False ApiError");
+    assert_eq!(reasons(&report)[2..], rest);
+    let message = "cannot apply Deployment media/live: port 41234: no answer within 10s";
+    assert_eq!(report.status.conditions[1].message, message);
+    assert_eq!(report.status.conditions[2].message, message);
+    seen.status = report.status;
+    assert!(!said(&seen, Kind::Deployment, "port 50001").changed);
+    assert!(said(&seen, Kind::Deployment, "no route").changed);
+
+    bring_about(&mut seen, 1);
+    seen.children = applied(&plan(&settings(), &seen));
+    let report = said(&seen, Kind::ConfigMap, "");
+    assert_eq!(reasons(&report)[1], "Ready=True Serving");
+    assert_eq!(reasons(&report)[2..], rest);
+    seen.children.remove(&Kind::Service);
+    assert_eq!(reasons(&said(&seen, Kind::Service, ""))[1], "Ready=False ApiError");
+    bring_about(&mut seen, 3);
+    let report = said(&seen, Kind::ConfigMap, "");
+    assert_eq!(reasons(&report)[1], "Ready=False CrashLoop");
+    assert_eq!(reasons(&report)[2..], rest);
+}
+
+/// One child's error keeps neither the others nor the status from being written; a failed announcement is no error.
+#[tokio::test]
+async fn the_error_of_one_child_blocks_nothing() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = kube::Config::new(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
+    let cluster = crate::cluster::Cluster { client: kube::Client::try_from(config).unwrap() };
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&written);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+                    stream.read_buf(&mut head).await.unwrap();
+                }
+                let head = String::from_utf8_lossy(&head).into_owned();
+                let line = head.lines().next().unwrap();
+                let path = line.split(['?', ' ']).nth(1).unwrap();
+                let (status, body) = answer(line.starts_with("PATCH"), path);
+                if line.starts_with("PATCH") {
+                    log.lock().unwrap().push(path.rsplit("/media/").next().unwrap().to_owned());
+                }
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+                // Closed with a body unread, the connection would be reset and the answer lost.
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            });
+        }
+    });
+    let metrics = crate::metrics::Metrics::default();
+    let outcome = reconcile(&cluster, &settings(), &metrics, "media", "live").await.unwrap();
+    let Outcome::Done { error: Some(error), refused: false, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(error.to_string(), "cannot apply Service media/live: webhook is down");
+    let expected = [
+        "serviceaccounts/live",
+        "configmaps/live",
+        "services/live",
+        "deployments/live",
+        "pods/live-1",
+        "mediaorigins/live/status",
+    ];
+    assert_eq!(*written.lock().unwrap(), expected);
+}
+
+/// An API server with one origin and one pod, where Services and pods cannot be written.
+fn answer(write: bool, path: &str) -> (u16, String) {
+    let failure = |code: u16, reason: &str, message: &str| {
+        let status = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
+            "reason": reason, "code": code,
+        });
+        (code, status.to_string())
+    };
+    let metadata = json!({ "name": "live", "namespace": "media", "uid": "uid-of-live", "generation": 1 });
+    let origin = json!({
+        "apiVersion": "mediaorigin.io/v1alpha1", "kind": "MediaOrigin", "metadata": metadata, "spec": {},
+    });
+    let pod = json!({ "metadata": { "name": "live-1", "namespace": "media" } });
+    match path {
+        _ if write && (path.contains("/services/") || path.contains("/pods/")) => {
+            failure(500, "InternalError", "webhook is down")
+        }
+        _ if write || path.contains("/mediaorigins/") => (200, origin.to_string()),
+        _ if path.ends_with("/pods") => {
+            let list = json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [pod] });
+            (200, list.to_string())
+        }
+        _ => failure(404, "NotFound", "not found"),
     }
 }
 

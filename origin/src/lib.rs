@@ -28,6 +28,7 @@ pub mod serve;
 pub mod status;
 pub mod store;
 mod tend;
+pub mod tiers;
 
 pub use running::{Options, Running, StartError, start, start_blocking};
 

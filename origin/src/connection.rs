@@ -13,13 +13,16 @@
 //! One connection is one task:
 //!
 //! ```text
-//! wait for a head ──► exchange: App, body in, body out ──► finish the rest of the body ──► wait for a head
-//!        └── refusal ──────────────────┴── close ──► lingering close
+//! wait for a head ─┬► fast part: the answer, at once ───────► delivery: body out ─┬► rest of the request's body ─► wait for a head
+//!                  ├► exchange: App, body in ──────────────►                      └► close, lingering close
+//!                  └► refusal ─► lingering close
 //! ```
 
 mod counters;
+mod delivery;
 mod drain;
 mod exchange;
+mod fast;
 mod framing;
 mod head;
 mod intake;
@@ -29,13 +32,14 @@ mod refusal;
 mod registry;
 mod respond;
 mod run;
+mod view;
 mod wire;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{fmt, io, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_http::{Request, Response, body::MessageBody};
 use actix_server::Server;
@@ -45,8 +49,9 @@ use actix_web::{dev::AppConfig, rt::net::TcpStream};
 pub use self::{
     counters::{Counters, TimeoutPhase},
     drain::Drain,
-    head::HEADERS_CEILING,
+    fast::{Fast, Never, Reply},
     refusal::Refusal,
+    view::{HEADERS_CEILING, HeadView},
 };
 
 /// Most worker threads that [`serve`] accepts; `actix_server` itself would panic above it.
@@ -94,16 +99,18 @@ impl Default for Settings {
 /// Serves `app` on `listener` until the returned server is stopped; must be called inside a Tokio or actix runtime.
 ///
 /// `app` is called once per worker and returns an actix-web `App` (anything that `HttpServer::new` takes); shared state is
-/// created outside and cloned in. Signals are left to the caller. Stop with [`Drain::begin`], [`Drain::finish`] and
+/// created outside and cloned in. `fast` is asked first, [`Never`] leaves all to the application. Signals are left to the caller. Stop with [`Drain::begin`], [`Drain::finish`] and
 /// `server.handle().stop(true)`; `stop(true)` alone also closes idle connections at once.
-pub fn serve<F, I, S, B>(
+pub fn serve<F, I, S, B, Q>(
     listener: TcpListener,
     settings: Settings,
     drain: Drain,
     counters: Arc<Counters>,
     app: F,
+    fast: Q,
 ) -> io::Result<Server>
 where
+    Q: Fast + Send + Clone,
     F: Fn() -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
@@ -127,19 +134,20 @@ where
     let stopping = builder.graceful_shutdown_signal();
 
     let factory = move || {
-        let (app, settings, drain) = (app.clone(), settings.clone(), drain.clone());
+        let (app, fast) = (app.clone(), fast.clone());
+        let (settings, drain) = (settings.clone(), drain.clone());
         let (counters, stopping) = (counters.clone(), stopping.clone());
         fn_factory(move || {
             // `AppConfig::new` is private to actix-web; the default only matters to `ConnectionInfo` fall-backs.
             let app = map_config(app().into_factory(), |()| AppConfig::default());
-            let (settings, drain) = (settings.clone(), drain.clone());
+            let (fast, settings, drain) = (fast.clone(), settings.clone(), drain.clone());
             let (counters, stopping) = (counters.clone(), stopping.clone());
             async move {
                 let app = app.new_service(()).await.map_err(|error| {
                     tracing::error!(?error, "cannot build the application of a worker");
                 })?;
                 let worker = worker::Worker::start(settings, drain, counters, stopping);
-                Ok::<_, ()>(run::ConnectionService::new(Rc::new(app), worker))
+                Ok::<_, ()>(run::ConnectionService::new(app, fast, worker))
             }
         })
     };

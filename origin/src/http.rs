@@ -1,15 +1,18 @@
-//! HTTP: the pure parts (`request`, `path`, `evaluate`, `range`, `cors`, `mime`, `response`) and the wiring (`app`, `admin`).
+//! HTTP: the pure parts (`request`, `path`, `evaluate`, `range`, `cors`, `mime`, `view`, `response`) and the
+//! wiring (`app`, `fast`, `admin`).
 
 pub mod admin;
 pub mod app;
 pub mod body;
 pub mod cors;
 pub mod evaluate;
+pub mod fast;
 pub mod mime;
 pub mod path;
 pub mod range;
 pub mod request;
 pub mod response;
+pub mod view;
 
 #[cfg(test)]
 mod tests;

@@ -221,7 +221,8 @@ async fn serve(
     let state = Arc::clone(&origin);
     let app = move || App::new().configure(http::app::configure(Arc::clone(&state)));
     let counters = Arc::clone(&origin.connections);
-    let media = connection::serve(media, settings, drain, counters, app)?;
+    let fast = http::fast::Memory(Arc::clone(&origin));
+    let media = connection::serve(media, settings, drain, counters, app, fast)?;
     let state = Arc::clone(&origin);
     let admin = HttpServer::new(move || App::new().configure(http::admin::configure(Arc::clone(&state))))
         .workers(1)

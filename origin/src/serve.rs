@@ -29,7 +29,8 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
     let deadline = tokio::time::Instant::now() + FIRST_BYTE_WAIT;
     for _ in 0..ATTEMPTS_MAX {
         let version = match memory.find(path, clock.now()) {
-            Found::Complete(version) | Found::Growing(version) => version,
+            Found::Complete(version) => return complete(&version, clock, request, &treatment),
+            Found::Growing(version) => version,
             Found::Expired => return missing(Outcome::Expired).of(treatment.class),
             Found::Nothing => return missing(Outcome::Missing).of(treatment.class),
             Found::Announced(uploads) => {
@@ -47,6 +48,35 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
     missing(Outcome::Missing).of(treatment.class)
 }
 
+/// As [`read`], where a complete version is there and nothing must be waited for.
+pub fn at_once(memory: &Memory, clock: &Clock, policies: &Policies, request: &ReadRequest) -> Option<Answer> {
+    let path = request.path.as_str();
+    match memory.find(path, clock.now()) {
+        Found::Complete(version) => Some(complete(&version, clock, request, &policies.treat(path))),
+        _ => None,
+    }
+}
+
+/// The answer from a version whose last byte is there.
+fn complete(
+    version: &Arc<Version>,
+    clock: &Clock,
+    request: &ReadRequest,
+    treatment: &Treatment<'_>,
+) -> Answer {
+    let length = version.blob.length().unwrap_or(0);
+    let verdict = verdict(version, clock, request, Extent::Complete(length));
+    let state = (State::Complete, length);
+    response::read(request.method, version, state, verdict, treatment).of(version.meta.class)
+}
+
+fn verdict(version: &Version, clock: &Clock, request: &ReadRequest, extent: Extent) -> Verdict {
+    let now = clock.now().wall;
+    let modified = version.started().map_or(now, |started| started.modified);
+    let target = Target { etag: &version.etag(), modified, now, extent };
+    evaluate::evaluate(request.method, &request.conditions.preconditions(), &target)
+}
+
 /// The answer from `version`, or `None` where its writer went away while the request was held.
 async fn answer(
     memory: &Memory,
@@ -55,7 +85,6 @@ async fn answer(
     request: &ReadRequest,
     treatment: &Treatment<'_>,
 ) -> Option<Answer> {
-    let etag = version.etag();
     let mut progress = version.blob.progress();
     loop {
         let extent = match progress.state {
@@ -63,10 +92,7 @@ async fn answer(
             State::Complete => Extent::Complete(progress.length),
             State::Aborted => return None,
         };
-        let now = clock.now().wall;
-        let modified = version.started().map_or(now, |started| started.modified);
-        let target = Target { etag: &etag, modified, now, extent };
-        let verdict = evaluate::evaluate(request.method, &request.conditions.preconditions(), &target);
+        let verdict = verdict(version, clock, request, extent);
         if let (Verdict::Wait(length), Extent::Growing(_)) = (verdict, extent) {
             let _held = memory.hold();
             progress = version.blob.reach(length).await;

@@ -6,20 +6,20 @@
 #[cfg(test)]
 mod tests;
 
-use std::mem::MaybeUninit;
+use std::{mem, mem::MaybeUninit, net::SocketAddr};
 
 use actix_http::{
     Method, Uri, Version,
-    header::{self, HeaderMap, HeaderName, HeaderValue},
+    header::{HeaderMap, HeaderName, HeaderValue},
 };
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::{framing::Framing, refusal::Refusal};
+use super::{
+    framing::Framing,
+    refusal::Refusal,
+    view::{HEADERS_CEILING, HeadView, TARGET_BYTES_MAX},
+};
 
-/// Most header lines that any setting allows.
-pub const HEADERS_CEILING: usize = 256;
-/// Longest request target.
-const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of a request line beside its target.
 const REQUEST_LINE_EXTRA_BYTES: usize = 64;
 /// Empty lines tolerated before a request line (RFC 9112 section 2.2).
@@ -57,9 +57,24 @@ pub(super) struct HeadReader {
     is_head: bool,
 }
 
+/// A head that was taken.
+#[derive(Debug)]
+pub(super) enum Taken<T> {
+    /// `quick` has answered it.
+    Quick(T),
+    /// For the application.
+    Head(Head),
+}
+
 impl HeadReader {
-    /// Takes a head out of `inbox` if it is complete.
-    pub(super) fn take(&mut self, inbox: &mut BytesMut, limits: HeadLimits) -> Result<Option<Head>, Refusal> {
+    /// Takes a head out of `inbox` if it is complete, and shows it to `quick` first.
+    pub(super) fn take<T>(
+        &mut self,
+        inbox: &mut BytesMut,
+        limits: HeadLimits,
+        peer: Option<SocketAddr>,
+        quick: impl FnOnce(&HeadView<'_>) -> Option<T>,
+    ) -> Result<Option<Taken<T>>, Refusal> {
         while self.scanned == 0 && inbox.starts_with(b"\r\n") {
             self.blank_lines += 1;
             if self.blank_lines > BLANK_LINES_MAX {
@@ -72,9 +87,15 @@ impl HeadReader {
             if end > limits.size_bytes_max {
                 return Err(too_long(inbox));
             }
-            let raw = inbox.split_to(end).freeze();
+            // Nothing behind it is the common case, and saves a reference count.
+            let raw = if end == inbox.len() { mem::take(inbox) } else { inbox.split_to(end) }.freeze();
             *self = Self { is_head: self.is_head, ..Self::default() };
-            return parse(&raw, limits.headers_max).map(Some);
+            let mut room = [const { MaybeUninit::uninit() }; HEADERS_CEILING];
+            let view = HeadView::read(&raw, &mut room[..limits.headers_max.min(HEADERS_CEILING)], peer)?;
+            return match quick(&view) {
+                Some(answer) => Ok(Some(Taken::Quick(answer))),
+                None => Head::new(&view, &raw).map(Taken::Head).map(Some),
+            };
         }
         self.check_incomplete(inbox, limits)?;
         Ok(None)
@@ -117,7 +138,7 @@ impl HeadReader {
             let headers = &mut headers[..limits.headers_max.min(HEADERS_CEILING)];
             httparse::Request::new(&mut [])
                 .parse_with_uninit_headers(inbox, headers)
-                .map_err(|error| reason(error, inbox))?;
+                .map_err(|error| Refusal::of_parser(error, inbox))?;
         }
         Ok(())
     }
@@ -142,138 +163,23 @@ fn bare_line_feed(inbox: &[u8]) -> Refusal {
     if is_http { Refusal::LineFeedBare } else { Refusal::RequestLineInvalid }
 }
 
-fn reason(error: httparse::Error, raw: &[u8]) -> Refusal {
-    match error {
-        httparse::Error::TooManyHeaders => Refusal::HeadersTooMany,
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => Refusal::HeaderInvalid,
-        httparse::Error::Version if raw.windows(6).any(|window| window == b" HTTP/") => {
-            Refusal::VersionUnsupported
+impl Head {
+    /// Makes the application's head.
+    fn new(view: &HeadView<'_>, raw: &Bytes) -> Result<Self, Refusal> {
+        let mut headers = HeaderMap::with_capacity(view.all().len());
+        for line in view.all() {
+            let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Refusal::HeaderInvalid)?;
+            let value = HeaderValue::from_maybe_shared(raw.slice_ref(line.value));
+            headers.append(name, value.map_err(|_| Refusal::HeaderInvalid)?);
         }
-        // httparse does not say which token: after a method and a space it can only be the target.
-        httparse::Error::Token if begins_with_method(raw) => Refusal::TargetInvalid,
-        _ => Refusal::RequestLineInvalid,
+        Ok(Self {
+            method: view.method().clone(),
+            target: view.uri(raw)?,
+            version: view.version,
+            headers,
+            framing: view.framing,
+            awaits_continue: view.awaits_continue,
+            keep_alive: view.keep_alive,
+        })
     }
-}
-
-fn begins_with_method(raw: &[u8]) -> bool {
-    let method = raw.split(|byte| *byte == b' ').next().unwrap_or_default();
-    method.len() < raw.len() && !method.is_empty() && method.iter().all(u8::is_ascii_uppercase)
-}
-
-/// Reads a complete head.
-fn parse(raw: &Bytes, headers_max: usize) -> Result<Head, Refusal> {
-    let mut lines = [const { MaybeUninit::uninit() }; HEADERS_CEILING];
-    let mut parsed = httparse::Request::new(&mut []);
-    let status = parsed
-        .parse_with_uninit_headers(raw, &mut lines[..headers_max.min(HEADERS_CEILING)])
-        .map_err(|error| reason(error, raw))?;
-    let (true, Some(method), Some(target), Some(minor)) =
-        (status.is_complete(), parsed.method, parsed.path, parsed.version)
-    else {
-        return Err(Refusal::RequestLineInvalid);
-    };
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::RequestLineInvalid)?;
-    let version = if minor == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
-    let target = parse_target(&method, raw.slice_ref(target.as_bytes()))?;
-
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
-    for line in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Refusal::HeaderInvalid)?;
-        let value = HeaderValue::from_maybe_shared(raw.slice_ref(line.value));
-        headers.append(name, value.map_err(|_| Refusal::HeaderInvalid)?);
-    }
-    check_host(&headers, version)?;
-    let framing = body_framing(&method, &headers, version)?;
-    let awaits_continue = version == Version::HTTP_11
-        && framing != Framing::Empty
-        && has_token(&headers, &header::EXPECT, "100-continue");
-    let keep_alive = match version {
-        Version::HTTP_11 => !has_token(&headers, &header::CONNECTION, "close"),
-        _ => {
-            has_token(&headers, &header::CONNECTION, "keep-alive")
-                && !has_token(&headers, &header::CONNECTION, "close")
-        }
-    };
-    Ok(Head { method, target, version, headers, framing, awaits_continue, keep_alive })
-}
-
-/// The path and query; an absolute target loses its scheme and host (RFC 9112 section 3.2).
-fn parse_target(method: &Method, target: Bytes) -> Result<Uri, Refusal> {
-    if *method == Method::CONNECT {
-        return Err(Refusal::TunnelUnsupported);
-    }
-    if target.len() > TARGET_BYTES_MAX {
-        return Err(Refusal::TargetTooLong);
-    }
-    // Control bytes and spaces never get here; a raw UTF-8 path does, and proxies disagree about it. A fragment is never
-    // sent, and `Uri` would silently cut it off.
-    if target.iter().any(|byte| !byte.is_ascii() || *byte == b'#') {
-        return Err(Refusal::TargetInvalid);
-    }
-    let is_path = target.starts_with(b"/");
-    let is_server = *target == *b"*" && *method == Method::OPTIONS;
-    let uri = Uri::from_maybe_shared(target).map_err(|_| Refusal::TargetInvalid)?;
-    if is_path || is_server {
-        return Ok(uri);
-    }
-    let (Some("http" | "https"), Some(_)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(Refusal::TargetInvalid);
-    };
-    uri.into_parts().path_and_query.map(Uri::from).ok_or(Refusal::TargetInvalid)
-}
-
-fn check_host(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(header::HOST);
-    match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => Err(Refusal::HostRepeated),
-        (None, None) if version == Version::HTTP_11 => Err(Refusal::HostMissing),
-        (Some(host), None) if !host.as_bytes().iter().all(|byte| is_host_byte(*byte)) => {
-            Err(Refusal::HostInvalid)
-        }
-        _ => Ok(()),
-    }
-}
-
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(&byte)
-}
-
-/// The one place where the end of a request body is decided (RFC 9112 section 6.3).
-fn body_framing(method: &Method, headers: &HeaderMap, version: Version) -> Result<Framing, Refusal> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH);
-    let mut encodings = headers.get_all(header::TRANSFER_ENCODING);
-    match (lengths.next(), encodings.next()) {
-        (Some(_), Some(_)) => Err(Refusal::LengthWithEncoding),
-        (None, Some(encoding)) => {
-            let is_chunked = encoding.as_bytes().eq_ignore_ascii_case(b"chunked");
-            if !is_chunked || encodings.next().is_some() || version != Version::HTTP_11 {
-                return Err(Refusal::EncodingUnsupported);
-            }
-            Ok(Framing::Chunked)
-        }
-        (Some(_), None) if lengths.next().is_some() => Err(Refusal::LengthRepeated),
-        (Some(length), None) => Ok(match parse_length(length)? {
-            0 => Framing::Empty,
-            length => Framing::Length(length),
-        }),
-        (None, None) if version == Version::HTTP_10 && [Method::PUT, Method::POST].contains(method) => {
-            Err(Refusal::LengthMissing)
-        }
-        (None, None) => Ok(Framing::Empty),
-    }
-}
-
-/// Digits only: `str::parse` alone would accept a plus sign.
-fn parse_length(value: &HeaderValue) -> Result<u64, Refusal> {
-    let text = value.to_str().unwrap_or_default();
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::LengthInvalid);
-    }
-    text.parse().map_err(|_| Refusal::LengthInvalid)
-}
-
-/// Whether a list header names `token`.
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
 }

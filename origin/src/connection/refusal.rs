@@ -94,6 +94,20 @@ impl Refusal {
         }
     }
 
+    /// What the parser's error about `raw` means.
+    pub(super) fn of_parser(error: httparse::Error, raw: &[u8]) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::HeadersTooMany,
+            httparse::Error::HeaderName | httparse::Error::HeaderValue => Self::HeaderInvalid,
+            httparse::Error::Version if raw.windows(6).any(|window| window == b" HTTP/") => {
+                Self::VersionUnsupported
+            }
+            // httparse does not say which token: after a method and a space it can only be the target.
+            httparse::Error::Token if begins_with_method(raw) => Self::TargetInvalid,
+            _ => Self::RequestLineInvalid,
+        }
+    }
+
     /// Status line and one sentence for the client.
     fn answer(self) -> (&'static str, &'static str) {
         const BAD: &str = "400 Bad Request";
@@ -136,6 +150,11 @@ impl Refusal {
             text.len() + 1,
         ))
     }
+}
+
+fn begins_with_method(raw: &[u8]) -> bool {
+    let method = raw.split(|byte| *byte == b' ').next().unwrap_or_default();
+    method.len() < raw.len() && !method.is_empty() && method.iter().all(u8::is_ascii_uppercase)
 }
 
 #[cfg(test)]

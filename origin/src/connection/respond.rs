@@ -1,13 +1,16 @@
 //! How a response is framed and what its head looks like on the wire. Pure.
 
 use actix_http::{
-    ConnectionType, ResponseHead, StatusCode, Version,
+    ConnectionType, Response, StatusCode, Version,
     body::BodySize,
-    header::{self, HeaderMap, HeaderName},
+    header::{self, HeaderName, HeaderValue},
 };
 use bytes::{BufMut as _, BytesMut};
 
-use super::worker::Date;
+use super::{fast::Reply, worker::Date};
+
+/// Room for most heads; a longer one grows it.
+const HEAD_BYTES: usize = 768;
 
 /// How the body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +47,97 @@ pub(super) enum Persistence {
     Close,
 }
 
+/// The head of a response, whoever made it.
+pub(super) trait Headed {
+    /// Its status.
+    fn status(&self) -> StatusCode;
+
+    /// The words behind the status.
+    fn reason(&self) -> &str;
+
+    /// Its headers.
+    fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)>;
+
+    /// Whether a stream may be sent in chunks.
+    fn chunked(&self) -> bool;
+
+    /// Whether it wants the connection to end.
+    fn asks_to_close(&self) -> bool;
+}
+
+impl<B> Headed for Response<B> {
+    fn status(&self) -> StatusCode {
+        self.head().status
+    }
+
+    fn reason(&self) -> &str {
+        self.head().reason()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.head().headers().iter()
+    }
+
+    fn chunked(&self) -> bool {
+        self.head().chunked()
+    }
+
+    fn asks_to_close(&self) -> bool {
+        let mut options = Headed::headers(self)
+            .filter_map(|(name, value)| (name == header::CONNECTION).then(|| value.to_str().ok()).flatten());
+        self.head().connection_type() == ConnectionType::Close
+            || options.any(|value| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close")))
+    }
+}
+
+/// The head of an answer of the fast part.
+#[derive(Debug)]
+pub(super) struct QuickHead {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    close: bool,
+}
+
+impl<B> Reply<B> {
+    /// Its head and its body.
+    pub(super) fn into_parts(self) -> (QuickHead, B) {
+        let Self { status, headers, body, close } = self;
+        (QuickHead { status, headers, close }, body)
+    }
+}
+
+impl Headed for QuickHead {
+    fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn reason(&self) -> &str {
+        self.status.canonical_reason().unwrap_or_default()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.headers.iter().map(|(name, value)| (name, value))
+    }
+
+    fn chunked(&self) -> bool {
+        true
+    }
+
+    fn asks_to_close(&self) -> bool {
+        self.close
+    }
+}
+
 /// Decides the framing. A handler may write `Content-Length` itself for answers to HEAD, for 304, and, together with
 /// `no_chunking`, for a stream of known length.
 pub(super) fn framing(
     is_head: bool,
     version: Version,
-    response: &ResponseHead,
+    response: &impl Headed,
     size: BodySize,
 ) -> (Announce, Transfer) {
-    let own_length = own_length(response.headers());
-    let (announce, transfer) = match (response.status, size) {
+    let own_length = own_length(response);
+    let (announce, transfer) = match (response.status(), size) {
         (StatusCode::NO_CONTENT, _) => (Announce::Nothing, Transfer::Nothing),
         (status, _) if status.is_informational() => (Announce::Nothing, Transfer::Nothing),
         (StatusCode::NOT_MODIFIED, _) => (Announce::Own, Transfer::Nothing),
@@ -71,29 +155,23 @@ pub(super) fn framing(
     (announce, if is_head { Transfer::Nothing } else { transfer })
 }
 
-fn own_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// Whether the handler wants the connection to end.
-pub(super) fn asks_to_close(response: &ResponseHead) -> bool {
-    let mut options = response.headers().get_all(header::CONNECTION).filter_map(|value| value.to_str().ok());
-    response.connection_type() == ConnectionType::Close
-        || options.any(|value| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close")))
+fn own_length(response: &impl Headed) -> Option<u64> {
+    let (_, value) = response.headers().find(|(name, _)| *name == header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok()
 }
 
 /// Writes a head. The version is always ours, HTTP/1.1 (RFC 9110 section 6.2); an HTTP/1.0 client understands it.
 pub(super) fn write_head(
-    response: &ResponseHead,
+    response: &impl Headed,
     announce: Announce,
     persistence: Persistence,
     version: Version,
     date: &Date,
     out: &mut BytesMut,
 ) {
-    out.reserve(256 + response.headers().len() * 48);
+    out.reserve(HEAD_BYTES);
     out.put_slice(b"HTTP/1.1 ");
-    out.put_slice(response.status.as_str().as_bytes());
+    out.put_slice(response.status().as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(response.reason().as_bytes());
     out.put_slice(b"\r\n");
@@ -107,12 +185,14 @@ pub(super) fn write_head(
         (Persistence::Keep, Version::HTTP_11) => {}
         (Persistence::Keep, _) => write_header(b"connection", b"keep-alive", out),
     }
+    let mut has_date = false;
     for (name, value) in response.headers() {
         if !is_ours(name, announce) {
+            has_date |= name == header::DATE;
             write_header(name.as_str().as_bytes(), value.as_bytes(), out);
         }
     }
-    if !response.headers().contains_key(header::DATE) {
+    if !has_date {
         write_header(b"date", date, out);
     }
     out.put_slice(b"\r\n");
@@ -136,17 +216,15 @@ fn write_header(name: &[u8], value: &[u8], out: &mut BytesMut) {
 
 #[cfg(test)]
 mod tests {
-    use actix_http::header::HeaderValue;
-
     use super::*;
 
-    fn response(status: StatusCode, own_length: Option<u64>, chunked: bool) -> ResponseHead {
-        let mut head = ResponseHead::new(status);
-        head.no_chunking(!chunked);
+    fn response(status: StatusCode, own_length: Option<u64>, chunked: bool) -> Response<()> {
+        let mut response = Response::with_body(status, ());
+        response.head_mut().no_chunking(!chunked);
         if let Some(length) = own_length {
-            head.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        head
+        response
     }
 
     #[test]

@@ -14,12 +14,15 @@ use actix_service::Service;
 
 use super::{
     Counters, Socket, TimeoutPhase,
-    exchange::{After, exchange},
-    head::{Head, HeadLimits, HeadReader},
+    delivery::After,
+    exchange::{Quick, exchange, hand_out},
+    fast::Fast,
+    head::{Head, HeadLimits, HeadReader, Taken},
     linger::linger,
     outbox::Outbox,
     refusal::Refusal,
     registry::{Phase, Slot, Verdict},
+    view::HeadView,
     wire::Wire,
     worker::{HEAD_READ_BYTES_MAX, Sweeper, Worker},
 };
@@ -28,25 +31,27 @@ use super::{
 const BURST_REQUESTS_MAX: usize = 64;
 
 /// The `actix_server` service of one worker.
-pub(super) struct ConnectionService<S, B> {
+pub(super) struct ConnectionService<S, B, Q> {
     app: Rc<S>,
+    fast: Rc<Q>,
     worker: Rc<Worker>,
     _sweeper: Sweeper,
     body: PhantomData<B>,
 }
 
-impl<S, B> ConnectionService<S, B> {
-    pub(super) fn new(app: Rc<S>, (worker, sweeper): (Rc<Worker>, Sweeper)) -> Self {
-        Self { app, worker, _sweeper: sweeper, body: PhantomData }
+impl<S, B, Q> ConnectionService<S, B, Q> {
+    pub(super) fn new(app: S, fast: Q, (worker, sweeper): (Rc<Worker>, Sweeper)) -> Self {
+        Self { app: Rc::new(app), fast: Rc::new(fast), worker, _sweeper: sweeper, body: PhantomData }
     }
 }
 
-impl<S, B> Service<Socket> for ConnectionService<S, B>
+impl<S, B, Q> Service<Socket> for ConnectionService<S, B, Q>
 where
     S: Service<Request> + 'static,
     S::Error: Into<actix_web::Error>,
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
+    Q: Fast,
 {
     type Response = ();
     type Error = ();
@@ -58,9 +63,9 @@ where
     }
 
     fn call(&self, socket: Socket) -> Self::Future {
-        let (app, worker) = (Rc::clone(&self.app), Rc::clone(&self.worker));
+        let (app, fast, worker) = (Rc::clone(&self.app), Rc::clone(&self.fast), Rc::clone(&self.worker));
         Box::pin(async move {
-            run::<S, B>(&app, Connection::new(socket, worker)).await;
+            run::<S, B, Q>(&app, &fast, Connection::new(socket, worker)).await;
             Ok(())
         })
     }
@@ -76,7 +81,9 @@ pub(super) struct Connection {
 }
 
 /// What came of waiting for a head.
-enum Next {
+enum Next<B> {
+    /// The fast part has answered.
+    Quick(Quick<B>),
     Head(Head),
     Refused(Refusal),
     /// The client left, or its time is over, or the port is drained.
@@ -93,8 +100,9 @@ pub(super) enum SendError {
 }
 
 /// Serves requests until the connection ends.
-async fn run<S, B>(app: &S, mut connection: Connection)
+async fn run<S, B, Q>(app: &S, fast: &Q, mut connection: Connection)
 where
+    Q: Fast,
     S: Service<Request>,
     S::Error: Into<actix_web::Error>,
     S::Response: Into<Response<B>>,
@@ -102,16 +110,18 @@ where
 {
     let mut burst = 0;
     loop {
-        match connection.next_head().await {
-            Next::Head(head) => match exchange::<S, B>(app, &connection, head).await {
-                After::Next => {}
-                After::Refuse(reason) => break connection.refuse(reason).await,
-                After::Linger => break linger(&connection.wire, &connection.slot).await,
-                After::Close => break,
-                After::Reset => break connection.wire.reset_on_close(),
-            },
-            Next::Refused(reason) => break connection.refuse(reason).await,
-            Next::Closed => break,
+        let after = match connection.next_head(fast).await {
+            Next::Quick(quick) => hand_out(&connection, quick).await,
+            Next::Head(head) => exchange::<S, B>(app, &connection, head).await,
+            Next::Refused(reason) => After::Refuse(reason),
+            Next::Closed => After::Close,
+        };
+        match after {
+            After::Next => {}
+            After::Refuse(reason) => break connection.refuse(reason).await,
+            After::Linger => break linger(&connection.wire, &connection.slot).await,
+            After::Close => break,
+            After::Reset => break connection.wire.reset_on_close(),
         }
         burst += 1;
         if burst == BURST_REQUESTS_MAX {
@@ -132,7 +142,7 @@ impl Connection {
     }
 
     /// Waits for the next request.
-    async fn next_head(&mut self) -> Next {
+    async fn next_head<Q: Fast>(&mut self, fast: &Q) -> Next<Q::Body> {
         let settings = &self.wire.worker.settings;
         let limits =
             HeadLimits { size_bytes_max: settings.head_bytes_max, headers_max: settings.headers_max };
@@ -141,8 +151,11 @@ impl Connection {
         loop {
             let has_bytes = !self.wire.inbox.borrow().is_empty();
             if has_bytes {
-                match self.reader.take(&mut self.wire.inbox.borrow_mut(), limits) {
-                    Ok(Some(head)) => return Next::Head(head),
+                let quick = |view: &HeadView<'_>| ask(fast, view);
+                let mut inbox = self.wire.inbox.borrow_mut();
+                match self.reader.take(&mut inbox, limits, self.wire.peer, quick) {
+                    Ok(Some(Taken::Quick(quick))) => return Next::Quick(quick),
+                    Ok(Some(Taken::Head(head))) => return Next::Head(head),
                     Ok(None) => {}
                     Err(reason) => return Next::Refused(reason),
                 }
@@ -178,7 +191,7 @@ impl Connection {
     }
 
     /// Ends the wait for a head, unless a request arrived at the last moment.
-    fn judge(&self, phase: Phase, verdict: Verdict) -> Option<Next> {
+    fn judge<B>(&self, phase: Phase, verdict: Verdict) -> Option<Next<B>> {
         let counters = &self.wire.worker.counters;
         match (phase, verdict) {
             (Phase::Head, _) => {
@@ -240,6 +253,12 @@ impl Drop for Connection {
             self.wire.end();
         }
     }
+}
+
+/// Asks the fast part about what it may be asked about.
+fn ask<Q: Fast>(fast: &Q, view: &HeadView<'_>) -> Option<Quick<Q::Body>> {
+    let reply = view.is_plain_read().then(|| fast.answer(view)).flatten()?;
+    Some(Quick { method: view.method().clone(), version: view.version, keep_alive: view.keep_alive, reply })
 }
 
 /// What came of waiting for bytes.

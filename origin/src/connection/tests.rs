@@ -16,7 +16,7 @@ use std::{net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration};
 use actix_server::ServerHandle;
 
 use self::client::Client;
-use super::{Counters, Drain, Settings, serve};
+use super::{Counters, Drain, Never, Settings, serve};
 
 /// How long any single wait of a test may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,7 +46,7 @@ impl TestServer {
             move || {
                 actix_web::rt::System::new().block_on(async move {
                     let factory = move || app::app(probe.clone());
-                    let server = serve(listener, settings, drain, counters, factory).unwrap();
+                    let server = serve(listener, settings, drain, counters, factory, Never).unwrap();
                     send_handle.send(server.handle()).unwrap();
                     server.await.unwrap();
                 });

@@ -1,9 +1,9 @@
-//! actix wiring: every request of the media port goes through [`handle`].
+//! actix wiring: every request of the media port goes through [`handle`], or through [`at_once`] with the same rules.
 
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mediaorigin_crds::policy::Policies;
 
@@ -11,8 +11,10 @@ use super::body::{Content, MediaBody};
 use super::cors;
 use super::request::{self, ALLOW, MediaRequest, OptionsRequest};
 use super::response::Answer;
+use super::view::RequestView;
 use crate::access::Grant;
 use crate::access_log::Entry;
+use crate::connection::Reply;
 use crate::memory::blob::Uid;
 use crate::metrics::MethodLabel;
 use crate::origin::Origin;
@@ -32,33 +34,65 @@ pub async fn handle(
     payload: web::Payload,
     origin: web::Data<Origin>,
 ) -> HttpResponse<MediaBody> {
-    let method = MethodLabel::of(http.method().as_str());
-    let peer = http.peer_addr().map(|peer| peer.ip().to_canonical());
-    let mut entry = Entry::new(Arc::clone(&origin.metrics), method, http.uri().path(), peer);
+    let head = http.head();
     let hot = origin.config.hot();
-    let answer = answer(&http, payload, &origin, &hot.policies, &mut entry).await;
+    let mut entry = entry(head, &origin);
+    let answer = answer(head, payload, &origin, &hot.policies, &mut entry).await;
     entry.answered(answer.status, answer.outcome, answer.class);
-    respond(&http, &hot.policies, answer, entry)
+    let Reply { status, headers, body, close } = reply(head, &hot.policies, answer, entry);
+    let mut response = HttpResponse::with_body(status, body);
+    for (name, value) in headers {
+        response.headers_mut().append(name, value);
+    }
+    if close {
+        response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
+    }
+    response
+}
+
+/// The answer to a read that needs no waiting: a complete object lies in memory. `None` means that the application must be
+/// asked, which comes to the same answer where there is one here.
+pub fn at_once(head: &impl RequestView, origin: &Origin, policies: &Policies) -> Option<Answer> {
+    match admit(head, origin) {
+        Ok(MediaRequest::Read(read)) => serve::at_once(&origin.memory, &origin.clock, policies, &read),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// What goes on the wire: the answer with the headers for pages, and a body whose end writes `entry`.
+pub fn reply(
+    head: &impl RequestView,
+    policies: &Policies,
+    answer: Answer,
+    mut entry: Entry,
+) -> Reply<MediaBody> {
+    let Answer { status, outcome, class: _, mut headers, content, close } = answer;
+    if matches!(content, Content::Sized(..) | Content::Stream(_)) {
+        entry.reads();
+    }
+    if outcome != Outcome::Options {
+        let origin = head.text(&header::ORIGIN);
+        append(&mut headers, cors::headers(policies.cors(), origin.as_deref(), head.method()));
+    }
+    Reply { status, headers, body: MediaBody::new(content, entry), close }
+}
+
+/// The record of a request that just came in.
+pub fn entry(head: &impl RequestView, origin: &Origin) -> Entry {
+    let method = MethodLabel::of(head.method());
+    Entry::new(Arc::clone(&origin.metrics), method, head.path(), head.peer())
 }
 
 async fn answer(
-    http: &HttpRequest,
+    head: &impl RequestView,
     payload: web::Payload,
     origin: &Origin,
     policies: &Policies,
     entry: &mut Entry,
 ) -> Answer {
-    let head = http.head();
-    // Before anything of the body, and before `100 Continue`: an encoder that is told to go on takes a later 401 for
-    // nothing, and every object is lost without a word.
-    if request::is_write(head)
-        && let Some(refusal) = refusal(origin, request::text(head, &header::AUTHORIZATION).as_deref())
-    {
-        return refusal;
-    }
     let (memory, clock) = (&origin.memory, &origin.clock);
-    match request::parse(head) {
-        Err(reject) => Answer::reject(&reject),
+    match admit(head, origin) {
+        Err(answer) => answer,
         Ok(MediaRequest::Read(read)) => serve::read(memory, clock, policies, &read).await,
         Ok(MediaRequest::Write(write)) => {
             let uid = Uid(fastrand::u128(..));
@@ -66,9 +100,21 @@ async fn answer(
         }
         Ok(MediaRequest::Delete(delete)) => store::delete(memory, clock, policies, &delete),
         Ok(MediaRequest::Options(options)) => {
-            options_answer(policies, request::text(head, &header::ORIGIN).as_deref(), &options)
+            options_answer(policies, head.text(&header::ORIGIN).as_deref(), &options)
         }
     }
+}
+
+/// Understands a request and decides whether its client may ask this, from the head alone.
+fn admit(head: &impl RequestView, origin: &Origin) -> Result<MediaRequest, Answer> {
+    // Before anything of the body, and before `100 Continue`: an encoder that is told to go on takes a later 401 for
+    // nothing, and every object is lost without a word.
+    if request::is_write(head)
+        && let Some(refusal) = refusal(origin, head.text(&header::AUTHORIZATION).as_deref())
+    {
+        return Err(refusal);
+    }
+    request::parse(head).map_err(|reject| Answer::reject(&reject))
 }
 
 fn refusal(origin: &Origin, authorization: Option<&str>) -> Option<Answer> {
@@ -108,37 +154,10 @@ fn options_answer(policies: &Policies, origin: Option<&str>, options: &OptionsRe
     answer
 }
 
-fn respond(
-    http: &HttpRequest,
-    policies: &Policies,
-    answer: Answer,
-    mut entry: Entry,
-) -> HttpResponse<MediaBody> {
-    let Answer { status, outcome, class: _, headers, content, close } = answer;
-    if matches!(content, Content::Sized(..) | Content::Stream(_)) {
-        entry.reads();
-    }
-    let mut response = HttpResponse::with_body(status, MediaBody::new(content, entry));
-    for (name, value) in headers {
-        response.headers_mut().append(name, value);
-    }
-    if outcome != Outcome::Options {
-        let origin = request::text(http.head(), &header::ORIGIN);
-        append(
-            response.headers_mut(),
-            cors::headers(policies.cors(), origin.as_deref(), http.method().as_str()),
-        );
-    }
-    if close {
-        response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
-    }
-    response
-}
-
-fn append(map: &mut HeaderMap, headers: cors::Headers) {
+fn append(list: &mut Vec<(HeaderName, HeaderValue)>, headers: cors::Headers) {
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
-            map.append(HeaderName::from_static(name), value);
+            list.push((HeaderName::from_static(name), value));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A request as the origin understands it, or the refusal that it earns. Pure.
 
-use actix_web::dev::RequestHead;
 use actix_web::http::{StatusCode, header};
 
 use super::evaluate::{Method, Preconditions};
 use super::path::{ObjectPath, PathError};
+use super::view::RequestView;
 use crate::outcome::Outcome;
 
 /// What every path allows.
@@ -117,7 +117,7 @@ impl Conditions {
         *self == Self::default()
     }
 
-    fn of(head: &RequestHead) -> Self {
+    fn of(head: &impl RequestView) -> Self {
         Self {
             if_match: condition(head, &header::IF_MATCH),
             if_none_match: condition(head, &header::IF_NONE_MATCH),
@@ -130,8 +130,8 @@ impl Conditions {
 }
 
 /// Understands a request, or says what is wrong with it.
-pub fn parse(head: &RequestHead) -> Result<MediaRequest, Reject> {
-    match head.method.as_str() {
+pub fn parse(head: &impl RequestView) -> Result<MediaRequest, Reject> {
+    match head.method() {
         "GET" => read(Method::Get, head),
         "HEAD" => read(Method::Head, head),
         "PUT" | "POST" => write(head),
@@ -140,8 +140,8 @@ pub fn parse(head: &RequestHead) -> Result<MediaRequest, Reject> {
             Ok(MediaRequest::Delete(DeleteRequest { path, conditions: Conditions::of(head) }))
         }
         "OPTIONS" => Ok(MediaRequest::Options(OptionsRequest {
-            method: text(head, &header::ACCESS_CONTROL_REQUEST_METHOD),
-            headers: text(head, &header::ACCESS_CONTROL_REQUEST_HEADERS),
+            method: head.text(&header::ACCESS_CONTROL_REQUEST_METHOD),
+            headers: head.text(&header::ACCESS_CONTROL_REQUEST_HEADERS),
         })),
         other => Err(Reject {
             status: StatusCode::METHOD_NOT_ALLOWED,
@@ -152,37 +152,25 @@ pub fn parse(head: &RequestHead) -> Result<MediaRequest, Reject> {
 }
 
 /// Whether the request, understood or not, would change something: it needs credentials then.
-pub fn is_write(head: &RequestHead) -> bool {
-    matches!(head.method.as_str(), "PUT" | "POST" | "DELETE")
-}
-
-/// All lines of a header, with commas between them; lines that are not ASCII are passed over.
-pub fn text(head: &RequestHead, name: &header::HeaderName) -> Option<String> {
-    let mut lines = head.headers.get_all(name).filter_map(|line| line.to_str().ok());
-    let mut text = lines.next()?.to_owned();
-    for line in lines {
-        text.push_str(", ");
-        text.push_str(line);
-    }
-    Some(text)
+pub fn is_write(head: &impl RequestView) -> bool {
+    matches!(head.method(), "PUT" | "POST" | "DELETE")
 }
 
 /// A conditional header: a byte that is not ASCII is legal in an entity tag (RFC 9110 §8.8.3). Such a condition must not be
 /// passed over; it merely matches nothing of ours.
-fn condition(head: &RequestHead, name: &header::HeaderName) -> Option<String> {
-    let lines: Vec<_> =
-        head.headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+fn condition(head: &impl RequestView, name: &header::HeaderName) -> Option<String> {
+    let lines: Vec<_> = head.lines(name).map(String::from_utf8_lossy).collect();
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
-fn read(method: Method, head: &RequestHead) -> Result<MediaRequest, Reject> {
+fn read(method: Method, head: &impl RequestView) -> Result<MediaRequest, Reject> {
     let path = path(head, StatusCode::NOT_FOUND)?;
     Ok(MediaRequest::Read(ReadRequest { method, path, conditions: Conditions::of(head) }))
 }
 
-fn write(head: &RequestHead) -> Result<MediaRequest, Reject> {
+fn write(head: &impl RequestView) -> Result<MediaRequest, Reject> {
     let path = path(head, StatusCode::BAD_REQUEST)?;
-    if head.headers.contains_key(header::CONTENT_RANGE) {
+    if head.has(&header::CONTENT_RANGE) {
         // RFC 9110 §14.5: storing a part as the whole would be wrong bytes.
         return Err(Reject::malformed("a PUT of a part of an object (Content-Range) is not supported"));
     }
@@ -197,8 +185,8 @@ fn write(head: &RequestHead) -> Result<MediaRequest, Reject> {
 }
 
 /// The key of the request; `folder` is the status where the path names none.
-fn path(head: &RequestHead, folder: StatusCode) -> Result<ObjectPath, Reject> {
-    ObjectPath::parse(head.uri.path()).map_err(|error| match error {
+fn path(head: &impl RequestView, folder: StatusCode) -> Result<ObjectPath, Reject> {
+    ObjectPath::parse(head.path()).map_err(|error| match error {
         PathError::Folder if folder == StatusCode::NOT_FOUND => {
             Reject { status: folder, outcome: Outcome::Missing, text: error.to_string() }
         }
@@ -206,11 +194,11 @@ fn path(head: &RequestHead, folder: StatusCode) -> Result<ObjectPath, Reject> {
     })
 }
 
-fn length(head: &RequestHead) -> Result<Option<u64>, Reject> {
-    if head.headers.contains_key(header::TRANSFER_ENCODING) {
+fn length(head: &impl RequestView) -> Result<Option<u64>, Reject> {
+    if head.has(&header::TRANSFER_ENCODING) {
         return Ok(None);
     }
-    match text(head, &header::CONTENT_LENGTH) {
+    match head.text(&header::CONTENT_LENGTH) {
         None => Ok(Some(0)),
         Some(text) => text
             .parse()
@@ -219,8 +207,8 @@ fn length(head: &RequestHead) -> Result<Option<u64>, Reject> {
     }
 }
 
-fn stored(head: &RequestHead, name: &header::HeaderName) -> Result<Option<String>, Reject> {
-    let value = text(head, name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+fn stored(head: &impl RequestView, name: &header::HeaderName) -> Result<Option<String>, Reject> {
+    let value = head.text(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     match value {
         Some(value) if value.len() > STORED_HEADER_MAX => {
             Err(Reject::malformed(format!("{name} is longer than {STORED_HEADER_MAX} characters")))

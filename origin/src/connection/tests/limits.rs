@@ -128,10 +128,9 @@ fn connections_above_the_limit_wait_for_their_turn() {
 fn no_worker_is_an_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let settings = Settings { workers: 0, ..Settings::default() };
-    let result =
-        crate::connection::serve(listener, settings, super::Drain::new(), std::sync::Arc::default(), || {
-            super::app::app(super::app::Probe::default())
-        });
+    let app = || super::app::app(super::app::Probe::default());
+    let (drain, counters) = (super::Drain::new(), std::sync::Arc::default());
+    let result = crate::connection::serve(listener, settings, drain, counters, app, crate::connection::Never);
     assert_eq!(result.err().unwrap().to_string(), "workers must be 1 to 512, not 0");
 }
 

@@ -1,0 +1,69 @@
+//! A request head, whoever has parsed it: the rules of `http` read it through this trait and nothing else, so that the
+//! application and the fast part cannot come to different opinions.
+
+use std::net::IpAddr;
+
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+/// What the rules may know of a request.
+pub trait RequestView {
+    /// The method, as it was sent.
+    fn method(&self) -> &str;
+
+    /// The path, still percent-encoded and without its query.
+    fn path(&self) -> &str;
+
+    /// The query, still percent-encoded, where there is one.
+    fn query(&self) -> Option<&str>;
+
+    /// The values of all lines of a header, in order.
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]>;
+
+    /// The client's address; an IPv4 client of an IPv6 socket has an IPv4 address.
+    fn peer(&self) -> Option<IpAddr>;
+
+    /// Whether there is a line of this header.
+    fn has(&self, name: &HeaderName) -> bool {
+        self.lines(name).next().is_some()
+    }
+
+    /// All lines of a header, with commas between them; lines that are not visible ASCII are passed over.
+    fn text(&self, name: &HeaderName) -> Option<String> {
+        let mut lines = self.lines(name).filter_map(visible);
+        let mut text = lines.next()?.to_owned();
+        for line in lines {
+            text.push_str(", ");
+            text.push_str(line);
+        }
+        Some(text)
+    }
+}
+
+impl RequestView for RequestHead {
+    fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        self.headers.get_all(name).map(HeaderValue::as_bytes)
+    }
+
+    fn peer(&self) -> Option<IpAddr> {
+        self.peer_addr.map(|peer| peer.ip().to_canonical())
+    }
+}
+
+/// A line of visible ASCII characters, spaces and tabs.
+fn visible(line: &[u8]) -> Option<&str> {
+    let is_visible = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    line.iter().all(is_visible).then(|| std::str::from_utf8(line).ok()).flatten()
+}

@@ -19,6 +19,7 @@ pub mod drain;
 pub mod exposition;
 pub mod http;
 pub mod log;
+pub mod manifest;
 pub mod memory;
 pub mod metrics;
 pub mod origin;

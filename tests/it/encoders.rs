@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
-use mediaorigin_tests::capture::{Capture, is_last};
+use mediaorigin_tests::capture::{Capture, last};
 use mediaorigin_tests::peer::fetch;
 
 /// Seconds of media that each encoder pushes, in real time.
@@ -27,8 +27,18 @@ impl World {
         self.origin.media_addr
     }
 
+    /// Which of the uploads is served, and when each began.
+    fn difference(&self, target: &str, uploads: &[Vec<u8>], served: &[u8]) -> String {
+        let index = uploads.iter().position(|body| body == served);
+        let sent = self.capture.sent().unwrap().into_iter().filter(|sent| sent.target == target);
+        let sent: Vec<_> = sent.map(|sent| (sent.began, sent.complete, sent.body.len())).collect();
+        let text = String::from_utf8_lossy(served);
+        format!("{target}: {index:?} of {} uploads is served: {text:.2000}\nsent: {sent:?}", uploads.len())
+    }
+
     /// Every object that was uploaded and not deleted is served as it was sent; so many at least.
     fn compare(&self, at_least: usize) {
+        self.capture.settle().unwrap();
         let deleted = self.capture.deleted().unwrap();
         let mut objects = self.capture.objects().unwrap();
         objects.retain(|target, _| !deleted.contains(target));
@@ -36,7 +46,11 @@ impl World {
         for (target, uploads) in &objects {
             let answer = fetch(self.media(), "GET", target).unwrap();
             assert_eq!(answer.head.status, 200, "{target}");
-            assert!(is_last(target, uploads, &answer.body), "{target} differs from what was sent");
+            assert!(
+                last(uploads) == Some(&answer.body),
+                "{}",
+                self.difference(target, uploads, &answer.body)
+            );
         }
     }
 }
@@ -110,6 +124,7 @@ fn fq_04_hls_that_deletes_segments() {
         [&HLS[..], &["-hls_list_size", "2", "-hls_delete_threshold", "1", "-hls_flags", "delete_segments"]]
             .concat();
     ffmpeg(&muxer, &format!("http://{}/live/a/out.m3u8", world.capture.address));
+    world.capture.settle().unwrap();
     let deleted = world.capture.deleted().unwrap();
     assert!(!deleted.is_empty(), "nothing was deleted");
     for target in &deleted {
@@ -150,6 +165,7 @@ fn fq_07_hls_with_credentials_in_the_url() {
     let world = World::start(Options { publisher_dir: Some(folder.clone()), ..Options::default() });
     let muxer = [&HLS[..], &["-hls_list_size", "0"]].concat();
     ffmpeg(&muxer, &format!("http://live:s3cret@{}/live/a/out.m3u8", world.capture.address));
+    world.capture.settle().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(frames(&format!("http://{}/live/a/out.m3u8", world.media())), 70);
 }

@@ -4,14 +4,25 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use mediaorigin_crds::policy::Class;
+use mediaorigin_origin::manifest::is_earlier_state;
+
+/// How long the answers to what was sent may take.
+const SETTLE_MAX: Duration = Duration::from_secs(20);
 
 /// What one connection's client sent.
-type Stream = Arc<Mutex<Vec<u8>>>;
+#[derive(Clone, Debug, Default)]
+struct Record {
+    bytes: Vec<u8>,
+    /// Where each read began, and when.
+    reads: Vec<(usize, Instant)>,
+}
+
+type Stream = Arc<Mutex<Record>>;
 /// All connections in the order of their beginning.
 type Streams = Arc<Mutex<Vec<Stream>>>;
 
@@ -20,7 +31,11 @@ pub struct Capture {
     /// Where clients connect to.
     pub address: SocketAddr,
     streams: Streams,
+    open: Open,
 }
+
+/// Connections that are being forwarded.
+type Open = Arc<(Mutex<usize>, Condvar)>;
 
 /// One upload or deletion as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +48,8 @@ pub struct Sent {
     pub body: Vec<u8>,
     /// Whether the body ended as its framing says.
     pub complete: bool,
+    /// When its head arrived here.
+    pub began: Instant,
 }
 
 impl Capture {
@@ -41,17 +58,34 @@ impl Capture {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let streams = Streams::default();
-        let kept = Arc::clone(&streams);
+        let (kept, open) = (Arc::clone(&streams), Open::default());
+        let counted = Arc::clone(&open);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let record = Stream::default();
                 if let Ok(mut streams) = kept.lock() {
                     streams.push(Arc::clone(&record));
                 }
-                thread::spawn(move || forward(client, upstream, &record));
+                count(&counted, 1);
+                let counted = Arc::clone(&counted);
+                thread::spawn(move || {
+                    forward(client, upstream, &record);
+                    count(&counted, -1);
+                });
             }
         });
-        Ok(Self { address, streams })
+        Ok(Self { address, streams, open })
+    }
+
+    /// Waits until the origin has answered all that was sent. ffmpeg ends without waiting for the answer to its last
+    /// uploads.
+    pub fn settle(&self) -> Result<()> {
+        let (open, changed) = &*self.open;
+        let open = open.lock().map_err(|_| anyhow::anyhow!("a forwarding thread panicked"))?;
+        let settled = changed.wait_timeout_while(open, SETTLE_MAX, |open| *open > 0);
+        let (open, _) = settled.map_err(|_| anyhow::anyhow!("a forwarding thread panicked"))?;
+        anyhow::ensure!(*open == 0, "{open} connections are still open after {SETTLE_MAX:?}");
+        Ok(())
     }
 
     /// Connections that were opened so far.
@@ -59,19 +93,20 @@ impl Capture {
         self.streams.lock().map_or(0, |streams| streams.len())
     }
 
-    /// Everything that clients sent so far, parsed, in the order of their connections.
+    /// Everything that clients sent so far, parsed, in the order in which the heads arrived.
     pub fn sent(&self) -> Result<Vec<Sent>> {
         let streams =
             self.streams.lock().map_err(|_| anyhow::anyhow!("a forwarding thread panicked"))?.clone();
         let mut all = Vec::new();
         for stream in streams {
-            let bytes = stream.lock().map_err(|_| anyhow::anyhow!("a forwarding thread panicked"))?.clone();
-            parse(&bytes, &mut all)?;
+            let record = stream.lock().map_err(|_| anyhow::anyhow!("a forwarding thread panicked"))?.clone();
+            parse(&record, &mut all)?;
         }
+        all.sort_by_key(|sent| sent.began);
         Ok(all)
     }
 
-    /// The complete, non-empty uploads of each target in the order of their connections.
+    /// The complete, non-empty uploads of each target in the order in which their heads arrived.
     pub fn objects(&self) -> Result<BTreeMap<String, Vec<Vec<u8>>>> {
         let mut objects: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
         for sent in self.sent()? {
@@ -88,14 +123,23 @@ impl Capture {
     }
 }
 
-/// Whether `served` is what was uploaded last. ffmpeg sends its last two manifests over two connections without waiting
-/// for an answer: on their way here they may overtake each other, so for a manifest either will do.
-pub fn is_last(target: &str, uploads: &[Vec<u8>], served: &[u8]) -> bool {
-    let is_manifest = Class::of(target) == Class::Manifest;
-    uploads.iter().rev().take(if is_manifest { 2 } else { 1 }).any(|body| body == served)
+/// What of a target's uploads must be served: the last one. ffmpeg sends its last two manifests over two connections
+/// without waiting for an answer: on their way here they may overtake each other, so of these the later state counts.
+pub fn last(uploads: &[Vec<u8>]) -> Option<&Vec<u8>> {
+    match uploads {
+        [.., previous, last] if is_earlier_state(last, previous) => Some(previous),
+        _ => uploads.last(),
+    }
 }
 
-fn forward(client: TcpStream, upstream: SocketAddr, record: &Mutex<Vec<u8>>) {
+fn count(open: &Open, by: isize) {
+    if let Ok(mut count) = open.0.lock() {
+        *count = count.saturating_add_signed(by);
+        open.1.notify_all();
+    }
+}
+
+fn forward(client: TcpStream, upstream: SocketAddr, record: &Mutex<Record>) {
     // An upstream that is not there looks to the client as it would without the proxy: the connection ends.
     let Ok(server) = TcpStream::connect(upstream) else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
@@ -105,7 +149,7 @@ fn forward(client: TcpStream, upstream: SocketAddr, record: &Mutex<Vec<u8>>) {
     let _ = back.join();
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<&Mutex<Vec<u8>>>) {
+fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<&Mutex<Record>>) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = match from.read(&mut buffer) {
@@ -115,7 +159,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<&Mutex<Vec<u8>>>)
         if let Some(record) = record
             && let Ok(mut record) = record.lock()
         {
-            record.extend_from_slice(&buffer[..count]);
+            let offset = record.bytes.len();
+            record.reads.push((offset, Instant::now()));
+            record.bytes.extend_from_slice(&buffer[..count]);
         }
         if to.write_all(&buffer[..count]).is_err() {
             break;
@@ -124,8 +170,17 @@ fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<&Mutex<Vec<u8>>>)
     let _ = to.shutdown(Shutdown::Write);
 }
 
-fn parse(mut bytes: &[u8], all: &mut Vec<Sent>) -> Result<()> {
-    while !bytes.is_empty() {
+impl Record {
+    /// When the byte at `offset` arrived.
+    fn arrival(&self, offset: usize) -> Option<Instant> {
+        let behind = self.reads.partition_point(|(start, _)| *start <= offset);
+        self.reads.get(behind.checked_sub(1)?).map(|(_, at)| *at)
+    }
+}
+
+fn parse(record: &Record, all: &mut Vec<Sent>) -> Result<()> {
+    let mut bytes = &record.bytes[..];
+    while let Some(began) = record.arrival(record.bytes.len() - bytes.len()).filter(|_| !bytes.is_empty()) {
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut headers);
         let httparse::Status::Complete(length) = request.parse(bytes).context("captured request")? else {
@@ -143,7 +198,7 @@ fn parse(mut bytes: &[u8], all: &mut Vec<Sent>) -> Result<()> {
         let (body, rest, complete) = if chunked { dechunk(bytes)? } else { sized(bytes, content_length) };
         bytes = rest;
         if method != "GET" && method != "HEAD" {
-            all.push(Sent { method, target, body, complete });
+            all.push(Sent { method, target, body, complete, began });
         }
     }
     Ok(())

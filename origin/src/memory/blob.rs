@@ -207,6 +207,16 @@ impl Blob {
         growing.parts.same_bytes(other)
     }
 
+    /// A copy of what was written so far.
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        if let Some(parts) = self.complete.get() {
+            return parts.pieces.concat();
+        }
+        let mut growing = self.lock();
+        growing.seal(&self.budget);
+        growing.parts.pieces.concat()
+    }
+
     /// Waits for a change after `seen`.
     pub async fn changed(&self, seen: u64) {
         let mut waiter = Waiter { blob: self, ticket: None };

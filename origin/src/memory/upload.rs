@@ -12,6 +12,7 @@ use super::chunk::{self, CHUNK_BYTES};
 use super::object::{Meta, Object, Started, Version};
 use super::{Full, Memory, Shard, Slot};
 use crate::clock::{Clock, Now};
+use crate::manifest;
 
 /// Size of the first chunk of an upload of unknown length: most playlists fit.
 const FIRST_CHUNK_BYTES: usize = 4 * 1024;
@@ -118,6 +119,7 @@ impl Upload {
     ) -> Committed {
         let memory = Arc::clone(&self.memory);
         let same = self.same_as(&memory, now);
+        let later = self.overtaken_by(&memory, now);
         let mut order = memory.order();
         let mut shard = memory.shard(&self.version.path);
         let old = memory.object(&shard, &self.version.path);
@@ -134,8 +136,9 @@ impl Upload {
         self.is_over = true;
         self.unregister(&mut shard);
         let had = valid.map(|object| Arc::clone(&object.version));
+        let is_overtaken = |old| later.as_ref().is_some_and(|later| Arc::ptr_eq(later, old));
         if let Some(old) = valid
-            && old.sequence > started.sequence
+            && (old.sequence > started.sequence || is_overtaken(&old.version))
         {
             return Committed::Superseded(Arc::clone(&old.version));
         }
@@ -162,6 +165,20 @@ impl Upload {
     fn same_as(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
         let old = memory.committed(&self.version.path, now)?;
         (old.meta == self.version.meta && self.version.blob.same_bytes(&old.blob)).then_some(old)
+    }
+
+    /// The committed version, if this upload is an earlier state of the same manifest that arrived at the same moment.
+    fn overtaken_by(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
+        let started = self.version.started()?;
+        let old = memory.committed(&self.version.path, now)?;
+        let apart = started.modified.duration_since(old.started()?.modified).unwrap_or_default();
+        let is_small = self.written <= manifest::BYTES_MAX as u64
+            && old.blob.length().is_some_and(|length| length <= manifest::BYTES_MAX as u64);
+        if self.version.meta.class != Class::Manifest || !is_small || apart >= manifest::OVERTAKING {
+            return None;
+        }
+        let text = |version: &Version| version.blob.to_vec();
+        manifest::is_earlier_state(&text(&self.version), &text(&old)).then_some(old)
     }
 
     fn start(&self, now: Now) {

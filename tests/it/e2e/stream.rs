@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use mediaorigin_tests::capture::{Capture, is_last};
+use mediaorigin_tests::capture::{Capture, last};
 use mediaorigin_tests::peer;
 
 use super::cluster::Cluster;
@@ -49,6 +49,7 @@ fn ffmpegs_live_hls_and_dash_play_back_byte_for_byte() {
     // The reader may start up to three segments behind the first frame, as players do.
     assert!(frames >= (SECONDS - 10) * 25, "the reader saw only {frames} frames; encoder: {complaints}");
 
+    capture.settle().unwrap();
     let objects = capture.objects().unwrap();
     let segments = objects
         .keys()
@@ -62,7 +63,7 @@ fn ffmpegs_live_hls_and_dash_play_back_byte_for_byte() {
     for (path, uploads) in &objects {
         let answer = peer::fetch(media(STREAM_PORT), "GET", path).unwrap();
         assert_eq!(answer.head.status, 200, "{path}");
-        assert!(is_last(path, uploads, &answer.body), "{path} differs from what was sent");
+        assert!(last(uploads) == Some(&answer.body), "{path} differs from what was sent");
     }
     cluster.kubectl("delete -n e2e-stream mediaorigin/live");
 }

@@ -19,6 +19,12 @@ use futures_util::stream::BoxStream;
 use crate::memory::blob::Uid;
 use crate::memory::object::Meta;
 
+#[cfg(test)]
+pub(crate) mod contract;
+pub mod fence;
+#[cfg(test)]
+pub(crate) mod twin;
+
 /// What a tier keeps of a version beside its bytes: enough to answer for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -66,7 +72,7 @@ impl TierName {
 pub enum Put {
     /// The version is there, with the durability of the tier.
     Stored,
-    /// A version with a higher sequence is there; nothing changed.
+    /// A version with a higher sequence is there, or a delete reached further than this one; nothing changed.
     Superseded,
 }
 
@@ -86,7 +92,7 @@ pub enum Removed {
 pub enum Listed {
     /// An object.
     Object(Arc<Record>),
-    /// A folder: the name up to and with its `/`.
+    /// A folder: the whole path up to and with its `/`.
     Folder(String),
 }
 
@@ -102,7 +108,9 @@ pub trait Tier: Send + Sync + fmt::Debug {
     /// Keeps a version whose bytes are `body` in order, in place of any older one of its path.
     ///
     /// When it returns `Stored`, the version survives the end of this process at any later moment. An older version never
-    /// replaces a newer one, whatever is retried or arrives late. The same version may be put again.
+    /// replaces a newer one, whatever is retried or arrives late. The same version may be put again; of two versions with
+    /// one sequence the later call stays. After a [`Self::delete`] through its sequence a version comes too late, also when
+    /// its put begins only then: `Superseded` (see [`fence::Fence`]).
     fn put<'a>(&'a self, record: &'a Arc<Record>, body: &'a [Bytes])
     -> BoxFuture<'a, Result<Put, TierError>>;
 
@@ -119,11 +127,12 @@ pub trait Tier: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<Bytestream, TierError>>;
 
     /// Takes away whatever is there under `path` with a sequence up to `through`. When it returns, that is gone for good:
-    /// neither a crash nor a late retry brings it back.
+    /// neither a crash nor a late retry brings it back. That holds for `Nothing` too.
     fn delete<'a>(&'a self, path: &'a str, through: u64) -> BoxFuture<'a, Result<Removed, TierError>>;
 
-    /// Up to `limit` names directly in `folder` (empty, or ending in `/`) that follow `after` in the order of bytes; a
-    /// folder counts by its name with the `/`. Fewer than `limit` mean that there are no more.
+    /// Up to `limit` names directly in `folder` (empty, or ending in `/`) that follow `after` in the order of bytes. Names
+    /// are whole paths, those of folders end in their `/`; `after` is empty, the last name of the page before, or any other
+    /// text. Expired versions are listed. Fewer than `limit` mean that there are no more.
     fn list<'a>(
         &'a self,
         folder: &'a str,
@@ -160,6 +169,28 @@ pub enum ErrorKind {
     Gone,
     /// The bytes are not what was stored.
     Corrupt,
+}
+
+impl TierError {
+    /// What could not be done, and why.
+    pub fn new(
+        tier: TierName,
+        attempt: impl Into<String>,
+        kind: ErrorKind,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { tier, attempt: attempt.into(), kind, source: source.into() }
+    }
+}
+
+impl Listed {
+    /// The name by which it is sorted and paged.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Object(record) => &record.path,
+            Self::Folder(name) => name,
+        }
+    }
 }
 
 impl ErrorKind {

@@ -37,7 +37,7 @@ mod wire;
 mod worker;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{fmt, io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -79,6 +79,8 @@ pub struct Settings {
     pub head_bytes_max: usize,
     /// Most header lines of a request, at most [`HEADERS_CEILING`].
     pub headers_max: usize,
+    /// Whether the fast part is asked; without it the application answers everything, alike and slower.
+    pub fast: bool,
 }
 
 impl Default for Settings {
@@ -92,6 +94,7 @@ impl Default for Settings {
             unsent_bytes_max: 32 * 1024,
             head_bytes_max: 32 * 1024,
             headers_max: 96,
+            fast: true,
         }
     }
 }

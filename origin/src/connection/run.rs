@@ -151,7 +151,7 @@ impl Connection {
         loop {
             let has_bytes = !self.wire.inbox.borrow().is_empty();
             if has_bytes {
-                let quick = |view: &HeadView<'_>| ask(fast, view);
+                let quick = |view: &HeadView<'_>| settings.fast.then(|| ask(fast, view)).flatten();
                 let mut inbox = self.wire.inbox.borrow_mut();
                 match self.reader.take(&mut inbox, limits, self.wire.peer, quick) {
                     Ok(Some(Taken::Quick(quick))) => return Next::Quick(quick),

@@ -49,3 +49,6 @@ impl RequestView for HeadView<'_> {
         self.peer.map(|peer| peer.ip().to_canonical())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::budget::{Budget, TooSmall};
 use crate::document::Metadata;
 use crate::policy::Limits;
 use crate::units::Bytes;
-use crate::v1alpha1::{CorsRuleSpec, TierPolicySpec};
+use crate::v1alpha1::{CdnProfileSpec, CorsRuleSpec, TierPolicySpec};
 
 /// What the operator writes into the `ConfigMap`. Unknown keys are refused when it is read: an origin must not ignore
 /// silently what an operator asked of it.
@@ -55,6 +55,9 @@ pub struct Hot {
     /// Cross-origin rules, first match wins.
     #[serde(default)]
     pub cors: Vec<CorsRuleSpec>,
+    /// The CDN in front.
+    #[serde(default)]
+    pub cdn_profile: CdnProfileSpec,
     /// Largest object in bytes.
     pub object_bytes_max: u64,
     /// Longest silence within an upload in seconds.

@@ -48,7 +48,12 @@ impl OriginConfig {
                 metadata: self.metadata,
                 cold: self.cold,
                 budget,
-                policies: Policies::new(rules, cors, self.hot.limits()),
+                policies: Policies::new(
+                    rules,
+                    cors,
+                    self.hot.limits(),
+                    tier::cdn_profile(self.hot.cdn_profile),
+                ),
             }),
             _ => Err(problems),
         }

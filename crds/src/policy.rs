@@ -75,6 +75,22 @@ pub enum CacheControl {
     Literal(String),
 }
 
+/// The CDN in front of an origin: which headers it understands, and what it does with an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CdnProfile {
+    /// Any, or none.
+    #[default]
+    Generic,
+    /// Amazon CloudFront.
+    CloudFront,
+    /// Fastly.
+    Fastly,
+    /// Akamai.
+    Akamai,
+    /// Google Cloud CDN and Media CDN.
+    GoogleCdn,
+}
+
 /// One rule, ready to match.
 #[derive(Clone, Debug)]
 pub struct TierPolicy {
@@ -101,6 +117,11 @@ impl TierPolicy {
     /// How long after its last byte an object is gone.
     pub fn expire(&self) -> Option<Duration> {
         self.expire
+    }
+
+    /// Which `Cache-Control` its answers carry.
+    pub fn cache_control(&self) -> &CacheControl {
+        &self.cache_control
     }
 
     fn matches(&self, path: &str) -> bool {
@@ -157,6 +178,7 @@ pub struct Policies {
     pub(crate) built_in: TierPolicy,
     pub(crate) cors: Vec<CorsRule>,
     pub(crate) limits: Limits,
+    pub(crate) cdn: CdnProfile,
 }
 
 /// What the policies say of one object.
@@ -168,11 +190,13 @@ pub struct Treatment<'a> {
     pub class: Class,
     /// From when on it can be read.
     pub visibility: Visibility,
+    /// The CDN in front.
+    pub cdn: CdnProfile,
 }
 
 impl Policies {
-    pub(crate) fn new(rules: Vec<TierPolicy>, cors: Vec<CorsRule>, limits: Limits) -> Self {
-        Self { rules, built_in: TierPolicy::built_in(), cors, limits }
+    pub(crate) fn new(rules: Vec<TierPolicy>, cors: Vec<CorsRule>, limits: Limits, cdn: CdnProfile) -> Self {
+        Self { rules, built_in: TierPolicy::built_in(), cors, limits, cdn }
     }
 
     /// What applies to the object under `path` (decoded, without a leading slash).
@@ -180,12 +204,17 @@ impl Policies {
         let policy = self.rules.iter().find(|rule| rule.matches(path)).unwrap_or(&self.built_in);
         let class = policy.class.unwrap_or_else(|| Class::of(path));
         let by_class = if class == Class::Manifest { Visibility::Complete } else { Visibility::Early };
-        Treatment { policy, class, visibility: policy.visibility.unwrap_or(by_class) }
+        Treatment { policy, class, visibility: policy.visibility.unwrap_or(by_class), cdn: self.cdn }
     }
 
     /// Cross-origin rules in order.
     pub fn cors(&self) -> &[CorsRule] {
         &self.cors
+    }
+
+    /// The CDN in front.
+    pub fn cdn(&self) -> CdnProfile {
+        self.cdn
     }
 
     /// Bounds on what clients may ask.
@@ -196,30 +225,5 @@ impl Policies {
     /// Names of the rules in order, the built-in one last.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().chain([&self.built_in]).map(TierPolicy::name)
-    }
-}
-
-impl Treatment<'_> {
-    /// The `Cache-Control` of an answer, given the one that came with the PUT.
-    ///
-    /// `Auto` follows what CDNs' and packagers' guides agree on: a manifest lives shorter than a segment's duration, a
-    /// numbered segment never changes under its name (RFC 8246), an init segment may be replaced by a restarted encoder.
-    pub fn cache_control<'a>(&'a self, path: &str, stored: Option<&'a str>) -> Option<&'a str> {
-        match &self.policy.cache_control {
-            CacheControl::Literal(value) => Some(value),
-            CacheControl::AsStored => stored,
-            CacheControl::Auto => Some(stored.unwrap_or_else(|| self.default_cache_control(path))),
-        }
-    }
-
-    fn default_cache_control(&self, path: &str) -> &'static str {
-        let file = path.rsplit('/').next().unwrap_or(path);
-        let numbered = file.bytes().any(|byte| byte.is_ascii_digit());
-        match self.class {
-            Class::Manifest => "public, max-age=1",
-            Class::Init => "public, max-age=60",
-            Class::Segment | Class::Part if numbered => "public, max-age=86400, immutable",
-            Class::Segment | Class::Part | Class::Other => "public, max-age=10",
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Tables over the pure parts: quantities, budgets, classes, globs, validation.
 
 use crate::budget::Budget;
-use crate::policy::{Class, Visibility};
+use crate::policy::{CacheControl, CdnProfile, Class, Visibility};
 use crate::units::Bytes;
 use crate::{document, load};
 
@@ -89,10 +89,9 @@ fn the_first_rule_that_matches_wins_and_stars_stay_in_their_folder() {
     }
     let ad = policies.treat("live/a/ads/1.ts");
     assert_eq!((ad.class, ad.visibility), (Class::Segment, Visibility::Complete));
-    assert_eq!(ad.cache_control("live/a/ads/1.ts", Some("max-age=9")), Some("no-store"));
-    let segment = policies.treat("live/1.ts");
-    assert_eq!(segment.cache_control("live/1.ts", Some("max-age=9")), Some("max-age=9"));
-    assert_eq!(segment.cache_control("live/1.ts", None), Some("public, max-age=86400, immutable"));
+    assert_eq!(*ad.policy.cache_control(), CacheControl::Literal("no-store".to_owned()));
+    assert_eq!(*policies.treat("live/1.ts").policy.cache_control(), CacheControl::Auto);
+    assert_eq!(ad.cdn, CdnProfile::Generic);
     assert_eq!(policies.treat("live/a.m3u8").visibility, Visibility::Complete);
 }
 

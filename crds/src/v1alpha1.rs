@@ -105,6 +105,12 @@ pub struct MediaOriginSpec {
     )]
     pub tier_policies: Vec<TierPolicySpec>,
 
+    /// The CDN in front of the origin: it decides how `cacheControl: Auto` words the lifetime of answers and of errors, and
+    /// under which name the tags for purging are sent. Default `Generic`. A change is in force within seconds, without a
+    /// restart.
+    #[serde(default)]
+    pub cdn_profile: CdnProfileSpec,
+
     /// Who may write, and which web pages may read.
     #[serde(default)]
     pub access: AccessSpec,
@@ -197,14 +203,14 @@ pub struct TierPolicySpec {
     #[serde(default)]
     pub memory: MemoryTierSpec,
 
-    /// Seconds after its last byte at which an object is gone (404), 1 to 315360000 (ten years). Default: never; memory
+    /// Seconds after its last byte at which an object is gone (410), 1 to 315360000 (ten years). Default: never; memory
     /// that is needed for newer objects is taken from the least recently used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 315_360_000)))]
     pub expire_seconds: Option<i32>,
 
-    /// `Cache-Control` of answers: `Auto` by class (short for manifests, a day and `immutable` for segments), `AsStored`
-    /// for what the PUT said, or a literal value such as `max-age=6`. A value given with the PUT wins over `Auto`.
+    /// `Cache-Control` of answers: `Auto` by class and CDN profile (half the target duration for manifests, two weeks and
+    /// `immutable` for numbered segments that were never overwritten), `AsStored` for what the PUT said, or a literal value such as `max-age=6`. A value given with the PUT wins over `Auto`.
     /// Default `Auto`.
     #[serde(default = "default_cache_control")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::header_value"))]
@@ -264,6 +270,23 @@ pub enum VisibilitySpec {
     Early,
     /// When its last byte is there.
     Complete,
+}
+
+/// The CDN in front of an origin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum CdnProfileSpec {
+    /// Any CDN, or none: `Cache-Control` only; tags in `Cache-Tag` and `Surrogate-Key`.
+    #[default]
+    Generic,
+    /// Amazon CloudFront: what is not there yet is `no-store`, because CloudFront keeps errors longer than asked; tags in `Cache-Tag`.
+    CloudFront,
+    /// Fastly: also `Surrogate-Control`; tags in `Surrogate-Key`.
+    Fastly,
+    /// Akamai: also `CDN-Cache-Control`; tags in `Edge-Cache-Tag`.
+    Akamai,
+    /// Google Cloud CDN and Media CDN: tags in `Cache-Tag`.
+    GoogleCdn,
 }
 
 /// Who may write, and which web pages may read.
@@ -671,6 +694,7 @@ impl Default for MediaOriginSpec {
             cpu: CpuSpec::default(),
             limits: LimitsSpec::default(),
             tier_policies: Vec::new(),
+            cdn_profile: CdnProfileSpec::default(),
             access: AccessSpec::default(),
             service: ServiceSpec::default(),
             pod_template: PodTemplateSpec::default(),

@@ -91,6 +91,7 @@ fn accepted(spec: &MediaOriginSpec, budget: Budget, limits: &ParsedLimits) -> Ac
         hot: Hot {
             tier_policies: spec.tier_policies.clone(),
             cors: spec.access.cors.clone(),
+            cdn_profile: spec.cdn_profile,
             object_bytes_max: object_size.get(),
             upload_idle_seconds: limits.upload_idle_seconds,
         },

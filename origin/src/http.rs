@@ -1,9 +1,10 @@
-//! HTTP: the pure parts (`request`, `path`, `evaluate`, `range`, `cors`, `mime`, `view`, `response`) and the
+//! HTTP: the pure parts (`request`, `path`, `evaluate`, `range`, `cors`, `mime`, `view`, `caching`, `tags`, `response`) and the
 //! wiring (`app`, `fast`, `admin`).
 
 pub mod admin;
 pub mod app;
 pub mod body;
+pub mod caching;
 pub mod cors;
 pub mod evaluate;
 pub mod fast;
@@ -12,6 +13,7 @@ pub mod path;
 pub mod range;
 pub mod request;
 pub mod response;
+pub mod tags;
 pub mod view;
 
 #[cfg(test)]

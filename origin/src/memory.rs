@@ -10,6 +10,8 @@
 pub mod blob;
 pub mod budget;
 pub mod chunk;
+pub mod derived;
+pub mod gone;
 pub mod object;
 pub mod order;
 pub mod upload;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Now};
 use budget::{Budget, Permit};
+use gone::Gone;
 use object::{Object, Version};
 use order::{Evictable, Order, Sizes};
 use upload::{Opening, Upload};
@@ -49,6 +52,7 @@ pub struct Memory {
     evicted: AtomicU64,
     expired: AtomicU64,
     newest_segment: Mutex<Option<Duration>>,
+    gone: Gone,
     held: AtomicUsize,
 }
 
@@ -139,6 +143,7 @@ impl Memory {
             evicted: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             newest_segment: Mutex::default(),
+            gone: Gone::default(),
             held: AtomicUsize::new(0),
         }
     }
@@ -161,7 +166,7 @@ impl Memory {
             return Found::Complete(Arc::clone(&object.version));
         }
         match slot.map_or(Found::Nothing, Slot::early) {
-            Found::Nothing if expired => Found::Expired,
+            Found::Nothing if expired || self.gone.has(path) => Found::Expired,
             found => found,
         }
     }
@@ -284,6 +289,7 @@ impl Memory {
         {
             let mut shard = self.shard(&object.version.path);
             self.forget(&mut order, &mut shard, &object);
+            self.gone.add(&object.version.path);
             gone.push(object);
         }
         let aged = self.age_due(&mut order, now, SWEEP_BATCH - gone.len());

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use futures_util::future::{FutureExt, select_all};
 use mediaorigin_crds::policy::{Policies, Treatment};
 
@@ -31,12 +30,12 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
         let version = match memory.find(path, clock.now()) {
             Found::Complete(version) => return complete(&version, clock, request, &treatment),
             Found::Growing(version) => version,
-            Found::Expired => return missing(Outcome::Expired).of(treatment.class),
-            Found::Nothing => return missing(Outcome::Missing).of(treatment.class),
+            Found::Expired => return response::missing(Outcome::Expired, path, &treatment),
+            Found::Nothing => return response::missing(Outcome::Missing, path, &treatment),
             Found::Announced(uploads) => {
                 let _held = memory.hold();
                 if tokio::time::timeout_at(deadline, any_change(&uploads)).await.is_err() {
-                    return missing(Outcome::Announced).of(treatment.class);
+                    return response::missing(Outcome::Announced, path, &treatment);
                 }
                 continue;
             }
@@ -45,7 +44,7 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
             return answer.of(version.meta.class);
         }
     }
-    missing(Outcome::Missing).of(treatment.class)
+    response::missing(Outcome::Missing, path, &treatment)
 }
 
 /// As [`read`], where a complete version is there and nothing must be waited for.
@@ -108,13 +107,4 @@ async fn any_change(uploads: &[(Arc<Version>, u64)]) {
     if !uploads.is_empty() {
         select_all(uploads.iter().map(|(version, seen)| version.blob.changed(*seen).boxed_local())).await;
     }
-}
-
-fn missing(outcome: Outcome) -> Answer {
-    let text = match outcome {
-        Outcome::Expired => "the object's time is over",
-        Outcome::Announced => "the object's upload is open and has no byte yet",
-        _ => "no such object",
-    };
-    Answer::text(StatusCode::NOT_FOUND, outcome, text)
 }

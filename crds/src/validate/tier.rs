@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{check_range, is_label};
-use crate::policy::{self, CacheControl, Class, TierPolicy, Visibility};
+use crate::policy::{self, CacheControl, CdnProfile, Class, TierPolicy, Visibility};
 use crate::problem::Problem;
-use crate::v1alpha1::{ClassSpec, TierPolicySpec, VisibilitySpec};
+use crate::v1alpha1::{CdnProfileSpec, ClassSpec, TierPolicySpec, VisibilitySpec};
 
 /// Rules in `spec.tierPolicies` at most.
 pub const TIER_POLICIES_MAX: usize = 64;
@@ -59,6 +59,17 @@ fn tier_policy(at: &str, spec: &TierPolicySpec, problems: &mut Vec<Problem>) -> 
         keep: Duration::from_secs(u64::from(keep)),
         expire: expire.map(|seconds| Duration::from_secs(u64::from(seconds))),
         cache_control: cache_control(&format!("{at}.cacheControl"), &spec.cache_control, problems),
+    }
+}
+
+/// The CDN in front of an origin.
+pub(crate) fn cdn_profile(spec: CdnProfileSpec) -> CdnProfile {
+    match spec {
+        CdnProfileSpec::Generic => CdnProfile::Generic,
+        CdnProfileSpec::CloudFront => CdnProfile::CloudFront,
+        CdnProfileSpec::Fastly => CdnProfile::Fastly,
+        CdnProfileSpec::Akamai => CdnProfile::Akamai,
+        CdnProfileSpec::GoogleCdn => CdnProfile::GoogleCdn,
     }
 }
 

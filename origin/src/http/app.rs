@@ -66,7 +66,7 @@ pub fn reply(
     answer: Answer,
     mut entry: Entry,
 ) -> Reply<MediaBody> {
-    let Answer { status, outcome, class: _, mut headers, content, close } = answer;
+    let Answer { status, outcome, class: _, mut headers, content, close } = answer.seen_by(policies.cdn());
     if matches!(content, Content::Sized(..) | Content::Stream(_)) {
         entry.reads();
     }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use bytes::Bytes;
-use mediaorigin_crds::policy::{Class, Treatment};
+use mediaorigin_crds::policy::{CdnProfile, Class, Treatment};
 
 use super::body::Content;
+use super::caching::{self, Facts};
 use super::evaluate::{Method, Verdict};
 use super::range::Span;
 use super::request::{ALLOW, Reject};
+use super::tags;
 use crate::memory::blob::State;
 use crate::memory::object::{Reader, Version};
 use crate::outcome::Outcome;
 
-/// `Cache-Control` of what is not there, or not yet: a CDN may keep a storm of misses away, and must ask again soon.
-const SHORT: &str = "public, max-age=1";
 /// `Cache-Control` of answers that are not about an object.
 const NEVER: &str = "no-store";
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -58,11 +58,7 @@ impl Answer {
         let mut answer = Self::empty(status, outcome);
         answer.content = Content::Text(Bytes::from(format!("{text}\n")));
         answer.push(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        let cache_control = match status.as_u16() {
-            404 | 416 | 500.. => SHORT,
-            _ => NEVER,
-        };
-        answer.push(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
+        answer.push(header::CACHE_CONTROL, HeaderValue::from_static(NEVER));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             answer.push(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -83,6 +79,21 @@ impl Answer {
     pub fn of(mut self, class: Class) -> Self {
         self.class = Some(class);
         self
+    }
+
+    /// The same for readers behind `cdn`: an error of the origin, or a range that is not there yet, is soon another answer.
+    #[must_use]
+    pub fn seen_by(mut self, cdn: CdnProfile) -> Self {
+        if self.status.is_server_error() || self.status == StatusCode::RANGE_NOT_SATISFIABLE {
+            self.replace(header::CACHE_CONTROL, caching::failure(cdn));
+        }
+        self
+    }
+
+    /// Sets a header in place of one of the same name.
+    pub fn replace(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.retain(|(other, _)| *other != name);
+        self.push(name, value);
     }
 
     /// Adds a header.
@@ -120,9 +131,10 @@ pub fn read(
         Verdict::Unsatisfiable => return unsatisfiable(length.unwrap_or(0)),
     };
     validators(&mut answer, version);
-    if let Some(value) = treatment.cache_control(&version.path, version.meta.cache_control.as_deref()) {
-        answer.push_text(header::CACHE_CONTROL, value);
-    }
+    let facts = Facts { pace: version.pace(), overwrote: version.derived.overwrote() };
+    let stored = version.meta.cache_control.as_deref();
+    answer.headers.extend(caching::object(treatment, &version.path, stored, facts));
+    answer.headers.extend(tags::headers(&version.path, treatment.cdn));
     if answer.status == StatusCode::NOT_MODIFIED {
         return answer;
     }
@@ -131,6 +143,23 @@ pub fn read(
         answer.push_text(header::CONTENT_ENCODING, coding);
     }
     answer.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    answer
+}
+
+/// The answer to a reader of a path with nothing to read.
+pub fn missing(outcome: Outcome, path: &str, treatment: &Treatment<'_>) -> Answer {
+    let (status, text) = match outcome {
+        Outcome::Expired => (StatusCode::GONE, "the object's time is over"),
+        Outcome::Announced => (StatusCode::NOT_FOUND, "the object's upload is open and has no byte yet"),
+        _ => (StatusCode::NOT_FOUND, "no such object"),
+    };
+    let mut answer = Answer::text(status, outcome, text).of(treatment.class);
+    answer.headers.retain(|(name, _)| *name != header::CACHE_CONTROL);
+    answer.headers.extend(match outcome {
+        Outcome::Expired => caching::gone(treatment, path),
+        _ => caching::missing(treatment),
+    });
+    answer.headers.extend(tags::headers(path, treatment.cdn));
     answer
 }
 

@@ -143,6 +143,16 @@ impl Blob {
         self.complete.get().map(Parts::length)
     }
 
+    /// A copy of its bytes from `position` to `end`, or to its own end; nothing before it is complete.
+    pub fn copy(&self, position: u64, end: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let parts = self.complete.get();
+        while let Some(piece) = parts.and_then(|parts| parts.slice(position + bytes.len() as u64, end)) {
+            bytes.extend_from_slice(&piece);
+        }
+        bytes
+    }
+
     /// Bytes that fit before the next [`Self::extend`].
     pub(super) fn room(&self) -> usize {
         self.lock().filling.as_ref().map_or(0, Filling::room)

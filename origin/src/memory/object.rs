@@ -8,6 +8,8 @@ use mediaorigin_crds::policy::Class;
 
 use super::blob::{Blob, Read, Uid};
 use super::budget::Permit;
+use super::derived::Derived;
+use crate::pace::{self, Pace};
 
 /// What a version costs beside its path, headers and bytes: its places in the index and the queues.
 /// Measured in the evictable part, where a version has most places (objects of one byte, resident size per object).
@@ -50,6 +52,8 @@ pub struct Version {
     pub blob: Blob,
     /// Whether it may be read before it is complete.
     pub early: bool,
+    /// What is made of it on first use.
+    pub derived: Derived,
     pub(super) started: OnceLock<Started>,
     pub(super) _cost: Permit,
 }
@@ -84,6 +88,18 @@ impl Version {
     /// When its first byte arrived, if one has.
     pub fn started(&self) -> Option<Started> {
         self.started.get().copied()
+    }
+
+    /// How often it changes, where it is a complete manifest.
+    pub fn pace(&self) -> Pace {
+        let Some(length) = self.blob.length().filter(|_| self.meta.class == Class::Manifest) else {
+            return Pace::default();
+        };
+        *self.derived.pace.get_or_init(|| {
+            let head = self.blob.copy(0, pace::HEAD_BYTES);
+            let tail = self.blob.copy(length.saturating_sub(pace::TAIL_BYTES), length);
+            pace::pace(&head, &tail)
+        })
     }
 
     /// The strong `ETag`, with its quotes.

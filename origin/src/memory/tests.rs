@@ -275,7 +275,7 @@ async fn expiry_is_exact_at_a_read_and_frees_at_a_sweep() {
     world.put("b", b"x", terms).await.unwrap();
     world.pass(10);
     assert_eq!((world.used(), world.memory.counts().expired), (0, 1));
-    assert!(matches!(world.find("b"), Found::Nothing));
+    assert!(matches!(world.find("b"), Found::Expired), "it is remembered that it expired");
 }
 
 #[tokio::test(start_paused = true)]

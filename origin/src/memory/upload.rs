@@ -9,6 +9,7 @@ use mediaorigin_crds::policy::Class;
 use super::blob::{Blob, Uid};
 use super::budget::Permit;
 use super::chunk::{self, CHUNK_BYTES};
+use super::derived::Derived;
 use super::object::{Meta, Object, Started, Version};
 use super::{Full, Memory, Shard, Slot};
 use crate::clock::{Clock, Now};
@@ -75,7 +76,16 @@ impl Upload {
         let Opening { path, uid, meta, early, length: _ } = opening;
         let blob = Blob::new(memory.budget.clone());
         let started = OnceLock::new();
-        let version = Arc::new(Version { path, uid, meta, blob, early, started, _cost: cost });
+        let version = Arc::new(Version {
+            path,
+            uid,
+            meta,
+            blob,
+            early,
+            started,
+            derived: Derived::default(),
+            _cost: cost,
+        });
         let mut shard = memory.shard(&version.path);
         let slot: &mut Slot = shard.entry(Arc::clone(&version.path)).or_default();
         for other in &slot.uploads {
@@ -147,6 +157,10 @@ impl Upload {
         if let Some(old) = &old {
             memory.forget(&mut order, &mut shard, old);
         }
+        if had.is_some() && unchanged.is_none() {
+            version.derived.set_overwrote();
+        }
+        memory.gone.remove(&version.path);
         let object = Arc::new(object(&version, started.sequence, now, terms));
         order.enter(&object);
         if matches!(version.meta.class, Class::Segment | Class::Part) {

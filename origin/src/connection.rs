@@ -25,12 +25,14 @@ mod exchange;
 mod fast;
 mod framing;
 mod head;
+mod hold;
 mod intake;
 mod linger;
 mod outbox;
 mod refusal;
 mod registry;
 mod respond;
+mod rules;
 mod run;
 mod view;
 mod wire;
@@ -46,10 +48,13 @@ use actix_server::Server;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, map_config};
 use actix_web::{dev::AppConfig, rt::net::TcpStream};
 
+use crate::pressure::Pressure;
+
 pub use self::{
     counters::{Counters, TimeoutPhase},
     drain::Drain,
     fast::{Fast, Never, Reply},
+    hold::Hold,
     refusal::Refusal,
     view::{HEADERS_CEILING, HeadView},
 };
@@ -73,6 +78,15 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Time without any progress while a response is sent, after which the reader is cut.
     pub write_stall_timeout: Duration,
+    /// Bytes per second that a client must take of a response, on average over [`Self::rate_window`]; 0 allows any rate.
+    /// Only the time counts in which the response waits for the client.
+    pub rate_bytes_min: u32,
+    /// Over which time the rate is averaged, in whole seconds.
+    pub rate_window: Duration,
+    /// Time that is added to the first window of a response, for slow starts.
+    pub rate_grace: Duration,
+    /// Time that a response has waited for its client before the client may be cut because memory is needed.
+    pub slow_reader_wait: Duration,
     /// `TCP_NOTSENT_LOWAT`: bytes of a response that may lie unsent in the kernel per connection.
     pub unsent_bytes_max: u32,
     /// Longest request head, request line included.
@@ -91,12 +105,27 @@ impl Default for Settings {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(10),
             write_stall_timeout: Duration::from_secs(20),
+            rate_bytes_min: 5 * 1024,
+            rate_window: Duration::from_secs(20),
+            rate_grace: Duration::from_secs(10),
+            slow_reader_wait: Duration::from_secs(1),
             unsent_bytes_max: 32 * 1024,
             head_bytes_max: 32 * 1024,
             headers_max: 96,
             fast: true,
         }
     }
+}
+
+/// What the connections of all workers share with the rest of the program.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    /// Empties the port.
+    pub drain: Drain,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// Heard when memory is needed: slow readers make way.
+    pub pressure: Pressure,
 }
 
 /// Serves `app` on `listener` until the returned server is stopped; must be called inside a Tokio or actix runtime.
@@ -107,8 +136,7 @@ impl Default for Settings {
 pub fn serve<F, I, S, B, Q>(
     listener: TcpListener,
     settings: Settings,
-    drain: Drain,
-    counters: Arc<Counters>,
+    shared: Shared,
     app: F,
     fast: Q,
 ) -> io::Result<Server>
@@ -138,18 +166,17 @@ where
 
     let factory = move || {
         let (app, fast) = (app.clone(), fast.clone());
-        let (settings, drain) = (settings.clone(), drain.clone());
-        let (counters, stopping) = (counters.clone(), stopping.clone());
+        let (settings, shared, stopping) = (settings.clone(), shared.clone(), stopping.clone());
         fn_factory(move || {
             // `AppConfig::new` is private to actix-web; the default only matters to `ConnectionInfo` fall-backs.
             let app = map_config(app().into_factory(), |()| AppConfig::default());
-            let (fast, settings, drain) = (fast.clone(), settings.clone(), drain.clone());
-            let (counters, stopping) = (counters.clone(), stopping.clone());
+            let (fast, settings) = (fast.clone(), settings.clone());
+            let (shared, stopping) = (shared.clone(), stopping.clone());
             async move {
                 let app = app.new_service(()).await.map_err(|error| {
                     tracing::error!(?error, "cannot build the application of a worker");
                 })?;
-                let worker = worker::Worker::start(settings, drain, counters, stopping);
+                let worker = worker::Worker::start(settings, shared, stopping);
                 Ok::<_, ()>(run::ConnectionService::new(app, fast, worker))
             }
         })

@@ -26,6 +26,7 @@ pub mod numbering;
 pub mod origin;
 pub mod outcome;
 pub mod pace;
+pub mod pressure;
 mod running;
 pub mod serve;
 pub mod status;

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, Now};
+use crate::pressure::Pressure;
 use budget::{Budget, Permit};
 use gone::Gone;
 use object::{Object, Version};
@@ -54,6 +55,7 @@ pub struct Memory {
     newest_segment: Mutex<Option<Duration>>,
     gone: Gone,
     held: AtomicUsize,
+    pressure: Pressure,
 }
 
 /// A part of the index.
@@ -145,12 +147,18 @@ impl Memory {
             newest_segment: Mutex::default(),
             gone: Gone::default(),
             held: AtomicUsize::new(0),
+            pressure: Pressure::default(),
         }
     }
 
     /// Its budget.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Called when an upload finds no memory and nothing can be evicted.
+    pub fn pressure(&self) -> &Pressure {
+        &self.pressure
     }
 
     /// What a reader of `path` is given. A complete version always wins over one that is being written: the latter may
@@ -243,13 +251,21 @@ impl Memory {
     /// The right to hold `bytes`: at once, or by evicting, or by a short wait for readers and uploads to end.
     async fn reserve(&self, bytes: u64, clock: &Clock) -> Result<Permit, Full> {
         let deadline = tokio::time::Instant::now() + RESERVE_WAIT;
+        let mut waiting = None;
         loop {
             let freed = self.budget.freed();
             match self.reserve_now(bytes, clock.now()) {
                 Reserved::Permit(permit) => return Ok(permit),
                 Reserved::Evicting => tokio::task::yield_now().await,
-                Reserved::Later if tokio::time::timeout_at(deadline, freed).await.is_ok() => {}
-                Reserved::Later | Reserved::Never => return Err(Full { bytes }),
+                // A reader that goes between the look and the mark would not say so: look again.
+                Reserved::Later if waiting.is_none() => waiting = Some(self.budget.wait()),
+                Reserved::Later => {
+                    self.pressure.call(bytes);
+                    if tokio::time::timeout_at(deadline, freed).await.is_err() {
+                        return Err(Full { bytes });
+                    }
+                }
+                Reserved::Never => return Err(Full { bytes }),
             }
         }
     }

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
-use crate::connection::{self, Drain, Settings};
+use crate::connection::{self, Drain, Settings, Shared};
 use crate::origin::Origin;
 use crate::{drain, http, tend};
 
@@ -220,9 +220,10 @@ async fn serve(
     let Parts { origin, drain, media, admin, settings, file } = parts;
     let state = Arc::clone(&origin);
     let app = move || App::new().configure(http::app::configure(Arc::clone(&state)));
-    let counters = Arc::clone(&origin.connections);
+    let (counters, pressure) = (Arc::clone(&origin.connections), origin.memory.pressure().clone());
+    let shared = Shared { drain, counters, pressure };
     let fast = http::fast::Memory(Arc::clone(&origin));
-    let media = connection::serve(media, settings, drain, counters, app, fast)?;
+    let media = connection::serve(media, settings, shared, app, fast)?;
     let state = Arc::clone(&origin);
     let admin = HttpServer::new(move || App::new().configure(http::admin::configure(Arc::clone(&state))))
         .workers(1)

@@ -1,5 +1,7 @@
 //! Access, configuration, and a whole origin in this process. Behaviour on the wire is in the scenario scripts.
 
+mod slow_readers;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::refusal::Refusal;
 
-/// The waits that can time out.
+/// The waits for a client that the sweeper ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TimeoutPhase {
     /// A request head that began and did not end.
@@ -13,11 +13,15 @@ pub enum TimeoutPhase {
     Idle,
     /// A reader that took nothing of a response.
     WriteStall,
+    /// A reader below the minimum rate.
+    Rate,
+    /// A slow reader of what was kept for it alone, when memory was needed.
+    Memory,
 }
 
 impl TimeoutPhase {
     /// Every phase, in the order of the counters.
-    pub const ALL: [Self; 3] = [Self::Head, Self::Idle, Self::WriteStall];
+    pub const ALL: [Self; 5] = [Self::Head, Self::Idle, Self::WriteStall, Self::Rate, Self::Memory];
 
     /// The word for metrics labels.
     pub fn name(self) -> &'static str {
@@ -25,6 +29,8 @@ impl TimeoutPhase {
             Self::Head => "head",
             Self::Idle => "idle",
             Self::WriteStall => "write_stall",
+            Self::Rate => "rate",
+            Self::Memory => "memory",
         }
     }
 }

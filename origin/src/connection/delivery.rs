@@ -15,8 +15,8 @@ use super::{
     intake::Intake,
     outbox::Outbox,
     refusal::Refusal,
-    registry::{Phase, Traffic},
     respond::{Headed, Persistence, Transfer, framing, write_head},
+    rules::{Phase, Traffic},
     run::{Connection, SendError},
 };
 
@@ -79,6 +79,7 @@ pub(super) async fn deliver<H: Headed, B: MessageBody>(
     let persistence = if keeps { Persistence::Keep } else { Persistence::Close };
     let mut head = BytesMut::new();
     write_head(&response, announce, persistence, facts.version, &worker.date(), &mut head);
+    connection.slot.begin(response.hold());
     drop(response);
     outbox.push(head.freeze());
     // Without chunks and length only a reset says that the body is not whole, whatever ends it: the handler, a panic or
@@ -87,7 +88,9 @@ pub(super) async fn deliver<H: Headed, B: MessageBody>(
     if ends_with_connection {
         connection.wire.reset_on_close();
     }
-    match send_body(connection, facts, body, transfer, &mut outbox).await {
+    let sent = send_body(connection, facts, body, transfer, &mut outbox).await;
+    connection.slot.end();
+    match sent {
         Sent::All => {
             if ends_with_connection {
                 connection.wire.close_cleanly();
@@ -152,7 +155,7 @@ async fn send_body<B: MessageBody>(
         }
         match connection.send(outbox).await {
             Ok(()) => {}
-            Err(SendError::Stalled) => return Sent::Stalled,
+            Err(SendError::Cut) => return Sent::Stalled,
             Err(SendError::Write(error)) => {
                 tracing::debug!(%error, "client left during a response");
                 return Sent::ClientGone;

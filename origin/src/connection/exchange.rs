@@ -27,7 +27,7 @@ use super::{
     head::Head,
     intake::{Intake, Upload},
     refusal::Refusal,
-    registry::Phase,
+    rules::Phase,
     run::Connection,
 };
 

@@ -9,7 +9,7 @@ use actix_http::{
     header::{HeaderName, HeaderValue},
 };
 
-use super::view::HeadView;
+use super::{hold::Hold, view::HeadView};
 
 /// Answers reads in place of the application.
 pub trait Fast: 'static {
@@ -31,6 +31,8 @@ pub struct Reply<B> {
     pub body: B,
     /// Whether the connection must end after it.
     pub close: bool,
+    /// What it keeps in memory.
+    pub hold: Option<Hold>,
 }
 
 /// No fast part: every request goes to the application.

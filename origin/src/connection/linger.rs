@@ -5,10 +5,7 @@
 
 use std::{future::poll_fn, task::Poll};
 
-use super::{
-    registry::{Phase, Slot},
-    wire::Wire,
-};
+use super::{registry::Slot, rules::Phase, wire::Wire};
 
 /// Most bytes that are discarded on behalf of a client that sends on after its answer.
 pub(super) const LINGER_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -67,10 +67,10 @@ impl Outbox {
         self.push(LAST_CHUNK);
     }
 
-    /// Writes once; an empty outbox writes nothing.
-    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, wire: &Wire) -> Poll<io::Result<()>> {
+    /// Writes once and tells how much; an empty outbox writes nothing.
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, wire: &Wire) -> Poll<io::Result<usize>> {
         if self.pieces.is_empty() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(0));
         }
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut count = 0;
@@ -80,7 +80,7 @@ impl Outbox {
         }
         let written = ready!(wire.poll_write(context, &slices[..count]))?;
         self.advance(written);
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(written))
     }
 
     fn advance(&mut self, mut written: usize) {

@@ -13,101 +13,17 @@ use std::{
     time::Duration,
 };
 
-use super::{Settings, drain::Stage};
-
-/// Length of a tick of the coarse clock.
-pub(super) const TICK: Duration = Duration::from_millis(100);
-
-/// How long a refused or abandoned upload is read and discarded.
-pub(super) const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What a connection is doing, as far as time-outs are concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Waiting for the first byte of a request.
-    Idle,
-    /// Waiting for the rest of a head.
-    Head,
-    /// The application works, or a body is on its way in: no time-out here.
-    Busy,
-    /// Waiting for the client to take bytes.
-    Sending,
-    /// Discarding what the client still sends.
-    Lingering,
-}
-
-/// What a connection has carried so far; decides who leaves first when the port is drained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Traffic {
-    /// No request yet.
-    Nothing,
-    /// Only requests that read.
-    Reads,
-    /// At least one upload.
-    Uploads,
-}
-
-/// Why the sweeper cuts a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The phase took too long.
-    TimedOut,
-    /// The port is drained and the connection is idle.
-    Drained,
-}
-
-/// Time-outs in ticks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    head: u32,
-    idle: u32,
-    write_stall: u32,
-    linger: u32,
-}
-
-impl Limits {
-    pub(super) fn new(settings: &Settings) -> Self {
-        Self {
-            head: ticks(settings.head_timeout),
-            idle: ticks(settings.idle_timeout),
-            write_stall: ticks(settings.write_stall_timeout),
-            linger: ticks(LINGER_TIMEOUT),
-        }
-    }
-
-    /// The rule: what happens to a connection that has been in `phase` for `age` ticks.
-    fn verdict(self, phase: Phase, age: u32, traffic: Traffic, stage: Stage) -> Option<Verdict> {
-        let timed_out = |limit: u32| (age > limit).then_some(Verdict::TimedOut);
-        match phase {
-            Phase::Busy => None,
-            Phase::Head => timed_out(self.head),
-            Phase::Sending => timed_out(self.write_stall),
-            Phase::Lingering => timed_out(self.linger),
-            Phase::Idle if leaves(stage, traffic, age > self.head) => Some(Verdict::Drained),
-            // Silent since it was accepted: the long idle time is for encoders, and they speak at once.
-            Phase::Idle if traffic == Traffic::Nothing => timed_out(self.head),
-            Phase::Idle => timed_out(self.idle),
-        }
-    }
-}
-
-/// Whether an idle connection is closed by the drain. One that has carried nothing may belong to an encoder whose head is
-/// on its way, so it gets the time of a head.
-fn leaves(stage: Stage, traffic: Traffic, head_is_late: bool) -> bool {
-    match (stage, traffic) {
-        (Stage::Open, _) | (Stage::Draining, Traffic::Uploads) => false,
-        (Stage::Finishing, _) | (Stage::Draining, Traffic::Reads) => true,
-        (Stage::Draining, Traffic::Nothing) => head_is_late,
-    }
-}
-
-fn ticks(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u32::MAX)
-}
+use super::{
+    drain::Stage,
+    hold::{Hold, give_up},
+    rules::{Limits, Pace, Phase, TICK, Traffic, Verdict},
+};
 
 struct Row {
     phase: Phase,
     traffic: Traffic,
+    pace: Pace,
+    hold: Option<Hold>,
     /// Tick of the last progress.
     since: u32,
     verdict: Option<Verdict>,
@@ -132,6 +48,8 @@ impl Registry {
         let row = Some(Row {
             phase: Phase::Idle,
             traffic: Traffic::Nothing,
+            pace: Pace::default(),
+            hold: None,
             since: self.now.get(),
             verdict: None,
             waker: None,
@@ -154,12 +72,33 @@ impl Registry {
         let mut woken = Vec::new();
         for row in self.rows.borrow_mut().iter_mut().flatten() {
             let age = now.saturating_sub(row.since);
-            if let Some(verdict) = self.limits.verdict(row.phase, age, row.traffic, stage) {
+            let is_too_slow = row.phase == Phase::Sending && row.pace.wait(self.limits);
+            let verdict = self.limits.verdict(row.phase, age, row.traffic, stage);
+            if let Some(verdict) = verdict.or(is_too_slow.then_some(Verdict::TooSlow)) {
                 row.verdict = Some(verdict);
                 woken.extend(row.waker.take());
             }
         }
         // Outside of the borrow: a waker may run code that looks into the table.
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Cuts slow readers of what is kept for them alone, until `bytes` come back.
+    pub(super) fn press(&self, bytes: u64) {
+        let mut rows = self.rows.borrow_mut();
+        let claim = |row: &Row| {
+            let is_slow = row.phase == Phase::Sending && row.pace.is_slow(self.limits);
+            is_slow.then(|| row.hold.as_ref()?.claim()).flatten()
+        };
+        let given_up = give_up(rows.iter().flatten().filter_map(claim).collect(), bytes);
+        let mut woken = Vec::new();
+        for row in rows.iter_mut().flatten() {
+            if claim(row).is_some_and(|claim| given_up.contains(&claim.order)) {
+                row.verdict = Some(Verdict::Pressed);
+                woken.extend(row.waker.take());
+            }
+        }
+        drop(rows);
         woken.into_iter().for_each(Waker::wake);
     }
 
@@ -181,6 +120,25 @@ impl Slot {
         let since = self.registry.now.get();
         self.with(|row| {
             (row.phase, row.since, row.verdict) = (phase, since, None);
+        });
+    }
+
+    /// A response begins that keeps `hold` in memory.
+    pub(super) fn begin(&self, hold: Option<Hold>) {
+        self.with(|row| (row.pace, row.hold) = (Pace::default(), hold));
+    }
+
+    /// The response is over.
+    pub(super) fn end(&self) {
+        self.with(|row| row.hold = None);
+    }
+
+    /// The client has taken some bytes of the response.
+    pub(super) fn took(&self, size_bytes: usize) {
+        let since = self.registry.now.get();
+        self.with(|row| {
+            row.since = since;
+            row.pace.took(size_bytes);
         });
     }
 
@@ -234,36 +192,7 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn verdicts() {
-        use Phase::{Busy, Head, Idle, Lingering, Sending};
-        use Stage::{Draining, Finishing, Open};
-        use Traffic::{Nothing, Reads, Uploads};
-        let limits = Limits { head: 100, idle: 6000, write_stall: 200, linger: 20 };
-        let (late, drained) = (Some(Verdict::TimedOut), Some(Verdict::Drained));
-        for (phase, age, traffic, stage, expected) in [
-            (Idle, 6000, Reads, Open, None),
-            (Idle, 6001, Uploads, Open, late),
-            (Idle, 100, Nothing, Open, None),
-            (Idle, 101, Nothing, Open, late),
-            (Head, 100, Reads, Finishing, None),
-            (Head, 101, Nothing, Open, late),
-            (Busy, u32::MAX, Uploads, Finishing, None),
-            (Sending, 200, Reads, Open, None),
-            (Sending, 201, Reads, Open, late),
-            (Lingering, 21, Uploads, Open, late),
-            (Idle, 0, Reads, Draining, drained),
-            (Idle, 0, Uploads, Draining, None),
-            (Idle, 100, Nothing, Draining, None),
-            (Idle, 101, Nothing, Draining, drained),
-            (Idle, 0, Uploads, Finishing, drained),
-            (Idle, 0, Nothing, Finishing, drained),
-        ] {
-            let verdict = limits.verdict(phase, age, traffic, stage);
-            assert_eq!(verdict, expected, "{phase:?} {age} {traffic:?} {stage:?}");
-        }
-    }
+    use crate::connection::Settings;
 
     #[test]
     fn a_row_is_free_again_after_its_connection() {

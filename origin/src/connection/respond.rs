@@ -7,7 +7,7 @@ use actix_http::{
 };
 use bytes::{BufMut as _, BytesMut};
 
-use super::{fast::Reply, worker::Date};
+use super::{fast::Reply, hold::Hold, worker::Date};
 
 /// Room for most heads; a longer one grows it.
 const HEAD_BYTES: usize = 768;
@@ -63,6 +63,9 @@ pub(super) trait Headed {
 
     /// Whether it wants the connection to end.
     fn asks_to_close(&self) -> bool;
+
+    /// What it keeps in memory, where somebody has said so.
+    fn hold(&self) -> Option<Hold>;
 }
 
 impl<B> Headed for Response<B> {
@@ -88,6 +91,10 @@ impl<B> Headed for Response<B> {
         self.head().connection_type() == ConnectionType::Close
             || options.any(|value| value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close")))
     }
+
+    fn hold(&self) -> Option<Hold> {
+        self.extensions().get::<Hold>().cloned()
+    }
 }
 
 /// The head of an answer of the fast part.
@@ -96,13 +103,14 @@ pub(super) struct QuickHead {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     close: bool,
+    hold: Option<Hold>,
 }
 
 impl<B> Reply<B> {
     /// Its head and its body.
     pub(super) fn into_parts(self) -> (QuickHead, B) {
-        let Self { status, headers, body, close } = self;
-        (QuickHead { status, headers, close }, body)
+        let Self { status, headers, body, close, hold } = self;
+        (QuickHead { status, headers, close, hold }, body)
     }
 }
 
@@ -125,6 +133,10 @@ impl Headed for QuickHead {
 
     fn asks_to_close(&self) -> bool {
         self.close
+    }
+
+    fn hold(&self) -> Option<Hold> {
+        self.hold.clone()
     }
 }
 

@@ -21,7 +21,8 @@ use super::{
     linger::linger,
     outbox::Outbox,
     refusal::Refusal,
-    registry::{Phase, Slot, Verdict},
+    registry::Slot,
+    rules::{Phase, Verdict},
     view::HeadView,
     wire::Wire,
     worker::{HEAD_READ_BYTES_MAX, Sweeper, Worker},
@@ -95,8 +96,8 @@ enum Next<B> {
 pub(super) enum SendError {
     #[error("cannot write to the client: {0}")]
     Write(#[from] io::Error),
-    #[error("the client took nothing for too long")]
-    Stalled,
+    #[error("the client took nothing for too long, too little, or too much memory")]
+    Cut,
 }
 
 /// Serves requests until the connection ends.
@@ -200,7 +201,8 @@ impl Connection {
             }
             _ if matches!(self.wire.try_fill(HEAD_READ_BYTES_MAX), Ok(1..)) => None,
             (_, Verdict::Drained) => Some(Next::Closed),
-            (_, Verdict::TimedOut) => {
+            // Only who reads a response is too slow or pressed.
+            (_, Verdict::TimedOut | Verdict::TooSlow | Verdict::Pressed) => {
                 counters.add_timed_out(TimeoutPhase::Idle);
                 Some(Next::Closed)
             }
@@ -219,16 +221,16 @@ impl Connection {
         }
     }
 
-    /// Writes everything; a client that takes nothing for too long is an error.
+    /// Writes everything; a client that the sweeper cuts is an error.
     pub(super) async fn send(&self, outbox: &mut Outbox) -> Result<(), SendError> {
         self.slot.enter(Phase::Sending);
         poll_fn(|context| {
             while !outbox.is_empty() {
                 match outbox.poll_write(context, &self.wire) {
-                    Poll::Ready(Ok(())) => self.slot.enter(Phase::Sending),
+                    Poll::Ready(Ok(length)) => self.slot.took(length),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                     Poll::Pending => match self.slot.poll_verdict(context) {
-                        Some(_) => return Poll::Ready(Err(self.stalled())),
+                        Some(verdict) => return Poll::Ready(Err(self.cut(verdict))),
                         None => return Poll::Pending,
                     },
                 }
@@ -240,9 +242,13 @@ impl Connection {
         Ok(())
     }
 
-    fn stalled(&self) -> SendError {
-        self.wire.worker.counters.add_timed_out(TimeoutPhase::WriteStall);
-        SendError::Stalled
+    fn cut(&self, verdict: Verdict) -> SendError {
+        self.wire.worker.counters.add_timed_out(match verdict {
+            Verdict::TimedOut | Verdict::Drained => TimeoutPhase::WriteStall,
+            Verdict::TooSlow => TimeoutPhase::Rate,
+            Verdict::Pressed => TimeoutPhase::Memory,
+        });
+        SendError::Cut
     }
 }
 

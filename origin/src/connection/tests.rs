@@ -16,7 +16,7 @@ use std::{net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration};
 use actix_server::ServerHandle;
 
 use self::client::Client;
-use super::{Counters, Drain, Never, Settings, serve};
+use super::{Counters, Drain, Never, Settings, Shared, serve};
 
 /// How long any single wait of a test may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,20 +39,21 @@ impl TestServer {
     fn with(settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (counters, drain, probe) = (Arc::<Counters>::default(), Drain::new(), app::Probe::default());
+        let (shared, probe) = (Shared::default(), app::Probe::default());
         let (send_handle, handle) = std::sync::mpsc::channel();
         let thread = std::thread::spawn({
-            let (counters, drain, probe) = (counters.clone(), drain.clone(), probe.clone());
+            let (shared, probe) = (shared.clone(), probe.clone());
             move || {
                 actix_web::rt::System::new().block_on(async move {
                     let factory = move || app::app(probe.clone());
-                    let server = serve(listener, settings, drain, counters, factory, Never).unwrap();
+                    let server = serve(listener, settings, shared, factory, Never).unwrap();
                     send_handle.send(server.handle()).unwrap();
                     server.await.unwrap();
                 });
             }
         });
         let handle = handle.recv().unwrap();
+        let Shared { drain, counters, pressure: _ } = shared;
         Self { address, counters, drain, probe, handle, thread: Some(thread) }
     }
 

@@ -190,19 +190,16 @@ impl Wire {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use actix_web::rt;
 
     use super::*;
-    use crate::connection::{Drain, Settings};
+    use crate::connection::{Settings, Shared};
 
     #[test]
     fn a_socket_gets_its_options() {
         rt::System::new().block_on(async {
             let stopping = actix_server::Server::build().graceful_shutdown_signal();
-            let (worker, _sweeper) =
-                Worker::start(Settings::default(), Drain::new(), Arc::default(), stopping);
+            let (worker, _sweeper) = Worker::start(Settings::default(), Shared::default(), stopping);
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let socket = Socket::connect(listener.local_addr().unwrap()).await.unwrap();
             let wire = Wire::new(socket, worker);

@@ -11,9 +11,11 @@ use actix_server::GracefulShutdownSignal;
 use actix_web::rt;
 
 use super::{
-    Counters, Drain, Settings,
-    registry::{Limits, Registry, TICK},
+    Counters, Drain, Settings, Shared,
+    registry::Registry,
+    rules::{Limits, TICK},
 };
+use crate::pressure::Listener;
 
 /// Most bytes taken from a socket at once while a body is read.
 pub(super) const BODY_READ_BYTES_MAX: usize = 64 * 1024;
@@ -38,10 +40,10 @@ impl Worker {
     /// Makes the worker's part and starts its sweeper; must run on the worker's thread.
     pub(super) fn start(
         settings: Settings,
-        drain: Drain,
-        counters: Arc<Counters>,
+        shared: Shared,
         stopping: GracefulShutdownSignal,
     ) -> (Rc<Self>, Sweeper) {
+        let Shared { drain, counters, pressure } = shared;
         let worker = Rc::new(Self {
             registry: Registry::new(Limits::new(&settings)),
             settings,
@@ -50,7 +52,7 @@ impl Worker {
             scratch: RefCell::new(vec![0; BODY_READ_BYTES_MAX].into_boxed_slice()),
             date: Cell::new(date(SystemTime::now())),
         });
-        let sweeper = Sweeper(rt::spawn(sweep(Rc::clone(&worker), stopping)));
+        let sweeper = Sweeper(rt::spawn(sweep(Rc::clone(&worker), pressure.listen(), stopping)));
         (worker, sweeper)
     }
 
@@ -70,7 +72,7 @@ impl Drop for Sweeper {
 }
 
 /// The worker's only timer.
-async fn sweep(worker: Rc<Worker>, stopping: GracefulShutdownSignal) {
+async fn sweep(worker: Rc<Worker>, mut pressure: Listener, stopping: GracefulShutdownSignal) {
     let start = Instant::now();
     let mut ticker = rt::time::interval(TICK);
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -80,6 +82,10 @@ async fn sweep(worker: Rc<Worker>, stopping: GracefulShutdownSignal) {
     loop {
         tokio::select! {
             _ = ticker.tick() => {}
+            bytes = pressure.called() => {
+                worker.registry.press(bytes);
+                continue;
+            }
             // A server stopped without `Drain::finish` must not wait 30 s for idle connections either.
             () = &mut stopped, if !is_stopped => {
                 is_stopped = true;

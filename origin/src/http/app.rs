@@ -7,14 +7,14 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use mediaorigin_crds::policy::Policies;
 
-use super::body::{Content, MediaBody};
+use super::body::MediaBody;
 use super::cors;
 use super::request::{self, ALLOW, MediaRequest, OptionsRequest};
 use super::response::Answer;
 use super::view::RequestView;
 use crate::access::Grant;
 use crate::access_log::Entry;
-use crate::connection::Reply;
+use crate::connection::{Hold, Reply};
 use crate::memory::blob::Uid;
 use crate::metrics::MethodLabel;
 use crate::origin::Origin;
@@ -39,10 +39,13 @@ pub async fn handle(
     let mut entry = entry(head, &origin);
     let answer = answer(head, payload, &origin, &hot.policies, &mut entry).await;
     entry.answered(answer.status, answer.outcome, answer.class);
-    let Reply { status, headers, body, close } = reply(head, &hot.policies, answer, entry);
+    let Reply { status, headers, body, close, hold } = reply(head, &hot.policies, answer, entry);
     let mut response = HttpResponse::with_body(status, body);
     for (name, value) in headers {
         response.headers_mut().append(name, value);
+    }
+    if let Some(hold) = hold {
+        response.extensions_mut().insert(hold);
     }
     if close {
         response.head_mut().set_connection_type(actix_http::ConnectionType::Close);
@@ -67,14 +70,15 @@ pub fn reply(
     mut entry: Entry,
 ) -> Reply<MediaBody> {
     let Answer { status, outcome, class: _, mut headers, content, close } = answer.seen_by(policies.cdn());
-    if matches!(content, Content::Sized(..) | Content::Stream(_)) {
+    if content.reader().is_some() {
         entry.reads();
     }
     if outcome != Outcome::Options {
         let origin = head.text(&header::ORIGIN);
         append(&mut headers, cors::headers(policies.cors(), origin.as_deref(), head.method()));
     }
-    Reply { status, headers, body: MediaBody::new(content, entry), close }
+    let hold = content.reader().map(|reader| Hold::new(reader.kept()));
+    Reply { status, headers, body: MediaBody::new(content, entry), close, hold }
 }
 
 /// The record of a request that just came in.

@@ -26,6 +26,16 @@ pub enum Content {
     Stream(Reader),
 }
 
+impl Content {
+    /// Who reads the bytes of a version, where there are any.
+    pub fn reader(&self) -> Option<&Reader> {
+        match self {
+            Self::Sized(reader, _) | Self::Stream(reader) => Some(reader),
+            Self::None | Self::Text(_) | Self::Head(_) => None,
+        }
+    }
+}
+
 /// The body of an answer. It counts what it gives away, and the access log has its line when it is dropped.
 #[derive(Debug)]
 pub struct MediaBody {

@@ -133,6 +133,11 @@ impl Blob {
         Self { budget, growing: Mutex::new(growing), complete: OnceLock::new() }
     }
 
+    /// The budget that its bytes are charged to.
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.lock().progress

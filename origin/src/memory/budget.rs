@@ -1,7 +1,7 @@
 //! The strict byte budget: what holds bytes holds a [`Permit`], and the permits never exceed the limit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -14,6 +14,31 @@ struct Shared {
     limit: u64,
     used: AtomicU64,
     freed: Notify,
+    waiting: AtomicUsize,
+}
+
+/// Somebody who waits for bytes to be given back.
+#[derive(Debug)]
+pub struct Waiting<'a>(&'a Shared);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Tells those who wait that a reader is gone: what it read may be evicted now. Declared behind what keeps the bytes, so
+/// that it is dropped after it.
+#[derive(Debug)]
+pub struct Release(Budget);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        let Self(Budget(shared)) = self;
+        if shared.waiting.load(Ordering::Acquire) > 0 {
+            shared.freed.notify_waiters();
+        }
+    }
 }
 
 /// The right to hold some bytes; dropping it gives them back.
@@ -26,7 +51,12 @@ pub struct Permit {
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: u64) -> Self {
-        Self(Arc::new(Shared { limit, used: AtomicU64::new(0), freed: Notify::new() }))
+        Self(Arc::new(Shared {
+            limit,
+            used: AtomicU64::new(0),
+            freed: Notify::new(),
+            waiting: AtomicUsize::new(0),
+        }))
     }
 
     /// Bytes that may be held.
@@ -46,7 +76,18 @@ impl Budget {
         Some(Permit { budget: Arc::clone(&self.0), bytes })
     }
 
-    /// Returns at the next time that bytes are given back. Make the future before looking, await it after.
+    /// Marks somebody as waiting, until it is dropped: only then readers tell that they are gone.
+    pub fn wait(&self) -> Waiting<'_> {
+        self.0.waiting.fetch_add(1, Ordering::AcqRel);
+        Waiting(&self.0)
+    }
+
+    /// Tells those who wait when it is dropped.
+    pub fn release(&self) -> Release {
+        Release(self.clone())
+    }
+
+    /// Returns at the next time that bytes are given back, or that a reader is gone. Make the future before looking, await it after.
     pub fn freed(&self) -> impl Future<Output = ()> + '_ {
         self.0.freed.notified()
     }

@@ -1,15 +1,18 @@
 //! What lies under a path: a version (bytes and headers), and the object that a complete version becomes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use mediaorigin_crds::policy::Class;
 
 use super::blob::{Blob, Read, Uid};
-use super::budget::Permit;
+use super::budget::{Permit, Release};
+use super::chunk;
 use super::derived::Derived;
 use crate::pace::{self, Pace};
+use crate::pressure::{Claim, Held};
 
 /// What a version costs beside its path, headers and bytes: its places in the index and the queues.
 /// Measured in the evictable part, where a version has most places (objects of one byte, resident size per object).
@@ -55,6 +58,9 @@ pub struct Version {
     /// What is made of it on first use.
     pub derived: Derived,
     pub(super) started: OnceLock<Started>,
+    /// Whether it is in the live window. What is complete and is not could be evicted, or is gone from the index already,
+    /// but for its readers.
+    pub(super) kept: AtomicBool,
     pub(super) _cost: Permit,
 }
 
@@ -102,6 +108,11 @@ impl Version {
         })
     }
 
+    /// Whether it is in the live window: kept for its own sake, and not merely because somebody reads it.
+    pub fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
+    }
+
     /// The strong `ETag`, with its quotes.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.uid)
@@ -127,12 +138,32 @@ pub struct Reader {
     position: u64,
     end: u64,
     ticket: Option<u64>,
+    _release: Release,
+}
+
+/// What a reader keeps in memory.
+#[derive(Debug)]
+pub struct Kept(Weak<Version>);
+
+impl Held for Kept {
+    fn claim(&self) -> Option<Claim> {
+        let version = self.0.upgrade().filter(|version| !version.is_kept())?;
+        let order = version.started().map_or(u64::MAX, |started| started.sequence);
+        let bytes = chunk::cost_of_length(version.blob.length()?);
+        Some(Claim { order, bytes })
+    }
 }
 
 impl Reader {
     /// Reads `version` from `position`, not further than `end`; `u64::MAX` follows it to its end.
     pub fn new(version: Arc<Version>, position: u64, end: u64) -> Self {
-        Self { version, position, end, ticket: None }
+        let release = version.blob.budget().release();
+        Self { version, position, end, ticket: None, _release: release }
+    }
+
+    /// What it keeps in memory until it is dropped.
+    pub fn kept(&self) -> Kept {
+        Kept(Arc::downgrade(&self.version))
     }
 
     /// The next bytes, as soon as there are any.

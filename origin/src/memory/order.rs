@@ -109,6 +109,7 @@ impl Order {
     /// Takes in a new object, into the live window.
     pub(super) fn enter(&mut self, object: &Arc<Object>) {
         self.live_bytes += object.size;
+        object.version.kept.store(true, Ordering::Relaxed);
         self.live.insert((object.pinned_until, object.sequence), Arc::clone(object));
         if let Some(at) = object.expires_at {
             self.expiry.insert((at, object.sequence), Arc::clone(object));
@@ -122,6 +123,7 @@ impl Order {
         }
         if self.live.remove(&(object.pinned_until, object.sequence)).is_some() {
             self.live_bytes -= object.size;
+            object.version.kept.store(false, Ordering::Relaxed);
             return;
         }
         if let Some(seat) = self.places.remove(&object.sequence).and_then(|place| self.queue.remove(&place)) {
@@ -143,6 +145,7 @@ impl Order {
             return;
         }
         self.live_bytes -= object.size;
+        object.version.kept.store(false, Ordering::Relaxed);
         self.evictable_bytes += object.size;
         let seat = Seat::new(Arc::clone(object));
         evictable.0.insert(Arc::clone(&object.version.path), Arc::clone(&seat));

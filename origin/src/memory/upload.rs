@@ -1,6 +1,6 @@
 //! One upload: from its announcement to its commit, or to its end without one.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -83,6 +83,7 @@ impl Upload {
             blob,
             early,
             started,
+            kept: AtomicBool::new(false),
             derived: Derived::default(),
             _cost: cost,
         });

@@ -20,7 +20,8 @@ fn settings(head: Duration, idle: Duration, write_stall: Duration) -> Settings {
 }
 
 fn timeouts(server: &TestServer) -> [u64; 3] {
-    TimeoutPhase::ALL.map(|phase| server.counters.timed_out(phase))
+    [TimeoutPhase::Head, TimeoutPhase::Idle, TimeoutPhase::WriteStall]
+        .map(|phase| server.counters.timed_out(phase))
 }
 
 #[test]
@@ -87,6 +88,39 @@ fn a_reader_that_stalls_is_cut() {
 }
 
 #[test]
+fn a_reader_below_the_minimum_rate_is_cut_and_one_above_is_not() {
+    let settings = Settings {
+        workers: 1,
+        rate_bytes_min: 2_000_000,
+        rate_window: Duration::from_secs(1),
+        rate_grace: Duration::ZERO,
+        ..Settings::default()
+    };
+    let server = TestServer::with(settings);
+    let ask = "GET /large/60000000 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (mut slow, mut quick) = (server.connect(), server.connect());
+    slow.send(ask);
+    quick.send(ask);
+    // What the kernel holds for a client counts as taken, so it must be much less than the rate asks for.
+    let taken = |server: &TestServer| server.counters.timed_out(TimeoutPhase::Rate);
+    let start = Instant::now();
+    let mut received = 0;
+    while taken(&server) == 0 {
+        assert!(start.elapsed() < super::PATIENCE);
+        // Three times the minimum.
+        let due = (start.elapsed().as_millis() * 6_000) as usize;
+        if received < due.min(50_000_000) {
+            received += quick.read_exactly(100_000).len();
+        }
+        std::thread::yield_now();
+    }
+    let (_, end) = slow.read_to_end();
+    assert_eq!(end, End::Reset);
+    quick.read_exactly(60_000_000 - received);
+    assert_eq!((taken(&server), timeouts(&server)), (1, [0, 0, 0]));
+}
+
+#[test]
 fn work_and_uploads_have_no_time_out() {
     let server = TestServer::with(settings(SHORT, SHORT, SHORT));
     let mut waiting = server.connect();
@@ -129,8 +163,8 @@ fn no_worker_is_an_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let settings = Settings { workers: 0, ..Settings::default() };
     let app = || super::app::app(super::app::Probe::default());
-    let (drain, counters) = (super::Drain::new(), std::sync::Arc::default());
-    let result = crate::connection::serve(listener, settings, drain, counters, app, crate::connection::Never);
+    let shared = crate::connection::Shared::default();
+    let result = crate::connection::serve(listener, settings, shared, app, crate::connection::Never);
     assert_eq!(result.err().unwrap().to_string(), "workers must be 1 to 512, not 0");
 }
 

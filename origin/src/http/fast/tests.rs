@@ -16,7 +16,7 @@ use prometheus_client::encoding::text::encode;
 
 use super::Memory;
 use crate::clock::Clock;
-use crate::connection::{self, Counters, Drain, Fast, HeadView, Refusal, Reply, Settings};
+use crate::connection::{self, Counters, Fast, HeadView, Refusal, Reply, Settings, Shared};
 use crate::http::app;
 use crate::http::body::MediaBody;
 use crate::origin::Origin;
@@ -155,10 +155,11 @@ impl Port {
     fn start(origin: &Arc<Origin>, fast: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (counters, answered, log) = (Arc::<Counters>::default(), Arc::default(), Log::default());
+        let (shared, answered, log) = (Shared::default(), Arc::default(), Log::default());
+        let counters = Arc::clone(&shared.counters);
         let (send_handle, handle) = std::sync::mpsc::channel();
         let part = Counted(Memory(Arc::clone(origin)), Arc::clone(&answered));
-        let (origin, shared, lines) = (Arc::clone(origin), Arc::clone(&counters), log.clone());
+        let (origin, lines) = (Arc::clone(origin), log.clone());
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let factory = move || {
@@ -166,8 +167,7 @@ impl Port {
                     App::new().configure(app::configure(Arc::clone(&origin)))
                 };
                 let settings = Settings { workers: 1, fast, ..Settings::default() };
-                let server =
-                    connection::serve(listener, settings, Drain::new(), shared, factory, part).unwrap();
+                let server = connection::serve(listener, settings, shared, factory, part).unwrap();
                 send_handle.send(server.handle()).unwrap();
                 server.await.unwrap();
             });

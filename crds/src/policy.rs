@@ -31,7 +31,8 @@ impl Class {
             let stem = stem.to_ascii_lowercase();
             stem.starts_with("init") || stem.ends_with("init") || stem.ends_with("header")
         };
-        match extension.to_ascii_lowercase().as_str() {
+        // `Streams(video.cmfv)` is the old form of DASH-IF ingest.
+        match extension.trim_end_matches(')').to_ascii_lowercase().as_str() {
             "m3u8" | "mpd" | "ism" | "isml" => Self::Manifest,
             "init" | "header" => Self::Init,
             "mp4" | "m4s" | "cmfv" | "cmfa" | "cmft" | "cmfm" | "m4v" | "m4a" | "webm" if is_init() => {

@@ -248,6 +248,14 @@ impl Memory {
         }
     }
 
+    /// The right to hold `bytes` more, if they are free or can be freed at once.
+    pub fn try_reserve(&self, bytes: u64, now: Now) -> Option<Permit> {
+        match self.reserve_now(bytes, now) {
+            Reserved::Permit(permit) => Some(permit),
+            Reserved::Evicting | Reserved::Later | Reserved::Never => None,
+        }
+    }
+
     /// The right to hold `bytes`: at once, or by evicting, or by a short wait for readers and uploads to end.
     async fn reserve(&self, bytes: u64, clock: &Clock) -> Result<Permit, Full> {
         let deadline = tokio::time::Instant::now() + RESERVE_WAIT;

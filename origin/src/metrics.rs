@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::http::cmcd::Cmcd;
 use crate::outcome::Outcome;
 
 /// A method as a label: what nobody expects is one word.
@@ -53,6 +54,9 @@ pub struct Metrics {
     pub received: Counter,
     /// Bytes of answers' bodies.
     pub sent: Counter,
+    cmcd_requests: Counter,
+    cmcd_starvations: Counter,
+    cmcd_startups: Counter,
     /// Requests in progress, answers that are being read included.
     pub in_progress: Gauge,
     /// Answers with bytes of an object that are being read.
@@ -113,6 +117,19 @@ impl Metrics {
         }
     }
 
+    /// Counts what a player tells about itself.
+    pub fn tell(&self, cmcd: Cmcd) {
+        for (is_so, counter) in [
+            (cmcd.is_there, &self.cmcd_requests),
+            (cmcd.starved, &self.cmcd_starvations),
+            (cmcd.startup, &self.cmcd_startups),
+        ] {
+            if is_so {
+                counter.inc();
+            }
+        }
+    }
+
     /// A registry with these metrics.
     pub fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("mediaorigin");
@@ -127,6 +144,11 @@ impl Metrics {
             "Answers with bytes of an object that are being read",
             self.readers.clone(),
         );
+        registry.register("cmcd_requests", "Requests of players with CMCD", self.cmcd_requests.clone());
+        let help = "Requests of players whose buffer ran empty (CMCD bs)";
+        registry.register("cmcd_starvations", help, self.cmcd_starvations.clone());
+        let help = "Requests of players that begin, or begin again (CMCD su)";
+        registry.register("cmcd_startups", help, self.cmcd_startups.clone());
         registry.register("config_refusals", "Configurations refused", self.refusals.clone());
         registry
     }

@@ -29,6 +29,8 @@ pub enum Outcome {
     Superseded,
     /// An upload without a byte: nothing was stored.
     Empty,
+    /// A folder, which needs nothing.
+    Folder,
     /// Deleted.
     Deleted,
     /// Answered what a page or a client may do.
@@ -53,6 +55,8 @@ pub enum Outcome {
     Stalled,
     /// The upload ended before its end, or went on behind it.
     Broken,
+    /// The upload is not what its digest says.
+    DigestMismatch,
     /// The client was gone before there was an answer.
     Vanished,
 }
@@ -74,6 +78,7 @@ impl Outcome {
             Self::Unchanged => "unchanged",
             Self::Superseded => "superseded",
             Self::Empty => "empty",
+            Self::Folder => "folder",
             Self::Deleted => "deleted",
             Self::Options => "options",
             Self::OriginRefused => "origin-refused",
@@ -86,6 +91,7 @@ impl Outcome {
             Self::Full => "full",
             Self::Stalled => "stalled",
             Self::Broken => "broken",
+            Self::DigestMismatch => "digest-mismatch",
             Self::Vanished => "vanished",
         }
     }
@@ -118,6 +124,7 @@ impl Outcome {
                 | Self::Full
                 | Self::Stalled
                 | Self::Broken
+                | Self::DigestMismatch
                 | Self::Vanished
         )
     }

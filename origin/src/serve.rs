@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, select_all};
-use mediaorigin_crds::policy::{Policies, Treatment};
+use mediaorigin_crds::policy::{Class, Policies, Treatment};
 
 use crate::clock::Clock;
+use crate::http::coding::{self, Representation};
 use crate::http::evaluate::{self, Extent, Target, Verdict};
 use crate::http::request::ReadRequest;
 use crate::http::response::{self, Answer};
@@ -28,7 +29,10 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
     let deadline = tokio::time::Instant::now() + FIRST_BYTE_WAIT;
     for _ in 0..ATTEMPTS_MAX {
         let version = match memory.find(path, clock.now()) {
-            Found::Complete(version) => return complete(&version, clock, request, &treatment),
+            Found::Complete(version) => {
+                let chosen = coding::choose(memory, clock, &version, request).await;
+                return complete(&chosen, clock, request, &treatment);
+            }
             Found::Growing(version) => version,
             Found::Expired => return response::missing(Outcome::Expired, path, &treatment),
             Found::Nothing => return response::missing(Outcome::Missing, path, &treatment),
@@ -51,28 +55,33 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
 pub fn at_once(memory: &Memory, clock: &Clock, policies: &Policies, request: &ReadRequest) -> Option<Answer> {
     let path = request.path.as_str();
     match memory.find(path, clock.now()) {
-        Found::Complete(version) => Some(complete(&version, clock, request, &policies.treat(path))),
+        Found::Complete(version) => {
+            let chosen = coding::at_once(&version, request)?;
+            Some(complete(&chosen, clock, request, &policies.treat(path)))
+        }
         _ => None,
     }
 }
 
 /// The answer from a version whose last byte is there.
 fn complete(
-    version: &Arc<Version>,
+    chosen: &Representation<'_>,
     clock: &Clock,
     request: &ReadRequest,
     treatment: &Treatment<'_>,
 ) -> Answer {
-    let length = version.blob.length().unwrap_or(0);
-    let verdict = verdict(version, clock, request, Extent::Complete(length));
+    let length = chosen.length().unwrap_or(0);
+    let verdict = verdict(chosen, clock, request, Extent::Complete(length));
     let state = (State::Complete, length);
-    response::read(request.method, version, state, verdict, treatment).of(version.meta.class)
+    response::read(request, chosen, state, verdict, treatment).of(chosen.version.meta.class)
 }
 
-fn verdict(version: &Version, clock: &Clock, request: &ReadRequest, extent: Extent) -> Verdict {
+fn verdict(chosen: &Representation<'_>, clock: &Clock, request: &ReadRequest, extent: Extent) -> Verdict {
+    let version = chosen.version;
     let now = clock.now().wall;
     let modified = version.started().map_or(now, |started| started.modified);
-    let target = Target { etag: &version.etag(), modified, now, extent };
+    let shares_second = version.meta.class == Class::Manifest || version.derived.overwrote();
+    let target = Target { etag: &chosen.etag(), modified, now, shares_second, extent };
     evaluate::evaluate(request.method, &request.conditions.preconditions(), &target)
 }
 
@@ -84,6 +93,7 @@ async fn answer(
     request: &ReadRequest,
     treatment: &Treatment<'_>,
 ) -> Option<Answer> {
+    let chosen = Representation { version, variant: None };
     let mut progress = version.blob.progress();
     loop {
         let extent = match progress.state {
@@ -91,14 +101,14 @@ async fn answer(
             State::Complete => Extent::Complete(progress.length),
             State::Aborted => return None,
         };
-        let verdict = verdict(version, clock, request, extent);
+        let verdict = verdict(&chosen, clock, request, extent);
         if let (Verdict::Wait(length), Extent::Growing(_)) = (verdict, extent) {
             let _held = memory.hold();
             progress = version.blob.reach(length).await;
             continue;
         }
         let state = (progress.state, progress.length);
-        return Some(response::read(request.method, version, state, verdict, treatment));
+        return Some(response::read(request, &chosen, state, verdict, treatment));
     }
 }
 

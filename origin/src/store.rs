@@ -13,6 +13,7 @@ use mediaorigin_crds::policy::{Policies, Treatment, Visibility};
 
 use crate::access_log::Entry;
 use crate::clock::Clock;
+use crate::http::digests::Mismatch;
 use crate::http::evaluate;
 use crate::http::mime;
 use crate::http::request::{Conditions, DeleteRequest, WriteRequest};
@@ -30,6 +31,7 @@ enum Failure {
     TooLarge,
     Stalled(Duration),
     Broken(String),
+    Mismatch(Mismatch),
 }
 
 /// Answers a PUT or POST; `uid` names the version that it makes.
@@ -50,18 +52,18 @@ pub async fn write<E: Display>(
         return failed(&Failure::TooLarge, bytes_max).of(treatment.class);
     }
     if !may_write(&request.conditions, memory.committed(path, clock.now()).as_deref()) {
-        return condition_failed().of(treatment.class);
+        return condition_failed(&request.conditions).of(treatment.class);
     }
     let upload = match memory.open(opening(request, &treatment, uid), clock).await {
         Ok(upload) => upload,
         Err(full) => return failed(&Failure::Full(full), bytes_max).of(treatment.class),
     };
-    let received = receive(upload, body, request.length, bytes_max, limits.upload_idle, clock, entry);
+    let received = receive(upload, body, request, bytes_max, limits.upload_idle, clock, entry);
     let answer = match received.await {
         Ok(upload) => {
             let terms = Terms { keep: treatment.policy.keep(), expire: treatment.policy.expire() };
             let condition = |current: Option<&Version>| may_write(&request.conditions, current);
-            committed(&upload.commit(clock.now(), terms, condition))
+            committed(&upload.commit(clock.now(), terms, condition), &request.conditions)
         }
         Err(failure) => failed(&failure, bytes_max),
     };
@@ -75,7 +77,7 @@ pub fn delete(memory: &Memory, clock: &Clock, policies: &Policies, request: &Del
     let answer = match memory.delete(path, clock.now(), condition) {
         Deleted::Gone => Answer::empty(StatusCode::NO_CONTENT, Outcome::Deleted),
         Deleted::Nothing => Answer::text(StatusCode::NOT_FOUND, Outcome::Missing, "no such object"),
-        Deleted::Refused => condition_failed(),
+        Deleted::Refused => condition_failed(&request.conditions),
     };
     answer.of(policies.treat(path).class)
 }
@@ -100,13 +102,14 @@ fn opening(request: &WriteRequest, treatment: &Treatment<'_>, uid: Uid) -> Openi
 async fn receive<E: Display>(
     mut upload: Upload,
     body: impl Stream<Item = Result<Bytes, E>>,
-    length: Option<u64>,
+    request: &WriteRequest,
     bytes_max: u64,
     idle: Duration,
     clock: &Clock,
     entry: &mut Entry,
 ) -> Result<Upload, Failure> {
     let mut body = pin!(body);
+    let (length, mut check) = (request.length, request.digests.check());
     // The first poll is what lets the connection loop answer `100 Continue`: the memory is reserved by now.
     loop {
         let item = tokio::time::timeout(idle, body.next()).await.map_err(|_| Failure::Stalled(idle))?;
@@ -121,6 +124,7 @@ async fn receive<E: Display>(
                 None => Failure::TooLarge,
             });
         }
+        check.update(&bytes);
         upload.write(&bytes, clock).await.map_err(Failure::Full)?;
     }
     match length {
@@ -128,7 +132,7 @@ async fn receive<E: Display>(
             let text = format!("the body ended after {} of {length} bytes", upload.written());
             Err(Failure::Broken(text))
         }
-        _ => Ok(upload),
+        _ => check.finish().map(|()| upload).map_err(Failure::Mismatch),
     }
 }
 
@@ -151,7 +155,7 @@ fn may_write(conditions: &Conditions, current: Option<&Version>) -> bool {
 }
 
 /// 201 for a new path and 204 for one that held something, as `WebDAV` servers do; encoders accept every 2xx.
-fn committed(committed: &Committed) -> Answer {
+fn committed(committed: &Committed, conditions: &Conditions) -> Answer {
     match committed {
         Committed::Created(version) => response::stored(StatusCode::CREATED, Outcome::Created, version),
         Committed::Replaced(version) => response::stored(StatusCode::NO_CONTENT, Outcome::Replaced, version),
@@ -162,13 +166,12 @@ fn committed(committed: &Committed) -> Answer {
             response::stored(StatusCode::NO_CONTENT, Outcome::Superseded, version)
         }
         Committed::Empty => Answer::empty(StatusCode::NO_CONTENT, Outcome::Empty),
-        Committed::Refused => condition_failed(),
+        Committed::Refused => condition_failed(conditions),
     }
 }
 
-fn condition_failed() -> Answer {
-    let text = "a condition of the request does not hold";
-    Answer::text(StatusCode::PRECONDITION_FAILED, Outcome::ConditionFailed, text)
+fn condition_failed(conditions: &Conditions) -> Answer {
+    response::condition_failed(&conditions.names())
 }
 
 fn failed(failure: &Failure, bytes_max: u64) -> Answer {
@@ -184,6 +187,9 @@ fn failed(failure: &Failure, bytes_max: u64) -> Answer {
             let text = format!("no byte of the body came for {} seconds", idle.as_secs());
             let answer = Answer::text(StatusCode::REQUEST_TIMEOUT, Outcome::Stalled, &text);
             Answer { close: true, ..answer }
+        }
+        Failure::Mismatch(mismatch) => {
+            Answer::text(StatusCode::BAD_REQUEST, Outcome::DigestMismatch, &mismatch.to_string())
         }
         Failure::Broken(text) => {
             let answer = Answer::text(StatusCode::BAD_REQUEST, Outcome::Broken, text);

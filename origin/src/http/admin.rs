@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpResponse, web};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
 use prometheus_client::encoding::text::encode;
 
 use crate::exposition;
@@ -15,11 +15,21 @@ pub fn configure(origin: Arc<Origin>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         config
             .app_data(web::Data::from(origin))
-            .route("/livez", web::get().to(live))
-            .route("/readyz", web::get().to(ready))
-            .route("/metrics", web::get().to(metrics))
-            .route("/-/status", web::get().to(status));
+            .service(reading("/livez", live))
+            .service(reading("/readyz", ready))
+            .service(reading("/metrics", metrics))
+            .service(reading("/-/status", status));
     }
+}
+
+/// A path that is only read: by GET, and by HEAD, which some probes use.
+fn reading<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
 }
 
 async fn live() -> &'static str {

@@ -8,10 +8,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use mediaorigin_crds::policy::Policies;
 
 use super::body::MediaBody;
-use super::cors;
-use super::request::{self, ALLOW, MediaRequest, OptionsRequest};
+use super::request::{self, ALLOW, MediaRequest, OptionsRequest, Reject};
 use super::response::Answer;
 use super::view::RequestView;
+use super::{cmcd, cors};
 use crate::access::Grant;
 use crate::access_log::Entry;
 use crate::connection::{Hold, Reply};
@@ -84,6 +84,7 @@ pub fn reply(
 /// The record of a request that just came in.
 pub fn entry(head: &impl RequestView, origin: &Origin) -> Entry {
     let method = MethodLabel::of(head.method());
+    origin.metrics.tell(cmcd::read(head));
     Entry::new(Arc::clone(&origin.metrics), method, head.path(), head.peer())
 }
 
@@ -103,6 +104,14 @@ async fn answer(
             store::write(memory, clock, policies, &write, payload, uid, entry).await
         }
         Ok(MediaRequest::Delete(delete)) => store::delete(memory, clock, policies, &delete),
+        Ok(MediaRequest::Folder(path)) if memory.committed(path.as_str(), clock.now()).is_none() => {
+            Answer::empty(StatusCode::CREATED, Outcome::Folder)
+        }
+        Ok(MediaRequest::Folder(_)) => {
+            let text = "an object of this name is there already".to_owned();
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            Answer::reject(&Reject { status, outcome: Outcome::MethodRefused, text })
+        }
         Ok(MediaRequest::Options(options)) => {
             options_answer(policies, head.text(&header::ORIGIN).as_deref(), &options)
         }
@@ -148,8 +157,12 @@ fn options_answer(policies: &Policies, origin: Option<&str>, options: &OptionsRe
         return answer;
     };
     let Some(headers) = cors::preflight(policies.cors(), origin, method, options.headers.as_deref()) else {
-        let text = "no rule allows this page to do so";
-        return Answer::text(StatusCode::FORBIDDEN, Outcome::OriginRefused, text);
+        let headers = options.headers.as_deref().unwrap_or("none");
+        let text = format!(
+            "no rule of spec.access.cors allows pages of {origin} (Origin) to {method} (Access-Control-Request-Method) \
+             with these headers (Access-Control-Request-Headers): {headers}"
+        );
+        return Answer::text(StatusCode::FORBIDDEN, Outcome::OriginRefused, &text);
     };
     let mut answer = Answer::empty(StatusCode::NO_CONTENT, Outcome::Options);
     for (name, value) in headers {

@@ -8,6 +8,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::range::{self, Span};
+use crate::memory::derived::Coding;
 
 /// Last byte position that asks for a growing object to be followed (RFC 8673, LL-HLS): 2^53 − 1.
 pub const VERY_LARGE: u64 = (1 << 53) - 1;
@@ -49,6 +50,8 @@ pub struct Target<'a> {
     pub modified: SystemTime,
     /// The time of the request.
     pub now: SystemTime,
+    /// Whether another version may have had the same `Last-Modified`: header dates have no fractions.
+    pub shares_second: bool,
     /// How much of it there is.
     pub extent: Extent,
 }
@@ -98,7 +101,7 @@ pub fn evaluate(method: Method, headers: &Preconditions<'_>, target: &Target<'_>
 /// Whether a PUT or DELETE may go on over `current`, the `ETag` and `Last-Modified` of what is there.
 pub fn may_write(headers: &Preconditions<'_>, current: Option<(&str, SystemTime)>) -> bool {
     let matches = match (headers.if_match, current) {
-        (Some(list), Some((etag, _))) => lists(list, etag, Comparison::Strong),
+        (Some(list), Some((etag, _))) => lists_version(list, etag, Comparison::Strong),
         (Some(_), None) => false,
         (None, current) => match (headers.if_unmodified_since.and_then(date), current) {
             (Some(date), Some((_, modified))) => seconds(modified) <= seconds(date),
@@ -106,7 +109,7 @@ pub fn may_write(headers: &Preconditions<'_>, current: Option<(&str, SystemTime)
         },
     };
     let none_matches = match (headers.if_none_match, current) {
-        (Some(list), Some((etag, _))) => !lists(list, etag, Comparison::Weak),
+        (Some(list), Some((etag, _))) => !lists_version(list, etag, Comparison::Weak),
         _ => true,
     };
     matches && none_matches
@@ -123,6 +126,7 @@ fn may_proceed(headers: &Preconditions<'_>, target: &Target<'_>) -> bool {
 fn is_current(headers: &Preconditions<'_>, target: &Target<'_>) -> bool {
     match (headers.if_none_match, headers.if_modified_since.and_then(date)) {
         (Some(list), _) => lists(list, target.etag, Comparison::Weak),
+        (None, Some(date)) if target.shares_second => seconds(target.modified) < seconds(date),
         (None, Some(date)) => seconds(target.modified) <= seconds(date),
         (None, None) => false,
     }
@@ -132,6 +136,9 @@ fn range_applies(if_range: Option<&str>, target: &Target<'_>) -> bool {
     let Some(text) = if_range.map(str::trim) else { return true };
     if text.starts_with('"') || text.starts_with("W/") {
         return text == target.etag;
+    }
+    if target.shares_second {
+        return false;
     }
     let age = target.now.duration_since(target.modified).unwrap_or_default();
     date(text).is_some_and(|date| seconds(date) == seconds(target.modified)) && age >= STRONG_DATE_AGE
@@ -168,6 +175,15 @@ fn growing(specs: &[range::Spec], length: u64) -> Verdict {
 enum Comparison {
     Strong,
     Weak,
+}
+
+/// Whether `list` has the version with `etag`, in any coding that a reader may have been given.
+fn lists_version(list: &str, etag: &str, comparison: Comparison) -> bool {
+    let coded = |coding: &str| format!("{}-{coding}\"", etag.trim_end_matches('"'));
+    lists(list, etag, comparison)
+        || [Coding::Gzip, Coding::Identity]
+            .iter()
+            .any(|coding| lists(list, &coded(coding.as_str()), comparison))
 }
 
 /// Whether `list`, `*` or entity tags with commas between them, has `etag`.

@@ -61,7 +61,8 @@ pub fn content_type(path: &str, given: Option<&str>) -> String {
 
 fn by_extension(path: &str) -> &'static str {
     let file = path.rsplit('/').next().unwrap_or(path);
-    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
+    // `Streams(video.cmfv)` is the old form of DASH-IF ingest.
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension.trim_end_matches(')'));
     let known = TYPES.iter().find(|(known, _)| extension.eq_ignore_ascii_case(known));
     known.map_or(UNKNOWN, |(_, kind)| kind)
 }

@@ -2,13 +2,15 @@
 
 use actix_web::http::{StatusCode, header};
 
+use super::coding;
+use super::digests::Digests;
 use super::evaluate::{Method, Preconditions};
 use super::path::{ObjectPath, PathError};
 use super::view::RequestView;
 use crate::outcome::Outcome;
 
 /// What every path allows.
-pub const ALLOW: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+pub const ALLOW: &str = "GET, HEAD, PUT, POST, DELETE, MKCOL, OPTIONS";
 /// Characters of a stored header at most; with the path they are charged to the memory budget.
 const STORED_HEADER_MAX: usize = 255;
 
@@ -21,6 +23,8 @@ pub enum MediaRequest {
     Write(WriteRequest),
     /// DELETE.
     Delete(DeleteRequest),
+    /// MKCOL: a folder of this path.
+    Folder(ObjectPath),
     /// OPTIONS.
     Options(OptionsRequest),
 }
@@ -32,6 +36,8 @@ pub struct ReadRequest {
     pub method: Method,
     /// Of what.
     pub path: ObjectPath,
+    /// Whether the client prefers a compressed manifest.
+    pub prefers_gzip: bool,
     /// Under which conditions, and which part.
     pub conditions: Conditions,
 }
@@ -49,6 +55,8 @@ pub struct WriteRequest {
     pub content_encoding: Option<String>,
     /// `Cache-Control`.
     pub cache_control: Option<String>,
+    /// Digests that the body must have.
+    pub digests: Digests,
     /// Under which conditions.
     pub conditions: Conditions,
 }
@@ -112,6 +120,31 @@ impl Conditions {
         }
     }
 
+    /// Whether a part is asked for.
+    pub fn has_range(&self) -> bool {
+        self.range.is_some()
+    }
+
+    /// The names of those that are there, for people.
+    pub fn names(&self) -> String {
+        let Self {
+            if_match,
+            if_none_match,
+            if_modified_since: _,
+            if_unmodified_since,
+            if_range: _,
+            range: _,
+        } = self;
+        let names = [
+            ("If-Match", if_match),
+            ("If-None-Match", if_none_match),
+            ("If-Unmodified-Since", if_unmodified_since),
+        ];
+        let names: Vec<_> =
+            names.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| *name).collect();
+        names.join(", ")
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -139,6 +172,7 @@ pub fn parse(head: &impl RequestView) -> Result<MediaRequest, Reject> {
             let path = path(head, StatusCode::NOT_FOUND)?;
             Ok(MediaRequest::Delete(DeleteRequest { path, conditions: Conditions::of(head) }))
         }
+        "MKCOL" => folder(head),
         "OPTIONS" => Ok(MediaRequest::Options(OptionsRequest {
             method: head.text(&header::ACCESS_CONTROL_REQUEST_METHOD),
             headers: head.text(&header::ACCESS_CONTROL_REQUEST_HEADERS),
@@ -153,7 +187,7 @@ pub fn parse(head: &impl RequestView) -> Result<MediaRequest, Reject> {
 
 /// Whether the request, understood or not, would change something: it needs credentials then.
 pub fn is_write(head: &impl RequestView) -> bool {
-    matches!(head.method(), "PUT" | "POST" | "DELETE")
+    matches!(head.method(), "PUT" | "POST" | "DELETE" | "MKCOL")
 }
 
 /// A conditional header: a byte that is not ASCII is legal in an entity tag (RFC 9110 §8.8.3). Such a condition must not be
@@ -165,7 +199,8 @@ fn condition(head: &impl RequestView, name: &header::HeaderName) -> Option<Strin
 
 fn read(method: Method, head: &impl RequestView) -> Result<MediaRequest, Reject> {
     let path = path(head, StatusCode::NOT_FOUND)?;
-    Ok(MediaRequest::Read(ReadRequest { method, path, conditions: Conditions::of(head) }))
+    let (conditions, prefers_gzip) = (Conditions::of(head), coding::prefers_gzip(head));
+    Ok(MediaRequest::Read(ReadRequest { method, path, prefers_gzip, conditions }))
 }
 
 fn write(head: &impl RequestView) -> Result<MediaRequest, Reject> {
@@ -180,8 +215,28 @@ fn write(head: &impl RequestView) -> Result<MediaRequest, Reject> {
         content_type: stored(head, &header::CONTENT_TYPE)?,
         content_encoding: stored(head, &header::CONTENT_ENCODING)?.filter(|coding| coding != "identity"),
         cache_control: stored(head, &header::CACHE_CONTROL)?,
+        digests: Digests::read(head).map_err(Reject::malformed)?,
         conditions: Conditions::of(head),
     }))
+}
+
+/// `WebDAV` encoders make the folders of a stream first. Folders are there as soon as something lies in them, so nothing
+/// is to be done.
+fn folder(head: &impl RequestView) -> Result<MediaRequest, Reject> {
+    let refused =
+        |status, text: &str| Reject { status, outcome: Outcome::MethodRefused, text: text.to_owned() };
+    if length(head)? != Some(0) {
+        // RFC 4918 §9.3: a body asks for something that this server does not know.
+        return Err(refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a MKCOL with a body is not supported"));
+    }
+    let raw = head.path();
+    match ObjectPath::parse(raw.strip_suffix('/').unwrap_or(raw)) {
+        Ok(path) => Ok(MediaRequest::Folder(path)),
+        Err(PathError::Relative | PathError::Folder) => {
+            Err(refused(StatusCode::METHOD_NOT_ALLOWED, "the folder is there already"))
+        }
+        Err(error) => Err(Reject::malformed(error.to_string())),
+    }
 }
 
 /// The key of the request; `folder` is the status where the path names none.

@@ -9,9 +9,10 @@ use mediaorigin_crds::policy::{CdnProfile, Class, Treatment};
 
 use super::body::Content;
 use super::caching::{self, Facts};
+use super::coding::Representation;
 use super::evaluate::{Method, Verdict};
 use super::range::Span;
-use super::request::{ALLOW, Reject};
+use super::request::{ALLOW, ReadRequest, Reject};
 use super::tags;
 use crate::memory::blob::State;
 use crate::memory::object::{Reader, Version};
@@ -19,6 +20,7 @@ use crate::outcome::Outcome;
 
 /// `Cache-Control` of answers that are not about an object.
 const NEVER: &str = "no-store";
+const PRIORITY: HeaderName = HeaderName::from_static("priority");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// An answer.
@@ -111,39 +113,63 @@ impl Answer {
 
 /// The answer to a reader: what the evaluator decided about a version.
 pub fn read(
-    method: Method,
-    version: &Arc<Version>,
+    request: &ReadRequest,
+    chosen: &Representation<'_>,
     state: (State, u64),
     verdict: Verdict,
     treatment: &Treatment<'_>,
 ) -> Answer {
+    let version = chosen.version;
     let length = (state.0 == State::Complete).then_some(state.1);
     let served = if length.is_some() { Outcome::Hit } else { Outcome::Growing };
     let mut answer = match verdict {
-        Verdict::Whole | Verdict::Wait(_) => whole(method, version, length, served),
+        Verdict::Whole | Verdict::Wait(_) => whole(request.method, chosen, length, served),
         Verdict::Part(span) => part(version, span, length, served),
         Verdict::Follow(first) => follow(version, first, served),
         Verdict::NotModified => Answer::empty(StatusCode::NOT_MODIFIED, Outcome::NotModified),
-        Verdict::ConditionFailed => {
-            let text = "a condition of the request does not hold";
-            return Answer::text(StatusCode::PRECONDITION_FAILED, Outcome::ConditionFailed, text);
-        }
+        Verdict::ConditionFailed => return condition_failed(&request.conditions.names()),
         Verdict::Unsatisfiable => return unsatisfiable(length.unwrap_or(0)),
     };
-    validators(&mut answer, version);
+    validators(&mut answer, version, &chosen.etag());
     let facts = Facts { pace: version.pace(), overwrote: version.derived.overwrote() };
     let stored = version.meta.cache_control.as_deref();
     answer.headers.extend(caching::object(treatment, &version.path, stored, facts));
     answer.headers.extend(tags::headers(&version.path, treatment.cdn));
+    if chosen.varies() {
+        answer.push(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
     if answer.status == StatusCode::NOT_MODIFIED {
         return answer;
     }
+    if let Some(value) = priority(version.meta.class, served) {
+        answer.push(PRIORITY, HeaderValue::from_static(value));
+    }
     answer.push_text(header::CONTENT_TYPE, &version.meta.content_type);
-    if let Some(coding) = &version.meta.content_encoding {
+    if let Some(coding) = chosen.content_encoding() {
         answer.push_text(header::CONTENT_ENCODING, coding);
     }
-    answer.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if chosen.variant.is_none() {
+        answer.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    }
     answer
+}
+
+/// How urgent an answer is (RFC 9218): a player without a manifest does nothing, what is being written comes in pieces.
+fn priority(class: Class, served: Outcome) -> Option<&'static str> {
+    Some(match (class, served) {
+        (Class::Manifest, _) => "u=1",
+        (Class::Init | Class::Part, Outcome::Growing) => "u=2, i",
+        (Class::Init | Class::Part, _) => "u=2",
+        (Class::Segment, Outcome::Growing) => "u=3, i",
+        (Class::Segment, _) => "u=3",
+        (Class::Other, _) => return None,
+    })
+}
+
+/// The answer where a condition of the request does not hold, `names` being those that it has.
+pub fn condition_failed(names: &str) -> Answer {
+    let text = format!("a condition of the request does not hold ({names})");
+    Answer::text(StatusCode::PRECONDITION_FAILED, Outcome::ConditionFailed, &text)
 }
 
 /// The answer to a reader of a path with nothing to read.
@@ -166,16 +192,18 @@ pub fn missing(outcome: Outcome, path: &str, treatment: &Treatment<'_>) -> Answe
 /// The answer to an upload that left `version` under its path.
 pub fn stored(status: StatusCode, outcome: Outcome, version: &Version) -> Answer {
     let mut answer = Answer::empty(status, outcome);
-    validators(&mut answer, version);
+    validators(&mut answer, version, &version.etag());
     answer
 }
 
-fn whole(method: Method, version: &Arc<Version>, length: Option<u64>, outcome: Outcome) -> Answer {
+fn whole(method: Method, chosen: &Representation<'_>, length: Option<u64>, outcome: Outcome) -> Answer {
     let mut answer = Answer::empty(StatusCode::OK, outcome);
-    answer.content = match (method, length) {
-        (Method::Head, length) => Content::Head(length),
-        (Method::Get, Some(length)) => Content::Sized(Reader::new(Arc::clone(version), 0, length), length),
-        (Method::Get, None) => Content::Stream(Reader::new(Arc::clone(version), 0, u64::MAX)),
+    let reader = |end| Reader::new(Arc::clone(chosen.version), 0, end);
+    answer.content = match (method, length, &chosen.variant) {
+        (Method::Head, length, _) => Content::Head(length),
+        (Method::Get, _, Some(variant)) => Content::Text(variant.bytes.clone()),
+        (Method::Get, Some(length), None) => Content::Sized(reader(length), length),
+        (Method::Get, None, None) => Content::Stream(reader(u64::MAX)),
     };
     answer
 }
@@ -203,8 +231,8 @@ fn unsatisfiable(length: u64) -> Answer {
     answer
 }
 
-fn validators(answer: &mut Answer, version: &Version) {
-    answer.push_text(header::ETAG, &version.etag());
+fn validators(answer: &mut Answer, version: &Version, etag: &str) {
+    answer.push_text(header::ETAG, etag);
     if let Some(started) = version.started() {
         answer.push_text(header::LAST_MODIFIED, &httpdate::fmt_http_date(started.modified));
     }

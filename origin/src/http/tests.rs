@@ -20,7 +20,7 @@ type Given = &'static [(&'static str, &'static str)];
 
 fn target(extent: Extent) -> Target<'static> {
     let modified = httpdate::parse_http_date(MODIFIED).unwrap() + Duration::from_millis(250);
-    Target { etag: ETAG, modified, now: modified + Duration::from_mins(1), extent }
+    Target { etag: ETAG, modified, now: modified + Duration::from_mins(1), shares_second: false, extent }
 }
 
 fn get(headers: &[(&str, &'static str)], extent: Extent) -> Verdict {
@@ -88,6 +88,20 @@ fn a_date_is_no_strong_validator_within_the_second_of_a_write() {
 }
 
 #[test]
+fn a_date_does_not_tell_two_versions_of_one_second_apart() {
+    let target = Target { shares_second: true, ..target(Extent::Complete(10)) };
+    let cases: [(Given, Verdict); 4] = [
+        (&[("if-modified-since", MODIFIED)], Verdict::Whole),
+        (&[("if-modified-since", LATER)], Verdict::NotModified),
+        (&[("range", "bytes=0-1"), ("if-range", MODIFIED)], Verdict::Whole),
+        (&[("range", "bytes=0-1"), ("if-range", "\"aa\"")], part(0, 1)),
+    ];
+    for (headers, verdict) in cases {
+        assert_eq!(evaluate(Method::Get, &preconditions(headers), &target), verdict, "{headers:?}");
+    }
+}
+
+#[test]
 fn ranges_of_a_complete_object() {
     let cases = [
         ("bytes=0-0", part(0, 0)),
@@ -145,11 +159,15 @@ fn ranges_of_a_growing_object() {
 fn conditions_of_a_write() {
     let current = Some((ETAG, httpdate::parse_http_date(MODIFIED).unwrap()));
     // The headers, and whether a write over something and over nothing may go on.
-    let cases: [(Given, bool, bool); 6] = [
+    let cases: [(Given, bool, bool); 9] = [
         (&[("if-none-match", "*")], false, true),
         (&[("if-match", "*")], true, false),
         (&[("if-match", "\"aa\"")], true, false),
         (&[("if-match", "\"bb\"")], false, false),
+        // A writer may have read it compressed.
+        (&[("if-match", "\"aa-gzip\"")], true, false),
+        (&[("if-match", "\"bb-gzip\", \"aa-identity\"")], true, false),
+        (&[("if-none-match", "\"aa-gzip\"")], false, true),
         (&[("if-unmodified-since", EARLIER)], false, true),
         (&[], true, true),
     ];

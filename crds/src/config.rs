@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{Budget, TooSmall};
 use crate::document::Metadata;
-use crate::policy::Limits;
+use crate::policy::{Disk, Limits, Tiers};
 use crate::units::Bytes;
 use crate::v1alpha1::{CdnProfileSpec, CorsRuleSpec, TierPolicySpec};
 
@@ -43,6 +43,41 @@ pub struct Cold {
     /// Folder with the files `username` and `password`; absent where everyone may write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publisher_dir: Option<String>,
+    /// The disk tier; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskConfig>,
+    /// The object store tier; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ObjectStoreConfig>,
+}
+
+/// The disk tier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskConfig {
+    /// Folder of the files.
+    pub dir: String,
+    /// Bytes that the files may take: the volume's size without the file system's share.
+    pub size_bytes: u64,
+    /// It outlives the pod; otherwise it is only a cache.
+    pub is_persistent: bool,
+}
+
+/// The object store tier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectStoreConfig {
+    /// `s3://bucket/prefix`, `gs://…`, `az://…`, `file:///folder`.
+    pub url: String,
+    /// Address of the service; absent for the cloud's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Region of an S3 bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Folder with the credentials, one file each; absent where they come from the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_dir: Option<String>,
 }
 
 /// Settings that change in a running pod.
@@ -68,6 +103,18 @@ impl Cold {
     /// The memory budget of a pod.
     pub fn budget(&self) -> Result<Budget, TooSmall> {
         Budget::derive(Bytes(self.memory_limit_bytes), self.connections_max)
+    }
+
+    /// The tiers below memory.
+    pub fn tiers(&self) -> Tiers {
+        Tiers {
+            disk: match &self.disk {
+                None => Disk::Absent,
+                Some(disk) if disk.is_persistent => Disk::Persistent,
+                Some(_) => Disk::Cache,
+            },
+            has_object_store: self.object_store.is_some(),
+        }
     }
 }
 

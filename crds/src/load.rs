@@ -23,21 +23,18 @@ pub struct Resolved {
     pub policies: Policies,
 }
 
-impl Resolved {
-    /// The same with the cold settings of `json`, which a pod template carries in [`names::ENV_COLD`].
-    pub fn with_cold(self, json: &str) -> Result<Self, Vec<Problem>> {
-        let problem = |text: String| vec![Problem::new(names::ENV_COLD, text)];
-        let cold: Cold = serde_json::from_str(json).map_err(|error| problem(error.to_string()))?;
-        let budget = cold.budget().map_err(|error| problem(error.to_string()))?;
-        Ok(Self { cold, budget, ..self })
-    }
+/// The cold settings that a pod template carries in [`names::ENV_COLD`].
+pub fn parse_cold(json: &str) -> Result<Cold, Vec<Problem>> {
+    serde_json::from_str(json).map_err(|error| vec![Problem::new(names::ENV_COLD, error.to_string())])
 }
 
 impl OriginConfig {
-    /// Compiles the settings, or names every problem.
+    /// Compiles the settings, or names every problem. What a rule promises depends on the tiers of the cold settings: for a
+    /// process that runs with others than these, put its own in first.
     pub fn resolve(self) -> Result<Resolved, Vec<Problem>> {
         let mut problems = Vec::new();
-        let rules = tier::compile("hot.tierPolicies", &self.hot.tier_policies, &mut problems);
+        let tiers = self.cold.tiers();
+        let rules = tier::compile("hot.tierPolicies", &self.hot.tier_policies, tiers, &mut problems);
         let cors = cors::compile("hot.cors", &self.hot.cors, &mut problems);
         let budget = self.cold.budget();
         if let Err(error) = &budget {
@@ -50,6 +47,7 @@ impl OriginConfig {
                 budget,
                 policies: Policies::new(
                     rules,
+                    tiers,
                     cors,
                     self.hot.limits(),
                     tier::cdn_profile(self.hot.cdn_profile),
@@ -70,11 +68,17 @@ pub fn is_origin_config(text: &str) -> bool {
         })
 }
 
-/// Reads a file that holds one `OriginConfig` or one `MediaOrigin`.
+/// Reads a file that holds one `OriginConfig` or one `MediaOrigin`, and compiles it.
 pub fn parse(text: &str) -> Result<Resolved, Vec<Problem>> {
+    read(text)?.resolve()
+}
+
+/// Reads a file that holds one `OriginConfig` or one `MediaOrigin`. The latter is for a process outside a cluster: no Secret is
+/// mounted there, so the credentials of an object store come from the environment unless something else is said.
+pub fn read(text: &str) -> Result<OriginConfig, Vec<Problem>> {
     let broken = |error: serde_yaml::Error| vec![Problem::new("", error.to_string())];
     if is_origin_config(text) {
-        return parse_config(serde_yaml::from_str(text).map_err(broken)?);
+        return read_config(serde_yaml::from_str(text).map_err(broken)?);
     }
     let (mut documents, mut problems) = document::parse(text);
     if documents.len() > 1 {
@@ -83,13 +87,19 @@ pub fn parse(text: &str) -> Result<Resolved, Vec<Problem>> {
     }
     let Some(document) = documents.pop() else { return Err(problems) };
     match validate(&document.metadata.name, &document.spec) {
-        Ok(accepted) if problems.is_empty() => accepted.config(document.metadata).resolve(),
+        Ok(accepted) if problems.is_empty() => {
+            let mut config = accepted.config(document.metadata);
+            if let Some(store) = &mut config.cold.object_store {
+                store.credentials_dir = None;
+            }
+            Ok(config)
+        }
         Ok(_) => Err(problems),
         Err(more) => Err(problems.into_iter().chain(more).collect()),
     }
 }
 
-fn parse_config(value: serde_yaml::Value) -> Result<Resolved, Vec<Problem>> {
+fn read_config(value: serde_yaml::Value) -> Result<OriginConfig, Vec<Problem>> {
     let mut unknown = Vec::new();
     let config: OriginConfig =
         problem::read(value, &mut |path| unknown.push(Problem::new(path, "unknown field")))
@@ -99,7 +109,7 @@ fn parse_config(value: serde_yaml::Value) -> Result<Resolved, Vec<Problem>> {
             format!("\"{}\" is not supported, this origin reads {}", config.api_version, names::API_VERSION);
         unknown.push(Problem::new("apiVersion", message));
     }
-    if unknown.is_empty() { config.resolve() } else { Err(unknown) }
+    if unknown.is_empty() { Ok(config) } else { Err(unknown) }
 }
 
 /// The settings of an origin that was given no file.

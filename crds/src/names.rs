@@ -29,6 +29,10 @@ pub const CONFIG_DIR: &str = "/etc/mediaorigin";
 pub const CONFIG_FILE: &str = "origin.yaml";
 /// Where the publisher's Secret is mounted; it holds the files `username` and `password` (`kubernetes.io/basic-auth`).
 pub const PUBLISHER_DIR: &str = "/etc/mediaorigin-publisher";
+/// Where the disk of `spec.disk` is mounted in an origin's pod.
+pub const DISK_DIR: &str = "/var/lib/mediaorigin";
+/// Where the Secret of `spec.objectStore` is mounted; its keys are the file names.
+pub const OBJECT_STORE_DIR: &str = "/etc/mediaorigin-object-store";
 
 /// Standard labels, see the Kubernetes recommended labels.
 pub const LABEL_NAME: &str = "app.kubernetes.io/name";

@@ -92,6 +92,81 @@ pub enum CdnProfile {
     GoogleCdn,
 }
 
+/// What a 2xx answer to a PUT promises. The later, the more it survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Durability {
+    /// The object is in the memory of this process.
+    Memory,
+    /// It is on a disk that outlives the pod.
+    Disk,
+    /// The object store has it.
+    Durable,
+}
+
+impl Durability {
+    /// The word in metrics, logs and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "Memory",
+            Self::Disk => "Disk",
+            Self::Durable => "Durable",
+        }
+    }
+}
+
+/// How long an object stays in a tier below memory, from its last byte on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// It never goes there, or the tier does not exist.
+    Never,
+    /// So long; never zero.
+    For(Duration),
+    /// As long as the object lives; on a disk that only caches until the room is needed.
+    Forever,
+}
+
+/// Which disk an origin has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disk {
+    /// None.
+    #[default]
+    Absent,
+    /// One that goes with the pod: a cache.
+    Cache,
+    /// One that outlives the pod.
+    Persistent,
+}
+
+/// The tiers below memory that an origin has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tiers {
+    /// Its disk.
+    pub disk: Disk,
+    /// Whether it has an object store.
+    pub has_object_store: bool,
+}
+
+impl Tiers {
+    /// What a PUT promises where no rule says.
+    pub fn durability(self) -> Durability {
+        match (self.disk, self.has_object_store) {
+            (Disk::Persistent, _) => Durability::Disk,
+            (_, true) => Durability::Durable,
+            (_, false) => Durability::Memory,
+        }
+    }
+
+    /// How long the disk keeps what a rule says nothing of.
+    pub(crate) fn disk_keep(self) -> Keep {
+        if self.disk == Disk::Absent { Keep::Never } else { Keep::Forever }
+    }
+
+    /// How long the object store keeps what a rule says nothing of.
+    pub(crate) fn object_store_keep(self) -> Keep {
+        if self.has_object_store { Keep::Forever } else { Keep::Never }
+    }
+}
+
 /// One rule, ready to match.
 #[derive(Clone, Debug)]
 pub struct TierPolicy {
@@ -99,7 +174,10 @@ pub struct TierPolicy {
     pub(crate) globs: Vec<GlobMatcher>,
     pub(crate) class: Option<Class>,
     pub(crate) visibility: Option<Visibility>,
+    pub(crate) durability: Durability,
     pub(crate) keep: Duration,
+    pub(crate) disk: Keep,
+    pub(crate) object_store: Keep,
     pub(crate) expire: Option<Duration>,
     pub(crate) cache_control: CacheControl,
 }
@@ -110,9 +188,24 @@ impl TierPolicy {
         &self.name
     }
 
-    /// How long after its last byte an object is never evicted.
+    /// What a 2xx answer to a PUT promises.
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// How long after its last byte an object is never evicted from memory.
     pub fn keep(&self) -> Duration {
         self.keep
+    }
+
+    /// How long it stays on the disk; never [`Keep::Never`] with [`Durability::Disk`].
+    pub fn disk(&self) -> Keep {
+        self.disk
+    }
+
+    /// How long it stays in the object store; never [`Keep::Never`] with [`Durability::Durable`].
+    pub fn object_store(&self) -> Keep {
+        self.object_store
     }
 
     /// How long after its last byte an object is gone.
@@ -130,13 +223,16 @@ impl TierPolicy {
     }
 
     /// What applies where no rule of the user does.
-    fn built_in() -> Self {
+    fn built_in(tiers: Tiers) -> Self {
         Self {
             name: "built-in".to_owned(),
             globs: Vec::new(),
             class: None,
             visibility: None,
+            durability: tiers.durability(),
             keep: Duration::from_mins(1),
+            disk: tiers.disk_keep(),
+            object_store: tiers.object_store_keep(),
             expire: None,
             cache_control: CacheControl::Auto,
         }
@@ -196,8 +292,14 @@ pub struct Treatment<'a> {
 }
 
 impl Policies {
-    pub(crate) fn new(rules: Vec<TierPolicy>, cors: Vec<CorsRule>, limits: Limits, cdn: CdnProfile) -> Self {
-        Self { rules, built_in: TierPolicy::built_in(), cors, limits, cdn }
+    pub(crate) fn new(
+        rules: Vec<TierPolicy>,
+        tiers: Tiers,
+        cors: Vec<CorsRule>,
+        limits: Limits,
+        cdn: CdnProfile,
+    ) -> Self {
+        Self { rules, built_in: TierPolicy::built_in(tiers), cors, limits, cdn }
     }
 
     /// What applies to the object under `path` (decoded, without a leading slash).

@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 const BYTES_PATTERN: &str = r"^[0-9]{1,16}(\.[0-9]{1,9})?(Ki|Mi|Gi|Ti|k|M|G|T)?$";
 const CPU_PATTERN: &str = r"^([0-9]{1,6}m|[0-9]{1,4}(\.[0-9]{1,3})?)$";
 const LABEL_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// What `validate::storage` accepts, but for the folders within the prefix.
+const OBJECT_STORE_PATTERN: &str =
+    r"^((s3|gs|az)://[a-z0-9]([-a-z0-9._]{0,220}[a-z0-9])?(/[!-~]*)?|file:///[!-~]+)$";
+const ENDPOINT_PATTERN: &str = r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?$";
 const OBJECT_NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
 pub(crate) fn replicas(_: &mut SchemaGenerator) -> Schema {
@@ -34,6 +38,13 @@ pub(crate) fn object_size(_: &mut SchemaGenerator) -> Schema {
     ]))
 }
 
+pub(crate) fn disk_size(_: &mut SchemaGenerator) -> Schema {
+    bytes(json!([{
+        "rule": "quantity(self).compareTo(quantity('64Mi')) >= 0",
+        "message": "a disk below 64Mi holds no media"
+    }]))
+}
+
 fn bytes(rules: Value) -> Schema {
     let mut schema =
         json_schema!({ "type": "string", "minLength": 1, "maxLength": 32, "pattern": BYTES_PATTERN });
@@ -51,6 +62,18 @@ pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "minLength": 1, "maxLength": 253, "pattern": OBJECT_NAME_PATTERN })
+}
+
+pub(crate) fn object_store_url(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 1024, "pattern": OBJECT_STORE_PATTERN })
+}
+
+pub(crate) fn endpoint(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 512, "pattern": ENDPOINT_PATTERN })
+}
+
+pub(crate) fn region(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 63, "pattern": LABEL_PATTERN })
 }
 
 pub(crate) fn image(_: &mut SchemaGenerator) -> Schema {
@@ -105,4 +128,76 @@ pub(crate) fn service_rules() -> Value {
         "message": "nodePort needs type NodePort or LoadBalancer",
         "fieldPath": ".nodePort"
     }])
+}
+
+/// What a rule promises and how long it keeps need the tiers that the spec has. The same as [`crate::validate::tier`] says.
+pub(crate) fn tier_rules() -> Value {
+    let persistent = "(has(self.disk) && has(self.disk.storageClassName))";
+    let disk = format!("(has(p.durability) ? p.durability == 'Disk' : {persistent})");
+    let durable =
+        format!("(has(p.durability) ? p.durability == 'Durable' : (has(self.objectStore) && !{persistent}))");
+    let each = |rule: String| format!("!has(self.tierPolicies) || self.tierPolicies.all(p, {rule})");
+    let kept = |tier: &str| format!("has(p.{tier}) && has(p.{tier}.keepSeconds)");
+    json!([
+        {
+            "rule": each(format!("!has(p.durability) || p.durability != 'Disk' || {persistent}")),
+            "message": "durability Disk needs a disk that outlives the pod: set spec.disk.storageClassName, or write Memory or Durable"
+        },
+        {
+            "rule": each("!has(p.durability) || p.durability != 'Durable' || has(self.objectStore)".to_owned()),
+            "message": "durability Durable needs spec.objectStore: set it, or write Memory or Disk"
+        },
+        {
+            "rule": each(format!("!({}) || has(self.disk)", kept("disk"))),
+            "message": "disk.keepSeconds of a tier policy needs spec.disk: set it, or remove keepSeconds"
+        },
+        {
+            "rule": each(format!("!({}) || has(self.objectStore)", kept("objectStore"))),
+            "message": "objectStore.keepSeconds of a tier policy needs spec.objectStore: set it, or remove keepSeconds"
+        },
+        {
+            "rule": each(format!("!({} && p.disk.keepSeconds == 0 && {disk})", kept("disk"))),
+            "message": "disk.keepSeconds 0 keeps objects off the disk that their durability (Disk, the default with spec.disk.storageClassName) promises: write at least 1, or durability Memory or Durable"
+        },
+        {
+            "rule": each(format!("!({} && p.objectStore.keepSeconds == 0 && {durable})", kept("objectStore"))),
+            "message": "objectStore.keepSeconds 0 keeps objects out of the object store that their durability (Durable, the default with spec.objectStore and no disk that outlives the pod) promises: write at least 1, or durability Memory or Disk"
+        }
+    ])
+}
+
+/// A volume keeps its class and never shrinks. An ephemeral disk may do both: it is made anew with each pod.
+pub(crate) fn disk_rules() -> Value {
+    json!([
+        {
+            "rule": "!has(oldSelf.storageClassName) || !has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName",
+            "message": "the storageClassName of a volume cannot be changed: make another origin, or delete this one and its volume with it",
+            "fieldPath": ".storageClassName"
+        },
+        {
+            "rule": "!has(oldSelf.storageClassName) || !has(self.storageClassName) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
+            "message": "a volume cannot shrink: write at least the size that it has",
+            "fieldPath": ".size"
+        }
+    ])
+}
+
+pub(crate) fn object_store_rules() -> Value {
+    json!([
+        {
+            "rule": "!self.url.startsWith('file:')",
+            "message": "file:// is a folder of one machine, which pods do not share: use s3://, gs:// or az://, or a disk with a storageClassName",
+            "fieldPath": ".url"
+        },
+        {
+            "rule": "self.url.startsWith('file:') || !self.url.matches('[^:]//|/[.]{1,2}(/|$)')",
+            "message": "the prefix has no empty folder, no . and no ..",
+            "fieldPath": ".url"
+        },
+        {
+            "rule": "!has(self.region) || self.url.startsWith('s3:')",
+            "message": "region is for s3:// only",
+            "fieldPath": ".region"
+        }
+    ])
 }

@@ -20,6 +20,7 @@ use crate::schema;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::tier_rules())))]
 #[cfg_attr(
     feature = "crd",
     kube(
@@ -92,6 +93,16 @@ pub struct MediaOriginSpec {
     #[serde(default)]
     pub cpu: CpuSpec,
 
+    /// A disk below memory. With a `storageClassName` it outlives the pod and can keep what was acknowledged; without one it
+    /// is a cache that goes with the pod. Default: none. A change replaces the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskSpec>,
+
+    /// A bucket below the disk. Objects lie in it under their paths, so that other tools can read it, and what others put
+    /// there is served. Default: none. A change replaces the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ObjectStoreSpec>,
+
     /// Bounds on what clients may ask of a pod. Changes are in force within seconds, without a restart, but for `connections`.
     #[serde(default)]
     pub limits: LimitsSpec,
@@ -134,6 +145,53 @@ pub struct MemorySpec {
     #[serde(default = "default_memory_limit")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::memory_limit"))]
     pub limit: String,
+}
+
+/// A disk below memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::disk_rules())))]
+pub struct DiskSpec {
+    /// Size of the volume, e.g. `20Gi`; at least `64Mi`. Objects use nine tenths of it, the rest is the file system's. A disk
+    /// with a `storageClassName` can grow where its class allows it, and never shrinks.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::disk_size"))]
+    pub size: String,
+
+    /// `StorageClass` of a volume that outlives the pod, e.g. `standard`; it cannot be changed. The volume is deleted with the
+    /// origin, and only then. Default: none, the disk is an `emptyDir` that goes with the pod and only caches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_name"))]
+    pub storage_class_name: Option<String>,
+}
+
+/// A bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::object_store_rules())))]
+pub struct ObjectStoreSpec {
+    /// Bucket and the folder in it: `s3://bucket/prefix`, `gs://bucket/prefix` (Google Cloud Storage) or `az://container/prefix`
+    /// (Azure). One origin writes below a prefix. Outside a cluster also `file:///folder`.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_store_url"))]
+    pub url: String,
+
+    /// Address of the service where it is not the cloud's own, e.g. `https://minio.storage:9000`. Default: the cloud's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::endpoint"))]
+    pub endpoint: Option<String>,
+
+    /// Region of an S3 bucket, e.g. `eu-west-1`. Default: from the environment, or `us-east-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::region"))]
+    pub region: Option<String>,
+
+    /// Secret in the same namespace with the credentials: `accessKeyId` and `secretAccessKey` (and `sessionToken`) for S3,
+    /// `serviceAccountKey` for Google, `accountName` with `accountKey`, or with `clientId`, `clientSecret` and `tenantId`, for
+    /// Azure. A changed Secret is in force within two minutes, without a restart. Default: the environment of the pod, as for
+    /// the clouds' own tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<SecretRefSpec>,
 }
 
 /// CPU of a pod.
@@ -199,9 +257,23 @@ pub struct TierPolicySpec {
     #[serde(default)]
     pub visibility: VisibilitySpec,
 
+    /// What a 2xx answer to a PUT promises. `Memory`: the object is in the memory of the pod. `Disk`: it is on the disk, and
+    /// survives the pod; needs `spec.disk.storageClassName`. `Durable`: the object store has it; needs `spec.objectStore`.
+    /// Default: `Disk` with a disk that outlives the pod, otherwise `Durable` with an object store, otherwise `Memory`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<DurabilitySpec>,
+
     /// Memory tier.
     #[serde(default)]
     pub memory: MemoryTierSpec,
+
+    /// Disk tier; needs `spec.disk`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<ColdTierSpec>,
+
+    /// Object store tier; needs `spec.objectStore`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ColdTierSpec>,
 
     /// Seconds after its last byte at which an object is gone (410), 1 to 315360000 (ten years). Default: never; memory
     /// that is needed for newer objects is taken from the least recently used.
@@ -238,6 +310,30 @@ pub struct MemoryTierSpec {
     #[serde(default = "default_keep_seconds")]
     #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 86_400)))]
     pub keep_seconds: i32,
+}
+
+/// A tier below memory of a rule.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct ColdTierSpec {
+    /// Seconds after its last byte during which an object stays in the tier, 0 to 315360000 (ten years); 0 keeps it out of
+    /// the tier. Default: as long as the object lives, in a disk that only caches until its room is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 315_360_000)))]
+    pub keep_seconds: Option<i32>,
+}
+
+/// What a 2xx answer to a PUT promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum DurabilitySpec {
+    /// The object is in the memory of the pod.
+    Memory,
+    /// It is on a disk that outlives the pod.
+    Disk,
+    /// The object store has it.
+    Durable,
 }
 
 /// What an object is.
@@ -692,6 +788,8 @@ impl Default for MediaOriginSpec {
             replicas: one(),
             memory: MemorySpec::default(),
             cpu: CpuSpec::default(),
+            disk: None,
+            object_store: None,
             limits: LimitsSpec::default(),
             tier_policies: Vec::new(),
             cdn_profile: CdnProfileSpec::default(),

@@ -1,6 +1,9 @@
 //! Wire → domain. Every problem is returned, each with the path of its field; nothing is accepted half.
 
 pub mod cors;
+pub mod storage;
+#[cfg(test)]
+mod tests;
 pub mod tier;
 
 use std::collections::BTreeSet;
@@ -9,6 +12,7 @@ use crate::budget::{Budget, LIMIT_MIN};
 use crate::config::{Cold, Hot, OriginConfig};
 use crate::document::Metadata;
 use crate::names;
+use crate::policy::{Disk, Tiers};
 use crate::problem::Problem;
 use crate::units::Bytes;
 use crate::v1alpha1::{CpuSpec, LimitsSpec, MediaOriginSpec, ServiceSpec, ServiceTypeSpec};
@@ -67,13 +71,20 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
             format!("{object_size} is more than the {} that this origin can hold at all", budget.objects);
         problems.push(Problem::new("spec.limits.objectSize", message));
     }
-    let _ = tier::compile("spec.tierPolicies", &spec.tier_policies, &mut problems);
+    let disk = spec.disk.as_ref().and_then(|disk| storage::disk(disk, &mut problems));
+    let object_store = spec.object_store.as_ref().map(|store| storage::object_store(store, &mut problems));
+    let _ = tier::compile("spec.tierPolicies", &spec.tier_policies, tiers(spec), &mut problems);
     let _ = cors::compile("spec.access.cors", &spec.access.cors, &mut problems);
     check_secret(spec, &mut problems);
     check_service(&spec.service, &mut problems);
     check_pod_template(spec, &mut problems);
     match budget {
-        Some(budget) if problems.is_empty() => Ok(accepted(spec, budget, &limits)),
+        Some(budget) if problems.is_empty() => {
+            let mut accepted = accepted(spec, budget, &limits);
+            accepted.cold.disk = disk;
+            accepted.cold.object_store = object_store;
+            Ok(accepted)
+        }
         _ => Err(problems),
     }
 }
@@ -87,6 +98,8 @@ fn accepted(spec: &MediaOriginSpec, budget: Budget, limits: &ParsedLimits) -> Ac
             media_port: names::MEDIA_PORT,
             admin_port: names::ADMIN_PORT,
             publisher_dir: spec.access.write.as_ref().map(|_| names::PUBLISHER_DIR.to_owned()),
+            disk: None,
+            object_store: None,
         },
         hot: Hot {
             tier_policies: spec.tier_policies.clone(),
@@ -97,6 +110,16 @@ fn accepted(spec: &MediaOriginSpec, budget: Budget, limits: &ParsedLimits) -> Ac
         },
         budget,
     }
+}
+
+/// What is there, whether or not it is described well: a mistake in its size is no reason to speak of its absence.
+fn tiers(spec: &MediaOriginSpec) -> Tiers {
+    let disk = match &spec.disk {
+        None => Disk::Absent,
+        Some(disk) if disk.storage_class_name.is_some() => Disk::Persistent,
+        Some(_) => Disk::Cache,
+    };
+    Tiers { disk, has_object_store: spec.object_store.is_some() }
 }
 
 struct ParsedLimits {

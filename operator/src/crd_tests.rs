@@ -65,7 +65,13 @@ fn row_4_durations_are_integers_with_the_unit_in_the_name() {
 
 #[test]
 fn row_5_sizes_are_quantities_with_a_pattern() {
-    for path in ["memory/properties/limit", "limits/properties/objectSize", "cpu/properties/request"] {
+    let paths = [
+        "memory/properties/limit",
+        "limits/properties/objectSize",
+        "cpu/properties/request",
+        "disk/properties/size",
+    ];
+    for path in paths {
         let schema = schema().pointer(&format!("/properties/spec/properties/{path}")).unwrap().clone();
         assert_eq!(schema["type"], "string", "{path}");
         assert!(schema["pattern"].is_string(), "{path}");
@@ -244,7 +250,7 @@ fn generated_files_are_fresh() {
 /// What a CEL rule of the schema says about an origin, and what `validate` says: the same.
 #[test]
 fn every_cel_rule_accepts_and_rejects_as_validate_does() {
-    let cases: [(&str, Value, bool); 22] = [
+    let mut cases = vec![
         ("self <= 1", json!({ "replicas": 0 }), true),
         ("self <= 1", json!({ "replicas": 1 }), true),
         ("self <= 1", json!({ "replicas": 2 }), false),
@@ -268,6 +274,7 @@ fn every_cel_rule_accepts_and_rejects_as_validate_does() {
         ("self.nodePort", json!({ "service": { "type": "ClusterIP", "nodePort": 30080 } }), false),
         ("self.nodePort", json!({ "service": { "nodePort": 30080 } }), false),
     ];
+    cases.extend(tier_cases());
     for (rule, spec, accepted) in &cases {
         check_case("live", rule, spec, *accepted);
     }
@@ -277,7 +284,8 @@ fn every_cel_rule_accepts_and_rejects_as_validate_does() {
     let covered = |rule: &str| {
         let named =
             |accepted| cases.iter().any(|(part, _, verdict)| rule.contains(part) && *verdict == accepted);
-        rule.contains("self.metadata.name") || (named(true) && named(false))
+        let elsewhere = ["self.metadata.name", "oldSelf", "!self.url.startsWith('file:')"];
+        elsewhere.iter().any(|part| rule.contains(part)) || (named(true) && named(false))
     };
     let mut uncovered = Vec::new();
     walk("", &schema(), &mut |_, schema| {
@@ -291,6 +299,85 @@ fn every_cel_rule_accepts_and_rejects_as_validate_does() {
 
 fn paths(path: &str) -> Value {
     json!({ "tierPolicies": [{ "name": "a", "match": { "paths": [path] } }] })
+}
+
+/// Rules about tiers; a part of each rule that no other has.
+fn tier_cases() -> Vec<(&'static str, Value, bool)> {
+    let disk = json!({ "size": "1Gi", "storageClassName": "fast" });
+    let cache = json!({ "size": "1Gi" });
+    let store = json!({ "url": "s3://bucket/live" });
+    let rule = |tiers: Value, rest: Value| {
+        let (mut spec, mut rule) = (tiers, json!({ "name": "a", "match": { "paths": ["**"] } }));
+        rule.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        spec["tierPolicies"] = json!([rule]);
+        spec
+    };
+    let promise = |tiers: Value, durability: &str| rule(tiers, json!({ "durability": durability }));
+    let keep =
+        |tiers: Value, tier: &str, seconds: i32| rule(tiers, json!({ tier: { "keepSeconds": seconds } }));
+    let url = |url: &str| json!({ "objectStore": { "url": url } });
+    let (needs_class, needs_store) = ("p.durability != 'Disk'", "p.durability != 'Durable'");
+    let (needs_disk, needs_bucket) = ("|| has(self.disk))", "|| has(self.objectStore))");
+    let (zero_disk, zero_store) = ("p.disk.keepSeconds == 0", "p.objectStore.keepSeconds == 0");
+    vec![
+        ("'64Mi'", json!({ "disk": { "size": "64Mi" } }), true),
+        ("'64Mi'", json!({ "disk": { "size": "63Mi" } }), false),
+        (needs_class, promise(json!({ "disk": disk }), "Disk"), true),
+        (needs_class, promise(json!({ "disk": cache }), "Disk"), false),
+        (needs_class, promise(json!({ "objectStore": store }), "Disk"), false),
+        (needs_store, promise(json!({ "objectStore": store }), "Durable"), true),
+        (needs_store, promise(json!({ "disk": disk }), "Durable"), false),
+        (needs_disk, keep(json!({ "disk": cache }), "disk", 0), true),
+        (needs_disk, keep(json!({ "objectStore": store }), "disk", 5), false),
+        (needs_bucket, keep(json!({ "disk": disk, "objectStore": store }), "objectStore", 0), true),
+        (needs_bucket, keep(json!({ "disk": disk }), "objectStore", 5), false),
+        (zero_disk, keep(json!({ "disk": cache, "objectStore": store }), "disk", 0), true),
+        (zero_disk, keep(json!({ "disk": disk }), "disk", 1), true),
+        (zero_disk, keep(json!({ "disk": disk }), "disk", 0), false),
+        (zero_store, keep(json!({ "objectStore": store }), "objectStore", 1), true),
+        (zero_store, keep(json!({ "objectStore": store }), "objectStore", 0), false),
+        (
+            zero_disk,
+            rule(json!({ "disk": disk }), json!({ "durability": "Memory", "disk": { "keepSeconds": 0 } })),
+            true,
+        ),
+        ("[^:]//", url("s3://bucket/a/b/"), true),
+        ("[^:]//", url("s3://bucket/a..b/.c"), true),
+        ("[^:]//", url("s3://bucket/a//b"), false),
+        ("[^:]//", url("s3://bucket/../b"), false),
+        ("[^:]//", url("s3://bucket/b/."), false),
+        ("has(self.region)", json!({ "objectStore": { "url": "s3://b", "region": "eu-west-1" } }), true),
+        ("has(self.region)", json!({ "objectStore": { "url": "gs://b", "region": "eu" } }), false),
+    ]
+}
+
+/// Rules that `validate` cannot have: of a change, and of what is fine outside a cluster.
+#[test]
+fn volumes_keep_their_class_and_size_and_no_bucket_is_a_folder_of_a_node() {
+    let disk = |size: &str, class: Option<&str>| match class {
+        Some(class) => json!({ "disk": { "size": size, "storageClassName": class } }),
+        None => json!({ "disk": { "size": size } }),
+    };
+    let fast = Some("fast");
+    let cases = [
+        (disk("2Gi", fast), disk("2Gi", fast), ""),
+        (disk("2Gi", fast), disk("3Gi", fast), ""),
+        (disk("2Gi", fast), disk("2047Mi", fast), "cannot shrink"),
+        (disk("2Gi", None), disk("1Gi", None), ""),
+        (disk("2Gi", fast), disk("2Gi", Some("slow")), "cannot be changed"),
+        (disk("2Gi", None), disk("1Gi", fast), ""),
+        (disk("2Gi", fast), disk("1Gi", None), ""),
+        (disk("2Gi", fast), json!({}), ""),
+        (json!({}), json!({ "objectStore": { "url": "file:///srv/media" } }), "one machine"),
+    ];
+    let object = |spec: &Value| json!({ "apiVersion": names::API_VERSION, "kind": names::KIND, "metadata": { "name": "live" }, "spec": spec });
+    for (before, after, words) in cases {
+        let verdict = validate_cel(&schema(), &object(&after), Some(&object(&before)));
+        let errors = verdict.err().map(kube_cel::ValidationErrors::into_vec).unwrap_or_default();
+        let messages: Vec<_> = errors.iter().map(|error| error.message.clone()).collect();
+        assert_eq!(messages.is_empty(), words.is_empty(), "{before} → {after}: {messages:?}");
+        assert!(messages.iter().all(|message| message.contains(words)), "{messages:?}");
+    }
 }
 
 fn check_case(name: &str, rule: &str, spec: &Value, accepted: bool) {

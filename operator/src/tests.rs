@@ -64,7 +64,10 @@ fn tier_policies() -> impl Strategy<Value = Vec<TierPolicySpec>> {
             matches: MatchSpec { paths: vec![path] },
             class,
             visibility,
+            durability: None,
             memory: MemoryTierSpec { keep_seconds },
+            disk: None,
+            object_store: None,
             expire_seconds,
             cache_control: "Auto".to_owned(),
         };

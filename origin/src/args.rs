@@ -42,6 +42,13 @@ pub struct ServeArgs {
     /// Folder with the files `username` and `password` that uploads and deletions must carry.
     #[arg(long, value_name = "DIR")]
     pub publisher_dir: Option<PathBuf>,
+    /// Folder for the files of spec.disk. Needed with a MediaOrigin that has one; it is created if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub disk_dir: Option<PathBuf>,
+    /// Folder with the credentials of spec.objectStore, one file each, named as the keys of its Secret. Default with a
+    /// MediaOrigin: the environment, as for the cloud's own tools.
+    #[arg(long, value_name = "DIR")]
+    pub object_store_credentials_dir: Option<PathBuf>,
     /// Worker threads. Default: one per core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub workers: Option<u16>,

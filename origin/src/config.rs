@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io};
 
 use arc_swap::ArcSwap;
-use mediaorigin_crds::config::Cold;
+use mediaorigin_crds::config::{Cold, OriginConfig};
 use mediaorigin_crds::document::Metadata;
 use mediaorigin_crds::load::{self, Resolved};
 use mediaorigin_crds::policy::Policies;
@@ -99,14 +99,16 @@ impl Live {
 
     /// Takes a new text of the file: all of its hot part is served, or nothing of it.
     pub fn update(&self, text: &str) -> Change {
-        let parsed = load::parse(text)
+        let parsed = self
+            .compile(text)
             .map_err(|problems| problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect());
-        let decided = parsed.and_then(|resolved| match stale(&self.hot().metadata, &resolved.metadata) {
-            Some(problem) => Err(vec![problem]),
-            None => Ok(resolved),
-        });
+        let decided =
+            parsed.and_then(|(resolved, cold)| match stale(&self.hot().metadata, &resolved.metadata) {
+                Some(problem) => Err(vec![problem]),
+                None => Ok((resolved, cold)),
+            });
         match decided {
-            Ok(Resolved { metadata, cold, budget: _, policies }) => {
+            Ok((Resolved { metadata, policies, .. }, cold)) => {
                 let needs_restart = differences(&self.cold, &cold);
                 self.hot.store(Arc::new(Hot { metadata, policies }));
                 self.set(Report { refused: Vec::new(), needs_restart });
@@ -118,6 +120,15 @@ impl Live {
                 Change::Refused
             }
         }
+    }
+
+    /// The settings of `text` for the tiers that this process has, and the cold settings of `text`, which are in force after a
+    /// restart. A rule that promises a tier which is there only then is refused until then: no promise is silently smaller.
+    fn compile(&self, text: &str) -> Result<(Resolved, Cold), Vec<Problem>> {
+        let config = load::read(text)?;
+        let given = config.clone().resolve()?.cold;
+        let resolved = OriginConfig { cold: self.cold.clone(), ..config }.resolve()?;
+        Ok((resolved, given))
     }
 
     /// Notes that the file cannot be read.
@@ -142,11 +153,19 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
     fs::read_to_string(path).map_err(failed)
 }
 
-/// Reads and compiles a file.
-pub fn load(path: &Path) -> Result<(String, Resolved), LoadError> {
+/// Reads and compiles a file. What the operator wrote for a pod is compiled with the cold settings of that pod, the JSON in
+/// `pod_cold`, where there are some: the file may be newer than the pod.
+pub fn load(path: &Path, pod_cold: Option<&str>) -> Result<(String, Resolved), LoadError> {
     let text = read(path)?;
+    let compile = || {
+        let mut config = load::read(&text)?;
+        if let Some(json) = pod_cold.filter(|_| load::is_origin_config(&text)) {
+            config.cold = load::parse_cold(json)?;
+        }
+        config.resolve()
+    };
     let invalid = |problems| LoadError::Invalid { path: path.display().to_string(), problems };
-    let resolved = load::parse(&text).map_err(invalid)?;
+    let resolved = compile().map_err(invalid)?;
     Ok((text, resolved))
 }
 
@@ -162,13 +181,23 @@ fn stale(served: &Metadata, given: &Metadata) -> Option<String> {
 }
 
 fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {
-    let Cold { memory_limit_bytes, connections_max, media_port, admin_port, publisher_dir } = given;
+    let Cold {
+        memory_limit_bytes,
+        connections_max,
+        media_port,
+        admin_port,
+        publisher_dir,
+        disk,
+        object_store,
+    } = given;
     [
         ("memoryLimitBytes", *memory_limit_bytes != served.memory_limit_bytes),
         ("connectionsMax", *connections_max != served.connections_max),
         ("mediaPort", *media_port != served.media_port),
         ("adminPort", *admin_port != served.admin_port),
         ("publisherDir", *publisher_dir != served.publisher_dir),
+        ("disk", *disk != served.disk),
+        ("objectStore", *object_store != served.object_store),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

@@ -37,25 +37,26 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         listen,
         admin_listen,
         publisher_dir,
+        disk_dir,
+        object_store_credentials_dir,
         workers,
         drain_seconds,
         drain_min_seconds,
         log_format,
     } = args;
+    let pod_cold = std::env::var(names::ENV_COLD).ok();
     let (text, resolved) = match &file {
-        Some(file) => config::load(file)?,
+        Some(file) => config::load(file, pod_cold.as_deref())?,
         None => (String::new(), contract::built_in().map_err(|problems| anyhow::anyhow!("{problems:?}"))?),
     };
     let in_pod = contract::is_origin_config(&text);
-    let resolved = match std::env::var(names::ENV_COLD) {
-        Ok(cold) if in_pod => {
-            resolved.with_cold(&cold).map_err(|problems| anyhow::anyhow!("{}", problems[0]))?
-        }
-        _ => resolved,
-    };
     anyhow::ensure!(
         in_pod || publisher_dir.is_some() || resolved.cold.publisher_dir.is_none(),
         "spec.access.write names a Secret, which a program cannot read: give its files in a folder with --publisher-dir"
+    );
+    anyhow::ensure!(
+        in_pod || disk_dir.is_some() || resolved.cold.disk.is_none(),
+        "spec.disk is a volume of a pod: give a folder for its files with --disk-dir"
     );
     let cold = &resolved.cold;
     let (media_port, admin_port) = (cold.media_port, cold.admin_port);
@@ -73,6 +74,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         workers: workers.map_or_else(cores, usize::from),
         file: file.map(|file| (file, text)),
         publisher_dir,
+        disk_dir,
+        object_store_credentials_dir,
     };
     let log = log::start(log_format).context("cannot start the log")?;
     let greeting = greeting(&resolved);

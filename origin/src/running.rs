@@ -34,6 +34,10 @@ pub struct Options {
     pub file: Option<(PathBuf, String)>,
     /// Folder with the publisher's credentials; wins over the one in the configuration.
     pub publisher_dir: Option<PathBuf>,
+    /// Folder for the files of the disk tier; wins over the one in the configuration.
+    pub disk_dir: Option<PathBuf>,
+    /// Folder with the credentials of the object store; wins over the one in the configuration.
+    pub object_store_credentials_dir: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -47,6 +51,8 @@ impl Default for Options {
             workers: 2,
             file: None,
             publisher_dir: None,
+            disk_dir: None,
+            object_store_credentials_dir: None,
         }
     }
 }
@@ -107,7 +113,8 @@ pub async fn start(resolved: Resolved, options: Options) -> Result<Running, Star
 
 /// Starts an origin from a plain thread; it listens when this returns.
 pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, StartError> {
-    let Options { listen, admin_listen, clock, workers, file, publisher_dir } = options;
+    // The tiers below memory are not opened yet.
+    let Options { listen, admin_listen, clock, workers, file, publisher_dir, .. } = options;
     let (media, media_addr) = bind(listen)?;
     let (admin, admin_addr) = bind(admin_listen)?;
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use mediaorigin_crds::load as contract;
+use mediaorigin_crds::policy::Durability;
 
 use crate::access::{Access, Credentials, Grant};
 use crate::clock::Clock;
@@ -80,6 +81,22 @@ fn a_new_configuration_is_served_whole_or_not_at_all() {
     assert_eq!(live.update(&document(5, ", publisherDir: /x", 5000)), Change::Swapped);
     assert_eq!((served(), live.report().needs_restart), ((5, 5000), vec!["publisherDir"]));
     assert!(live.report().refused.is_empty());
+}
+
+/// What a rule promises is compiled with the tiers that this process has: one that comes with a restart is refused until then.
+#[test]
+fn a_new_rule_promises_no_tier_that_the_process_does_not_have() {
+    let live = Live::new(contract::parse(&document(1, "", 1000)).unwrap());
+    let durability = || live.hot().policies.treat("a").policy.durability();
+    let disk = ", disk: {dir: /x, sizeBytes: 1000, isPersistent: true}";
+    assert_eq!(live.update(&document(2, disk, 2000)), Change::Swapped);
+    assert_eq!((durability(), live.report().needs_restart), (Durability::Memory, vec!["disk"]));
+
+    let rules = "tierPolicies: [{name: a, match: {paths: [a]}, durability: Disk}]";
+    let text = document(3, disk, 3000).replace("hot: {", &format!("hot: {{{rules}, "));
+    assert_eq!(live.update(&text), Change::Refused);
+    assert_eq!((live.hot().metadata.generation, durability()), (2, Durability::Memory));
+    assert!(live.report().refused[0].starts_with("hot.tierPolicies[0].durability: Disk needs"));
 }
 
 fn exchange(address: SocketAddr, request: &str) -> String {

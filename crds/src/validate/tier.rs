@@ -4,19 +4,30 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{check_range, is_label};
-use crate::policy::{self, CacheControl, CdnProfile, Class, TierPolicy, Visibility};
+use crate::policy::{
+    self, CacheControl, CdnProfile, Class, Disk, Durability, Keep, TierPolicy, Tiers, Visibility,
+};
 use crate::problem::Problem;
-use crate::v1alpha1::{CdnProfileSpec, ClassSpec, TierPolicySpec, VisibilitySpec};
+use crate::v1alpha1::{
+    CdnProfileSpec, ClassSpec, ColdTierSpec, DurabilitySpec, TierPolicySpec, VisibilitySpec,
+};
 
 /// Rules in `spec.tierPolicies` at most.
 pub const TIER_POLICIES_MAX: usize = 64;
+/// Longest `keepSeconds` of a tier below memory: ten years.
+const KEEP_SECONDS_MAX: i32 = 315_360_000;
 /// Globs of one rule at most.
 pub const PATHS_MAX: usize = 16;
 /// Characters of one glob at most.
 pub const GLOB_LENGTH_MAX: usize = 256;
 
 /// Compiles the rules under `at`; what is wrong with them is added to `problems`.
-pub(crate) fn compile(at: &str, specs: &[TierPolicySpec], problems: &mut Vec<Problem>) -> Vec<TierPolicy> {
+pub(crate) fn compile(
+    at: &str,
+    specs: &[TierPolicySpec],
+    tiers: Tiers,
+    problems: &mut Vec<Problem>,
+) -> Vec<TierPolicy> {
     if specs.len() > TIER_POLICIES_MAX {
         problems.push(Problem::new(at, format!("{} rules, {TIER_POLICIES_MAX} are possible", specs.len())));
     }
@@ -27,7 +38,7 @@ pub(crate) fn compile(at: &str, specs: &[TierPolicySpec], problems: &mut Vec<Pro
         .map(|(index, spec)| {
             let at = format!("{at}[{index}]");
             check_rule_name(&at, &spec.name, &mut seen, problems);
-            tier_policy(&at, spec, problems)
+            tier_policy(&at, spec, tiers, problems)
         })
         .collect()
 }
@@ -45,7 +56,9 @@ fn check_rule_name<'a>(at: &str, name: &'a str, seen: &mut BTreeSet<&'a str>, pr
     }
 }
 
-fn tier_policy(at: &str, spec: &TierPolicySpec, problems: &mut Vec<Problem>) -> TierPolicy {
+fn tier_policy(at: &str, spec: &TierPolicySpec, tiers: Tiers, problems: &mut Vec<Problem>) -> TierPolicy {
+    let durability = durability(&format!("{at}.durability"), spec.durability, tiers, problems);
+    let (disk, object_store) = cold_tiers(at, spec, (tiers, durability), problems);
     let keep =
         check_range(&format!("{at}.memory.keepSeconds"), spec.memory.keep_seconds, 0, 86_400, problems);
     let expire = spec
@@ -56,10 +69,65 @@ fn tier_policy(at: &str, spec: &TierPolicySpec, problems: &mut Vec<Problem>) -> 
         globs: globs(&format!("{at}.match.paths"), &spec.matches.paths, problems),
         class: class(spec.class),
         visibility: visibility(spec.visibility),
+        durability,
         keep: Duration::from_secs(u64::from(keep)),
+        disk,
+        object_store,
         expire: expire.map(|seconds| Duration::from_secs(u64::from(seconds))),
         cache_control: cache_control(&format!("{at}.cacheControl"), &spec.cache_control, problems),
     }
+}
+
+fn durability(
+    field: &str,
+    spec: Option<DurabilitySpec>,
+    tiers: Tiers,
+    problems: &mut Vec<Problem>,
+) -> Durability {
+    let message = match spec {
+        Some(DurabilitySpec::Disk) if tiers.disk != Disk::Persistent => {
+            "Disk needs a disk that outlives the pod: set spec.disk.storageClassName, or write Memory or Durable"
+        }
+        Some(DurabilitySpec::Durable) if !tiers.has_object_store => {
+            "Durable needs spec.objectStore: set it, or write Memory or Disk"
+        }
+        Some(DurabilitySpec::Memory) => return Durability::Memory,
+        Some(DurabilitySpec::Disk) => return Durability::Disk,
+        Some(DurabilitySpec::Durable) => return Durability::Durable,
+        None => return tiers.durability(),
+    };
+    problems.push(Problem::new(field, message));
+    Durability::Memory
+}
+
+/// How long the tiers below memory keep: what the rule says, which must fit what exists and what is promised.
+fn cold_tiers(
+    at: &str,
+    spec: &TierPolicySpec,
+    (tiers, durability): (Tiers, Durability),
+    problems: &mut Vec<Problem>,
+) -> (Keep, Keep) {
+    let mut keep = |tier: &str, spec: Option<&ColdTierSpec>, default: Keep, promised: Durability| {
+        let Some(seconds) = spec.and_then(|spec| spec.keep_seconds) else { return default };
+        let field = format!("{at}.{tier}.keepSeconds");
+        if default == Keep::Never {
+            problems.push(Problem::new(field, format!("needs spec.{tier}: set it, or remove keepSeconds")));
+            return Keep::Never;
+        }
+        let seconds = check_range(&field, seconds, 0, KEEP_SECONDS_MAX, problems);
+        if seconds == 0 && durability == promised {
+            let promised = promised.as_str();
+            let message = format!(
+                "0 breaks the rule's durability, {promised}: write at least 1, or another durability"
+            );
+            problems.push(Problem::new(field, message));
+        }
+        if seconds == 0 { Keep::Never } else { Keep::For(Duration::from_secs(u64::from(seconds))) }
+    };
+    (
+        keep("disk", spec.disk.as_ref(), tiers.disk_keep(), Durability::Disk),
+        keep("objectStore", spec.object_store.as_ref(), tiers.object_store_keep(), Durability::Durable),
+    )
 }
 
 /// The CDN in front of an origin.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mediaorigin_crds::config::Cold;
+use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig};
 use mediaorigin_crds::names;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
@@ -216,10 +216,27 @@ fn strings(map: &BTreeMap<String, String>) -> Map<String, Value> {
 
 /// Of the cold settings alone, field by field, so that a new field cannot be forgotten and the order of a serialiser does not matter.
 fn cold_hash(cold: &Cold) -> String {
-    let Cold { memory_limit_bytes, connections_max, media_port, admin_port, publisher_dir } = cold;
+    let Cold {
+        memory_limit_bytes,
+        connections_max,
+        media_port,
+        admin_port,
+        publisher_dir,
+        disk,
+        object_store,
+    } = cold;
     let publisher_dir = publisher_dir.as_deref().unwrap_or_default();
+    // What is absent leaves no trace: pods that were made before it existed keep their hash, and run on.
+    let disk = disk.as_ref().map(|DiskConfig { dir, size_bytes, is_persistent }| {
+        format!(" disk {dir} {size_bytes} {is_persistent}")
+    });
+    let object_store =
+        object_store.as_ref().map(|ObjectStoreConfig { url, endpoint, region, credentials_dir }| {
+            format!(" object store {:?}", (url, endpoint, region, credentials_dir))
+        });
+    let (disk, object_store) = (disk.unwrap_or_default(), object_store.unwrap_or_default());
     stable_hash(&format!(
         "memory {memory_limit_bytes} connections {connections_max} media {media_port} admin {admin_port} \
-         publisher {publisher_dir}"
+         publisher {publisher_dir}{disk}{object_store}"
     ))
 }

@@ -1,0 +1,155 @@
+//! Tables over the tiers of a spec: what is derived, what is refused, and where.
+
+use std::time::Duration;
+
+use crate::config::{DiskConfig, ObjectStoreConfig};
+use crate::load::{self, Resolved};
+use crate::policy::{Durability, Keep};
+use crate::problem::Problem;
+
+fn parse(spec: &str) -> Result<Resolved, Vec<Problem>> {
+    let head = "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {name: live}\n";
+    load::parse(&format!("{head}spec: {spec}\n"))
+}
+
+/// Spec without its braces and its tier policies; one rule for everything, without what it matches.
+fn rule(tiers: &str, rule: &str) -> Result<Resolved, Vec<Problem>> {
+    let comma = if tiers.is_empty() { "" } else { ", " };
+    let rule_comma = if rule.is_empty() { "" } else { ", " };
+    parse(&format!(
+        "{{{tiers}{comma}tierPolicies: [{{name: a, match: {{paths: ['**']}}{rule_comma}{rule}}}]}}"
+    ))
+}
+
+const CACHE: &str = "disk: {size: 1Gi}";
+const DISK: &str = "disk: {size: 1Gi, storageClassName: fast}";
+const STORE: &str = "objectStore: {url: 's3://bucket/live'}";
+
+#[test]
+fn durability_follows_the_tiers_where_no_rule_says() {
+    let all = |a: &str, b: &str| format!("{a}, {b}");
+    let cases = [
+        (String::new(), Durability::Memory, Keep::Never, Keep::Never),
+        (CACHE.to_owned(), Durability::Memory, Keep::Forever, Keep::Never),
+        (DISK.to_owned(), Durability::Disk, Keep::Forever, Keep::Never),
+        (STORE.to_owned(), Durability::Durable, Keep::Never, Keep::Forever),
+        (all(CACHE, STORE), Durability::Durable, Keep::Forever, Keep::Forever),
+        (all(DISK, STORE), Durability::Disk, Keep::Forever, Keep::Forever),
+    ];
+    for (tiers, durability, disk, object_store) in cases {
+        let expected = (durability, disk, object_store);
+        for resolved in [rule(&tiers, "").unwrap(), parse(&format!("{{{tiers}}}")).unwrap()] {
+            let policy = resolved.policies.treat("live/a.ts").policy;
+            let found = (policy.durability(), policy.disk(), policy.object_store());
+            assert_eq!(found, expected, "{tiers}, rule {}", policy.name());
+        }
+    }
+}
+
+#[test]
+fn a_rule_says_what_is_promised_and_how_long_each_tier_keeps() {
+    let tiers = format!("{DISK}, {STORE}");
+    let seconds = |seconds| Keep::For(Duration::from_secs(seconds));
+    let cases = [
+        ("durability: Memory", Durability::Memory, Keep::Forever, Keep::Forever),
+        ("durability: Durable, disk: {keepSeconds: 0}", Durability::Durable, Keep::Never, Keep::Forever),
+        ("objectStore: {keepSeconds: 0}", Durability::Disk, Keep::Forever, Keep::Never),
+        (
+            "disk: {keepSeconds: 1}, objectStore: {keepSeconds: 604800}",
+            Durability::Disk,
+            seconds(1),
+            seconds(604_800),
+        ),
+        ("disk: {}, objectStore: {}", Durability::Disk, Keep::Forever, Keep::Forever),
+    ];
+    for (text, durability, disk, object_store) in cases {
+        let resolved = rule(&tiers, text).unwrap();
+        let policy = resolved.policies.treat("a").policy;
+        let found = (policy.durability(), policy.disk(), policy.object_store());
+        assert_eq!(found, (durability, disk, object_store), "{text}");
+    }
+}
+
+#[test]
+fn what_the_tiers_cannot_keep_is_refused_with_what_to_write() {
+    let cases = [
+        ("", "durability: Disk", "durability", "set spec.disk.storageClassName"),
+        (CACHE, "durability: Disk", "durability", "set spec.disk.storageClassName"),
+        (DISK, "durability: Durable", "durability", "needs spec.objectStore"),
+        ("", "disk: {keepSeconds: 0}", "disk.keepSeconds", "needs spec.disk"),
+        (STORE, "disk: {keepSeconds: 60}", "disk.keepSeconds", "needs spec.disk"),
+        (DISK, "objectStore: {keepSeconds: 60}", "objectStore.keepSeconds", "needs spec.objectStore"),
+        (DISK, "durability: Disk, disk: {keepSeconds: 0}", "disk.keepSeconds", "durability, Disk"),
+        (DISK, "disk: {keepSeconds: 0}", "disk.keepSeconds", "durability, Disk"),
+        (STORE, "objectStore: {keepSeconds: 0}", "objectStore.keepSeconds", "durability, Durable"),
+        (DISK, "disk: {keepSeconds: -1}", "disk.keepSeconds", "between 0 and"),
+        (STORE, "objectStore: {keepSeconds: 315360001}", "objectStore.keepSeconds", "between 0 and"),
+    ];
+    for (tiers, text, field, words) in cases {
+        let problems = rule(tiers, text).unwrap_err();
+        assert_eq!(problems[0].field, format!("spec.tierPolicies[0].{field}"), "{tiers} {text}");
+        assert!(problems[0].message.contains(words), "{tiers} {text}: {}", problems[0]);
+    }
+}
+
+#[test]
+fn the_tiers_become_cold_settings() {
+    let cold = parse(&format!("{{{DISK}, {STORE}}}")).unwrap().cold;
+    let dir = "/var/lib/mediaorigin".to_owned();
+    // Nine tenths of 1024 MiB.
+    assert_eq!(cold.disk, Some(DiskConfig { dir, size_bytes: 921 << 20, is_persistent: true }));
+    let (endpoint, region) = ("http://minio:9000", "eu-west-1");
+    let text = format!(
+        "{{objectStore: {{url: 's3://b', endpoint: '{endpoint}', region: {region}, credentialsSecretRef: {{name: keys}}}}}}"
+    );
+    // Outside a cluster nothing mounts the Secret.
+    let expected = ObjectStoreConfig {
+        url: "s3://b".to_owned(),
+        endpoint: Some(endpoint.to_owned()),
+        region: Some(region.to_owned()),
+        credentials_dir: None,
+    };
+    assert_eq!(parse(&text).unwrap().cold.object_store, Some(expected.clone()));
+    let spec = serde_yaml::from_str(&text).unwrap();
+    let in_pod = super::validate("live", &spec).unwrap().cold.object_store.unwrap();
+    let credentials_dir = Some("/etc/mediaorigin-object-store".to_owned());
+    assert_eq!(in_pod, ObjectStoreConfig { credentials_dir, ..expected });
+}
+
+#[test]
+fn disks_and_buckets_are_read_or_refused_with_the_path_of_the_field() {
+    let store = |rest: &str| format!("objectStore: {{{rest}}}");
+    let cases = [
+        ("disk: {size: 64Mi}".to_owned(), ""),
+        ("disk: {size: 63Mi}".to_owned(), "disk.size"),
+        ("disk: {size: much}".to_owned(), "disk.size"),
+        ("disk: {size: 1Gi, storageClassName: Fast}".to_owned(), "disk.storageClassName"),
+        (store("url: 'gs://bucket'"), ""),
+        (store("url: 'az://container/a/b/'"), ""),
+        (store("url: 'file:///srv/media'"), ""),
+        (store("url: 'file:///'"), "objectStore.url"),
+        (store("url: 'file://srv'"), "objectStore.url"),
+        (store("url: 'ftp://bucket'"), "objectStore.url"),
+        (store("url: bucket"), "objectStore.url"),
+        (store("url: 's3://'"), "objectStore.url"),
+        (store("url: 's3://key:secret@bucket'"), "objectStore.url"),
+        (store("url: 's3://bucket/a//b'"), "objectStore.url"),
+        (store("url: 's3://bucket/a/../b'"), "objectStore.url"),
+        (store("url: 's3://bucket/a b'"), "objectStore.url"),
+        (store("url: 's3://b', endpoint: 'https://[::1]:9000/base'"), ""),
+        (store("url: 's3://b', endpoint: 'https://user:secret@host'"), "objectStore.endpoint"),
+        (store("url: 's3://b', endpoint: 'minio:9000'"), "objectStore.endpoint"),
+        (store("url: 's3://b', region: 'EU west'"), "objectStore.region"),
+        (store("url: 'gs://b', region: eu"), "objectStore.region"),
+        (store("url: 's3://b', credentialsSecretRef: {name: A}"), "objectStore.credentialsSecretRef.name"),
+        (store("url: 'file:///a', endpoint: 'http://a'"), "objectStore.endpoint"),
+        (store("url: 'file:///a', credentialsSecretRef: {name: keys}"), "objectStore.credentialsSecretRef"),
+    ];
+    for (spec, field) in cases {
+        let problems = parse(&format!("{{{spec}}}")).err().unwrap_or_default();
+        let found: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        let expected = format!("spec.{field}");
+        assert_eq!(found, if field.is_empty() { vec![] } else { vec![expected.as_str()] }, "{spec}");
+        assert!(!problems.iter().any(|problem| problem.message.contains("secret")), "{problems:?}");
+    }
+}

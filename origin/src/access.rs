@@ -74,6 +74,14 @@ impl Access {
         }
     }
 
+    /// Whose credentials are asked for.
+    pub fn publisher(&self) -> Option<&str> {
+        match self {
+            Self::Basic(credentials) => Some(&credentials.username),
+            Self::Open | Self::Unreadable(_) => None,
+        }
+    }
+
     /// What a client with this `Authorization` header may do.
     pub fn check(&self, authorization: Option<&str>) -> Grant {
         match (self, authorization) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::log::Format;
+use crate::log::{Format, Requests};
 
 /// An in-memory origin for live and on-demand video: encoders PUT segments and playlists, CDNs and players GET them.
 #[derive(Debug, Parser)]
@@ -61,6 +61,9 @@ pub struct ServeArgs {
     /// Lines for people, or one JSON object per line.
     #[arg(long, value_enum, default_value = "text", env = "MEDIAORIGIN_LOG_FORMAT")]
     pub log_format: Format,
+    /// How requests are logged.
+    #[arg(long, value_enum, default_value = "own", env = "MEDIAORIGIN_ACCESS_LOG")]
+    pub access_log: Requests,
 }
 
 /// Files to check.

@@ -26,6 +26,8 @@ pub fn registry(origin: &Origin) -> Registry {
     let mut registry = origin.metrics.registry();
     memory(&mut registry, origin);
     connections(&mut registry, &origin.connections);
+    let connections_max = signed(origin.config.cold().connections_max);
+    registry.register("connections_max", "Connections that may be open", ConstGauge::new(connections_max));
     let report = origin.config.report();
     let mut gauge =
         |name: &str, help: &str, value: i64| registry.register(name, help, ConstGauge::new(value));

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod drain;
+pub mod events;
 pub mod exposition;
 pub mod http;
 pub mod log;
@@ -31,8 +32,10 @@ mod running;
 pub mod serve;
 pub mod status;
 pub mod store;
+pub mod streams;
 mod tend;
 pub mod tiers;
+pub mod times;
 
 pub use running::{Options, Running, StartError, start, start_blocking};
 

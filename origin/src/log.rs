@@ -1,6 +1,8 @@
 //! The log: lines go to a bounded queue and a thread writes them. A slow terminal or pipe loses lines, which are counted;
 //! it never stops a worker.
 
+mod filter;
+
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,6 +10,9 @@ use std::thread::JoinHandle;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::access_log::Sink;
+pub use filter::{Filter, FilterError, LENGTH_MAX};
 
 /// Lines that may wait for the writer.
 const LINES_MAX: usize = 8_192;
@@ -26,9 +31,20 @@ pub enum Format {
     Json,
 }
 
+/// How requests are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Requests {
+    /// Our own lines, in the log's format.
+    Own,
+    /// One JSON object per line with the 15 fields of AWS Elemental MediaStore's access logs.
+    Mediastore,
+}
+
 /// The writer's thread; dropping it writes what is left.
 #[derive(Debug)]
 pub struct Log {
+    /// Which lines are logged.
+    pub filter: Filter,
     queue: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,14 +65,36 @@ pub fn start(format: Format) -> io::Result<Log> {
     let (sender, receiver) = sync_channel(LINES_MAX);
     let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&receiver))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
+    let text = filter.to_string();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Queue(sender.clone()));
-    match format {
-        Format::Text => lines.with_ansi(false).init(),
-        Format::Json => {
-            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+    let filter = match format {
+        Format::Text => {
+            let lines = lines.with_ansi(false).with_filter_reloading();
+            let filter = Filter::new(lines.reload_handle(), &text);
+            lines.init();
+            filter
         }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            let lines = lines.with_filter_reloading();
+            let filter = Filter::new(lines.reload_handle(), &text);
+            lines.init();
+            filter
+        }
+    };
+    Ok(Log { filter, queue: Some(sender), thread: Some(thread) })
+}
+
+impl Log {
+    /// Takes lines that are written as they are.
+    pub fn sink(&self) -> Sink {
+        let queue = self.queue.clone();
+        Sink::new(move |line| {
+            if queue.as_ref().is_some_and(|queue| queue.try_send(Message::Line(line)).is_err()) {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            }
+        })
     }
-    Ok(Log { queue: Some(sender), thread: Some(thread) })
 }
 
 impl Drop for Log {

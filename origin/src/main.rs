@@ -12,6 +12,7 @@ use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::{document, names, validate};
 use mediaorigin_origin::args::{Cli, Command, ServeArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
+use mediaorigin_origin::log::Requests;
 use mediaorigin_origin::{Options, Running, config, drain, log, start};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,6 +44,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         drain_seconds,
         drain_min_seconds,
         log_format,
+        access_log,
     } = args;
     let pod_cold = std::env::var(names::ENV_COLD).ok();
     let (text, resolved) = match &file {
@@ -67,6 +69,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             SocketAddr::from((Ipv4Addr::LOCALHOST, port))
         }
     };
+    let log = log::start(log_format).context("cannot start the log")?;
     let options = Options {
         listen: listen.unwrap_or_else(|| address(media_port)),
         admin_listen: admin_listen.unwrap_or_else(|| address(admin_port)),
@@ -76,8 +79,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         publisher_dir,
         disk_dir,
         object_store_credentials_dir,
+        mediastore_log: (access_log == Requests::Mediastore).then(|| log.sink()),
+        log_filter: Some(log.filter.clone()),
     };
-    let log = log::start(log_format).context("cannot start the log")?;
     let greeting = greeting(&resolved);
     let running = start(resolved, options).await?;
     println!("{greeting}{}", invitation(&running));

@@ -61,6 +61,8 @@ pub struct Metrics {
     pub in_progress: Gauge,
     /// Answers with bytes of an object that are being read.
     pub readers: Gauge,
+    /// Times that all connections were taken.
+    pub connections_full: Counter,
     /// Configurations refused.
     pub refusals: Counter,
     /// Requests.
@@ -149,6 +151,11 @@ impl Metrics {
         registry.register("cmcd_starvations", help, self.cmcd_starvations.clone());
         let help = "Requests of players that begin, or begin again (CMCD su)";
         registry.register("cmcd_startups", help, self.cmcd_startups.clone());
+        registry.register(
+            "connections_full",
+            "Times that all connections were taken and further ones had to wait",
+            self.connections_full.clone(),
+        );
         registry.register("config_refusals", "Configurations refused", self.refusals.clone());
         registry
     }

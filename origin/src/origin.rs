@@ -9,11 +9,14 @@ use mediaorigin_crds::budget::Budget;
 use mediaorigin_crds::load::Resolved;
 
 use crate::access::Access;
+use crate::access_log::Book;
 use crate::clock::Clock;
 use crate::config::Live;
 use crate::connection::Counters;
+use crate::log::Filter;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::streams::Streams;
 
 /// The state of one origin. Built once, outside of what is built per worker.
 #[derive(Debug)]
@@ -32,6 +35,12 @@ pub struct Origin {
     pub publisher_dir: Option<PathBuf>,
     /// Counters of requests.
     pub metrics: Arc<Metrics>,
+    /// The streams that are being published.
+    pub streams: Streams,
+    /// Where the records of requests go.
+    pub book: Arc<Book>,
+    /// Which lines the process logs, where that can be changed.
+    pub log_filter: Option<Filter>,
     /// Counters of connections.
     pub connections: Arc<Counters>,
     draining: AtomicBool,
@@ -41,6 +50,7 @@ impl Origin {
     /// The origin of a configuration; `publisher_dir` wins over the one in it.
     pub fn new(resolved: Resolved, publisher_dir: Option<PathBuf>, clock: Clock) -> Self {
         let publisher_dir = publisher_dir.or_else(|| resolved.cold.publisher_dir.as_ref().map(PathBuf::from));
+        let (metrics, name) = (Metrics::new(), resolved.metadata.name.clone());
         Self {
             clock,
             memory: Arc::new(Memory::new(resolved.budget.objects.get())),
@@ -48,7 +58,10 @@ impl Origin {
             access: ArcSwap::from_pointee(Access::load(publisher_dir.as_deref())),
             config: Live::new(resolved),
             publisher_dir,
-            metrics: Metrics::new(),
+            metrics: Arc::clone(&metrics),
+            book: Arc::new(Book::new(metrics, name)),
+            streams: Streams::default(),
+            log_filter: None,
             connections: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
         }

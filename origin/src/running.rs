@@ -11,8 +11,10 @@ use mediaorigin_crds::load::Resolved;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
+use crate::access_log::Sink;
 use crate::clock::Clock;
 use crate::connection::{self, Drain, Settings, Shared};
+use crate::log::Filter;
 use crate::origin::Origin;
 use crate::{drain, http, tend};
 
@@ -38,6 +40,10 @@ pub struct Options {
     pub disk_dir: Option<PathBuf>,
     /// Folder with the credentials of the object store; wins over the one in the configuration.
     pub object_store_credentials_dir: Option<PathBuf>,
+    /// Where to write a line for each request as `MediaStore` did, in place of our own.
+    pub mediastore_log: Option<Sink>,
+    /// Which lines the process logs, where the admin port may change it.
+    pub log_filter: Option<Filter>,
 }
 
 impl Default for Options {
@@ -53,6 +59,8 @@ impl Default for Options {
             publisher_dir: None,
             disk_dir: None,
             object_store_credentials_dir: None,
+            mediastore_log: None,
+            log_filter: None,
         }
     }
 }
@@ -114,12 +122,19 @@ pub async fn start(resolved: Resolved, options: Options) -> Result<Running, Star
 /// Starts an origin from a plain thread; it listens when this returns.
 pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, StartError> {
     // The tiers below memory are not opened yet.
-    let Options { listen, admin_listen, clock, workers, file, publisher_dir, .. } = options;
+    let Options {
+        listen, admin_listen, clock, workers, file, publisher_dir, mediastore_log, log_filter, ..
+    } = options;
     let (media, media_addr) = bind(listen)?;
     let (admin, admin_addr) = bind(admin_listen)?;
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
     let settings = Settings { workers, connections_max, ..Settings::default() };
-    let origin = Arc::new(Origin::new(resolved, publisher_dir, clock));
+    let mut origin = Origin::new(resolved, publisher_dir, clock);
+    origin.log_filter = log_filter;
+    let origin = Arc::new(origin);
+    if let Some(sink) = mediastore_log {
+        origin.book.write_as_mediastore(sink);
+    }
     let drain = Drain::new();
     let parts = Parts { origin: Arc::clone(&origin), drain: drain.clone(), media, admin, settings, file };
     let (stop, stopped) = oneshot::channel();

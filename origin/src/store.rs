@@ -63,7 +63,9 @@ pub async fn write<E: Display>(
         Ok(upload) => {
             let terms = Terms { keep: treatment.policy.keep(), expire: treatment.policy.expire() };
             let condition = |current: Option<&Version>| may_write(&request.conditions, current);
-            committed(&upload.commit(clock.now(), terms, condition), &request.conditions)
+            let answer = committed(&upload.commit(clock.now(), terms, condition), &request.conditions);
+            let expires_at = terms.expire.and_then(|expire| clock.now().wall.checked_add(expire));
+            Answer { expires_at, ..answer }
         }
         Err(failure) => failed(&failure, bytes_max),
     };

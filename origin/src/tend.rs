@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::access::Access;
 use crate::config::{self, Change};
+use crate::events::{Event, Kind};
 use crate::origin::Origin;
 
 /// How often memory is swept. Expiry is exact at every read; this only frees the bytes.
@@ -19,9 +20,11 @@ const FILES_TICKS: u32 = 10;
 pub(crate) async fn run(origin: Arc<Origin>, file: Option<PathBuf>, mut served: String) {
     let mut ticks = interval(SWEEP_TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_full = false;
     for tick in (0..FILES_TICKS).cycle() {
         ticks.tick().await;
         origin.memory.sweep(origin.clock.now());
+        look_at_connections(&origin, &mut is_full);
         if tick == 0 {
             look_at_access(&origin);
             if let Some(file) = &file {
@@ -37,8 +40,14 @@ fn look_at_access(origin: &Origin) {
         return;
     }
     match &access {
-        Access::Unreadable(reason) => tracing::error!(reason, "the publisher's credentials cannot be read"),
-        Access::Basic(_) | Access::Open => tracing::info!("the publisher's credentials changed"),
+        Access::Unreadable(reason) => {
+            tracing::error!(reason, "the publisher's credentials cannot be read");
+            tell(origin, Kind::Credentials, format!("they cannot be read: {reason}"));
+        }
+        Access::Basic(_) | Access::Open => {
+            tracing::info!("the publisher's credentials changed");
+            tell(origin, Kind::Credentials, "they changed");
+        }
     }
     origin.access.store(Arc::new(access));
 }
@@ -64,9 +73,13 @@ fn look_at_config(origin: &Origin, file: &Path, served: &mut String) {
     let report = origin.config.report();
     let generation = origin.config.hot().metadata.generation;
     match change {
-        Change::Swapped => tracing::info!(generation, "configuration changed"),
+        Change::Swapped => {
+            tracing::info!(generation, "configuration changed");
+            tell(origin, Kind::ConfigChanged, format!("generation {generation}"));
+        }
         Change::Refused => {
             origin.metrics.refusals.inc();
+            tell(origin, Kind::ConfigRefused, report.refused.join("; "));
             tracing::error!(generation, problems = ?report.refused, "configuration refused, the last good one is served");
         }
     }
@@ -74,4 +87,20 @@ fn look_at_config(origin: &Origin, file: &Path, served: &mut String) {
         tracing::warn!(settings = ?report.needs_restart, "these settings are in force after a restart");
     }
     *served = text;
+}
+
+/// Tells once each time that all connections are taken.
+fn look_at_connections(origin: &Origin, was_full: &mut bool) {
+    let (open, max) = (origin.connections.open(), u64::from(origin.config.cold().connections_max));
+    let is_full = open >= max;
+    if is_full && !*was_full {
+        origin.metrics.connections_full.inc();
+        tracing::warn!(open, max, "all connections are taken, further ones wait to be accepted");
+        tell(origin, Kind::ConnectionsFull, format!("{open} of {max} (spec.limits.connections) are open"));
+    }
+    *was_full = is_full;
+}
+
+fn tell(origin: &Origin, kind: Kind, reason: impl Into<String>) {
+    origin.book.events.add(origin.clock.now().wall, Event::of(kind, reason));
 }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
+use futures_util::StreamExt;
 use prometheus_client::encoding::text::encode;
+use serde::Deserialize;
 
+use crate::events::{Event, Kind};
 use crate::exposition;
+use crate::log::LENGTH_MAX;
 use crate::origin::Origin;
 use crate::status::Status;
 
@@ -18,7 +22,10 @@ pub fn configure(origin: Arc<Origin>) -> impl FnOnce(&mut web::ServiceConfig) {
             .service(reading("/livez", live))
             .service(reading("/readyz", ready))
             .service(reading("/metrics", metrics))
-            .service(reading("/-/status", status));
+            .service(reading("/-/status", status))
+            .service(reading("/-/streams", streams))
+            .service(reading("/-/events", events))
+            .service(reading("/-/log-level", log_level).route(web::put().to(set_log_level)));
     }
 }
 
@@ -57,3 +64,55 @@ async fn metrics(origin: web::Data<Origin>) -> HttpResponse {
 async fn status(origin: web::Data<Origin>) -> HttpResponse {
     HttpResponse::Ok().json(Status::of(&origin))
 }
+
+async fn streams(origin: web::Data<Origin>) -> HttpResponse {
+    HttpResponse::Ok().json(origin.streams.report(origin.clock.now().elapsed))
+}
+
+/// Where to go on.
+#[derive(Debug, Deserialize)]
+struct After {
+    after: Option<u64>,
+}
+
+async fn events(origin: web::Data<Origin>, after: Option<web::Query<After>>) -> HttpResponse {
+    let after = after.and_then(|query| query.after).unwrap_or(0);
+    HttpResponse::Ok().json(origin.book.events.report(after))
+}
+
+async fn log_level(origin: web::Data<Origin>) -> HttpResponse {
+    match &origin.log_filter {
+        Some(filter) => HttpResponse::Ok().body(filter.text() + "\n"),
+        None => no_log(),
+    }
+}
+
+async fn set_log_level(origin: web::Data<Origin>, mut body: web::Payload) -> HttpResponse {
+    let Some(filter) = &origin.log_filter else { return no_log() };
+    let mut text = Vec::new();
+    while let Some(Ok(bytes)) = body.next().await {
+        text.extend_from_slice(&bytes);
+        if text.len() > LENGTH_MAX {
+            return HttpResponse::PayloadTooLarge()
+                .body(format!("a filter has {LENGTH_MAX} characters at most\n"));
+        }
+    }
+    let (before, text) = (filter.text(), String::from_utf8_lossy(&text));
+    match filter.set(&text) {
+        Ok(()) => {
+            let now = filter.text();
+            tracing::info!(before, now, "the log filter changed");
+            let event = Event::of(Kind::LogLevel, format!("{now}, before: {before}"));
+            origin.book.events.add(origin.clock.now().wall, event);
+            HttpResponse::Ok().body(now + "\n")
+        }
+        Err(error) => HttpResponse::BadRequest().body(format!("{error}\n")),
+    }
+}
+
+fn no_log() -> HttpResponse {
+    HttpResponse::NotFound().body("this process does not own its log\n")
+}
+
+#[cfg(test)]
+mod tests;

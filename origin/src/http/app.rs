@@ -13,13 +13,15 @@ use super::response::Answer;
 use super::view::RequestView;
 use super::{cmcd, cors};
 use crate::access::Grant;
-use crate::access_log::Entry;
+use crate::access_log::{Entry, X_REQUEST_ID};
 use crate::connection::{Hold, Reply};
 use crate::memory::blob::Uid;
-use crate::metrics::MethodLabel;
 use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::{serve, store};
+
+/// The name under which AWS' SDKs look for a request's id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// Adds the media port's one route to an `App`.
 pub fn configure(origin: Arc<Origin>) -> impl FnOnce(&mut web::ServiceConfig) {
@@ -38,7 +40,7 @@ pub async fn handle(
     let hot = origin.config.hot();
     let mut entry = entry(head, &origin);
     let answer = answer(head, payload, &origin, &hot.policies, &mut entry).await;
-    entry.answered(answer.status, answer.outcome, answer.class);
+    entry.answered(&answer);
     let Reply { status, headers, body, close, hold } = reply(head, &hot.policies, answer, entry);
     let mut response = HttpResponse::with_body(status, body);
     for (name, value) in headers {
@@ -69,7 +71,11 @@ pub fn reply(
     answer: Answer,
     mut entry: Entry,
 ) -> Reply<MediaBody> {
-    let Answer { status, outcome, class: _, mut headers, content, close } = answer.seen_by(policies.cdn());
+    let Answer { status, outcome, mut headers, content, close, .. } = answer.seen_by(policies.cdn());
+    headers.extend(HeaderValue::from_str(entry.id()).map(|id| (REQUEST_ID, id)));
+    if let Some(id) = head.text(&X_REQUEST_ID).filter(|id| *id == entry.id()) {
+        headers.extend(HeaderValue::from_str(&id).map(|id| (X_REQUEST_ID, id)));
+    }
     if content.reader().is_some() {
         entry.reads();
     }
@@ -83,9 +89,8 @@ pub fn reply(
 
 /// The record of a request that just came in.
 pub fn entry(head: &impl RequestView, origin: &Origin) -> Entry {
-    let method = MethodLabel::of(head.method());
     origin.metrics.tell(cmcd::read(head));
-    Entry::new(Arc::clone(&origin.metrics), method, head.path(), head.peer())
+    Entry::new(Arc::clone(&origin.book), head, origin.clock.now().wall)
 }
 
 async fn answer(
@@ -96,12 +101,25 @@ async fn answer(
     entry: &mut Entry,
 ) -> Answer {
     let (memory, clock) = (&origin.memory, &origin.clock);
-    match admit(head, origin) {
+    let admitted = admit(head, origin);
+    if request::is_write(head)
+        && admitted.is_ok()
+        && let Some(name) = origin.access.load().publisher()
+    {
+        entry.requested_by(name);
+    }
+    match admitted {
         Err(answer) => answer,
         Ok(MediaRequest::Read(read)) => serve::read(memory, clock, policies, &read).await,
         Ok(MediaRequest::Write(write)) => {
             let uid = Uid(fastrand::u128(..));
-            store::write(memory, clock, policies, &write, payload, uid, entry).await
+            let answer = store::write(memory, clock, policies, &write, payload, uid, entry).await;
+            if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class)) =
+                (answer.outcome, answer.class)
+            {
+                origin.streams.committed(write.path.as_str(), class, clock.now().elapsed);
+            }
+            answer
         }
         Ok(MediaRequest::Delete(delete)) => store::delete(memory, clock, policies, &delete),
         Ok(MediaRequest::Folder(path)) if memory.committed(path.as_str(), clock.now()).is_none() => {

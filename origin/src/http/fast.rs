@@ -23,7 +23,7 @@ impl Fast for Memory {
         let hot = origin.config.hot();
         let answer = app::at_once(head, origin, &hot.policies)?;
         let mut entry = app::entry(head, origin);
-        entry.answered(answer.status, answer.outcome, answer.class);
+        entry.answered(&answer);
         Some(app::reply(head, &hot.policies, answer, entry))
     }
 }

@@ -1,6 +1,7 @@
 //! Answers as data: status, headers, body. Pure but for the reader that an answer may hold.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -36,6 +37,10 @@ pub struct Answer {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Its body.
     pub content: Content,
+    /// Why it is a refusal, for people.
+    pub reason: Option<Box<str>>,
+    /// Until when the object is there, by the rule in force.
+    pub expires_at: Option<SystemTime>,
     /// Whether the connection must end: the rest of the request cannot be trusted.
     pub close: bool,
 }
@@ -48,7 +53,9 @@ impl Answer {
         } else {
             Content::Text(Bytes::new())
         };
-        let mut answer = Self { status, outcome, class: None, headers: Vec::new(), content, close: false };
+        let (headers, reason, expires_at) = (Vec::new(), None, None);
+        let mut answer =
+            Self { status, outcome, class: None, headers, content, reason, expires_at, close: false };
         if let Some(value) = outcome.cache_status() {
             answer.push(CACHE_STATUS, HeaderValue::from_static(value));
         }
@@ -59,6 +66,7 @@ impl Answer {
     pub fn text(status: StatusCode, outcome: Outcome, text: &str) -> Self {
         let mut answer = Self::empty(status, outcome);
         answer.content = Content::Text(Bytes::from(format!("{text}\n")));
+        answer.reason = Some(text.into());
         answer.push(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         answer.push(header::CACHE_CONTROL, HeaderValue::from_static(NEVER));
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -135,6 +143,7 @@ pub fn read(
     let stored = version.meta.cache_control.as_deref();
     answer.headers.extend(caching::object(treatment, &version.path, stored, facts));
     answer.headers.extend(tags::headers(&version.path, treatment.cdn));
+    answer.expires_at = version.started().and_then(|at| at.modified.checked_add(treatment.policy.expire()?));
     if chosen.varies() {
         answer.push(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }

@@ -66,7 +66,7 @@ const TARGETS: [&str; 15] = [
 ];
 
 /// Lines of a request; `ETAG` stands for the entity tag of the segment.
-const LINES: [&str; 42] = [
+const LINES: [&str; 44] = [
     "Range: bytes=0-99",
     "Range: bytes=100-",
     "Range: bytes=-1",
@@ -98,6 +98,8 @@ const LINES: [&str; 42] = [
     "Origin: \u{fc}",
     "Accept-Encoding: gzip, br",
     "Accept-Encoding: identity",
+    "X-Request-Id: a-1",
+    "X-Request-Id: <a>",
     "Authorization: Basic eDp5",
     "Connection: close",
     "Connection: keep-alive",
@@ -191,7 +193,8 @@ impl Port {
     fn lines(&self) -> Vec<String> {
         let text = String::from_utf8(std::mem::take(&mut *self.log.0.lock().unwrap())).unwrap();
         let words = |line: &str| {
-            let words = line.split(' ').filter(|word| !word.starts_with("micros="));
+            let words =
+                line.split(' ').filter(|word| !word.starts_with("micros=") && !word.starts_with("id="));
             words.collect::<Vec<_>>().join(" ")
         };
         text.lines().map(words).collect()
@@ -324,12 +327,17 @@ impl World {
     }
 }
 
-/// Answers with their headers in alphabetical order and without dates.
+/// Headers that no two answers share.
+fn is_its_own(line: &str) -> bool {
+    ["date: ", "x-amzn-requestid: "].iter().any(|name| line.starts_with(name))
+}
+
+/// Answers with their headers in alphabetical order and without dates and ids.
 fn normalised(stream: &[u8]) -> Vec<String> {
     let (mut answers, mut rest) = (Vec::new(), stream);
     while let Some(end) = rest.windows(4).position(|window| window == b"\r\n\r\n") {
         let head = String::from_utf8(rest[..end].to_vec()).unwrap();
-        let mut lines: Vec<_> = head.split("\r\n").filter(|line| !line.starts_with("date: ")).collect();
+        let mut lines: Vec<_> = head.split("\r\n").filter(|line| !is_its_own(line)).collect();
         lines[1..].sort_unstable();
         rest = &rest[end + 4..];
         let length = lines.iter().find_map(|line| line.strip_prefix("content-length: "));

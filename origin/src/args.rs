@@ -49,6 +49,12 @@ pub struct ServeArgs {
     /// MediaOrigin: the environment, as for the cloud's own tools.
     #[arg(long, value_name = "DIR")]
     pub object_store_credentials_dir: Option<PathBuf>,
+    /// Folder with `tls.crt` and `tls.key`: the media port speaks TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. Read again when it changes.
+    #[arg(long, value_name = "DIR")]
+    pub tls_dir: Option<PathBuf>,
+    /// Uploads and deletions need a client certificate that `ca.crt` in that folder vouches for.
+    #[arg(long, requires = "tls_dir")]
+    pub require_client_certificates: bool,
     /// Worker threads. Default: one per core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub workers: Option<u16>,

@@ -34,6 +34,7 @@ mod registry;
 mod respond;
 mod rules;
 mod run;
+mod transport;
 mod view;
 mod wire;
 mod worker;
@@ -56,7 +57,8 @@ pub use self::{
     fast::{Fast, Never, Reply},
     hold::Hold,
     refusal::Refusal,
-    view::{HEADERS_CEILING, HeadView},
+    transport::TlsConfig,
+    view::{Client, HEADERS_CEILING, HeadView},
 };
 
 /// Most worker threads that [`serve`] accepts; `actix_server` itself would panic above it.
@@ -126,6 +128,8 @@ pub struct Shared {
     pub counters: Arc<Counters>,
     /// Heard when memory is needed: slow readers make way.
     pub pressure: Pressure,
+    /// With it every connection begins with a TLS handshake.
+    pub tls: Option<TlsConfig>,
 }
 
 /// Serves `app` on `listener` until the returned server is stopped; must be called inside a Tokio or actix runtime.

@@ -46,6 +46,12 @@ pub fn registry(origin: &Origin) -> Registry {
         "Cold settings that differ from the running ones",
         signed(report.needs_restart.len()),
     );
+    let tls_refused = origin.tls.as_ref().is_some_and(|tls| tls.problem().is_some());
+    gauge(
+        "tls_refused",
+        "1 while the media port's certificate is not the one in its folder",
+        tls_refused.into(),
+    );
     gauge("draining", "1 while the origin is about to stop", i64::from(origin.is_draining()));
     gauge("ready", "1 while the origin is ready", i64::from(origin.unready().is_none()));
     registry
@@ -102,6 +108,11 @@ fn connections(registry: &mut Registry, counters: &Counters) {
         "connection_sent_bytes",
         "Bytes sent to clients, heads included",
         ConstCounter::new(counters.sent_bytes()),
+    );
+    registry.register(
+        "tls_handshakes_failed",
+        "TLS handshakes that failed or took too long",
+        ConstCounter::new(counters.handshakes_failed()),
     );
     let refused = Family::<ReasonLabels, Counter>::default();
     for reason in Refusal::ALL {

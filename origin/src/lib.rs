@@ -36,6 +36,7 @@ pub mod streams;
 mod tend;
 pub mod tiers;
 pub mod times;
+pub mod tls;
 
 pub use running::{Options, Running, StartError, start, start_blocking};
 

@@ -13,6 +13,7 @@ use mediaorigin_crds::{document, names, validate};
 use mediaorigin_origin::args::{Cli, Command, ServeArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::log::Requests;
+use mediaorigin_origin::tls::ClientCertificates;
 use mediaorigin_origin::{Options, Running, config, drain, log, start};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -40,6 +41,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         publisher_dir,
         disk_dir,
         object_store_credentials_dir,
+        tls_dir,
+        require_client_certificates,
         workers,
         drain_seconds,
         drain_min_seconds,
@@ -81,6 +84,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         object_store_credentials_dir,
         mediastore_log: (access_log == Requests::Mediastore).then(|| log.sink()),
         log_filter: Some(log.filter.clone()),
+        tls_dir,
+        client_certificates: ClientCertificates::needed(require_client_certificates),
     };
     let greeting = greeting(&resolved);
     let running = start(resolved, options).await?;

@@ -17,6 +17,7 @@ use crate::log::Filter;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::streams::Streams;
+use crate::tls::{ClientCertificates, Tls};
 
 /// The state of one origin. Built once, outside of what is built per worker.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Origin {
     pub access: ArcSwap<Access>,
     /// Where the credentials are.
     pub publisher_dir: Option<PathBuf>,
+    /// The certificate of the media port, where it speaks TLS.
+    pub tls: Option<Tls>,
     /// Counters of requests.
     pub metrics: Arc<Metrics>,
     /// The streams that are being published.
@@ -58,6 +61,7 @@ impl Origin {
             access: ArcSwap::from_pointee(Access::load(publisher_dir.as_deref())),
             config: Live::new(resolved),
             publisher_dir,
+            tls: None,
             metrics: Arc::clone(&metrics),
             book: Arc::new(Book::new(metrics, name)),
             streams: Streams::default(),
@@ -65,6 +69,17 @@ impl Origin {
             connections: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// The same with a certificate for the media port.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Whether who writes must show a client certificate.
+    pub fn needs_certificate(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.clients() == ClientCertificates::NeededToWrite)
     }
 
     /// Why it is not ready to serve, if it is not. A draining origin is ready: Kubernetes takes a terminating pod out by

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::connection::{self, Drain, Settings, Shared};
 use crate::log::Filter;
 use crate::origin::Origin;
+use crate::tls::{ClientCertificates, Tls, TlsError};
 use crate::{drain, http, tend};
 
 /// Connections that the kernel holds until they are accepted.
@@ -44,6 +45,10 @@ pub struct Options {
     pub mediastore_log: Option<Sink>,
     /// Which lines the process logs, where the admin port may change it.
     pub log_filter: Option<Filter>,
+    /// Folder with the certificate of the media port; without one it speaks no TLS.
+    pub tls_dir: Option<PathBuf>,
+    /// Whether clients are asked for a certificate; needs a `tls_dir`.
+    pub client_certificates: ClientCertificates,
 }
 
 impl Default for Options {
@@ -61,6 +66,8 @@ impl Default for Options {
             object_store_credentials_dir: None,
             mediastore_log: None,
             log_filter: None,
+            tls_dir: None,
+            client_certificates: ClientCertificates::Ignored,
         }
     }
 }
@@ -76,6 +83,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The media port's certificate is not good.
+    #[error("the certificate of the media port: {0}")]
+    Tls(#[from] TlsError),
     /// It cannot start its threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -123,13 +133,24 @@ pub async fn start(resolved: Resolved, options: Options) -> Result<Running, Star
 pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, StartError> {
     // The tiers below memory are not opened yet.
     let Options {
-        listen, admin_listen, clock, workers, file, publisher_dir, mediastore_log, log_filter, ..
+        listen,
+        admin_listen,
+        clock,
+        workers,
+        file,
+        publisher_dir,
+        mediastore_log,
+        log_filter,
+        tls_dir,
+        client_certificates,
+        ..
     } = options;
+    let tls = tls_dir.map(|dir| Tls::load(&dir, client_certificates)).transpose()?;
     let (media, media_addr) = bind(listen)?;
     let (admin, admin_addr) = bind(admin_listen)?;
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
     let settings = Settings { workers, connections_max, ..Settings::default() };
-    let mut origin = Origin::new(resolved, publisher_dir, clock);
+    let mut origin = Origin::new(resolved, publisher_dir, clock).with_tls(tls);
     origin.log_filter = log_filter;
     let origin = Arc::new(origin);
     if let Some(sink) = mediastore_log {
@@ -243,7 +264,8 @@ async fn serve(
     let state = Arc::clone(&origin);
     let app = move || App::new().configure(http::app::configure(Arc::clone(&state)));
     let (counters, pressure) = (Arc::clone(&origin.connections), origin.memory.pressure().clone());
-    let shared = Shared { drain, counters, pressure };
+    let tls = origin.tls.as_ref().map(|tls| Arc::clone(tls.served()));
+    let shared = Shared { drain, counters, pressure, tls };
     let fast = http::fast::Memory(Arc::clone(&origin));
     let media = connection::serve(media, settings, shared, app, fast)?;
     let state = Arc::clone(&origin);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::memory::Counts;
 use crate::origin::Origin;
+use crate::tls::Tls;
 
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +26,8 @@ pub struct Status {
     pub config: Config,
     /// Why it is not ready; empty when it is.
     pub unready: String,
+    /// Why the media port's certificate is not the one in its folder; empty when it is.
+    pub tls_refused: String,
     /// Whether it is about to stop.
     pub draining: bool,
     /// Memory in bytes.
@@ -98,6 +101,7 @@ impl Status {
             generation: hot.metadata.generation,
             config: Config { refused: report.refused, needs_restart: report.needs_restart },
             unready: origin.unready().unwrap_or_default(),
+            tls_refused: origin.tls.as_ref().and_then(Tls::problem).unwrap_or_default(),
             draining: origin.is_draining(),
             memory: memory(origin, &counts),
             objects: counts.sizes.live + counts.sizes.evictable,

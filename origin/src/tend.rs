@@ -10,6 +10,7 @@ use crate::access::Access;
 use crate::config::{self, Change};
 use crate::events::{Event, Kind};
 use crate::origin::Origin;
+use crate::tls::{Look, Tls};
 
 /// How often memory is swept. Expiry is exact at every read; this only frees the bytes.
 const SWEEP_TICK: Duration = Duration::from_millis(100);
@@ -27,6 +28,7 @@ pub(crate) async fn run(origin: Arc<Origin>, file: Option<PathBuf>, mut served: 
         look_at_connections(&origin, &mut is_full);
         if tick == 0 {
             look_at_access(&origin);
+            look_at_certificate(&origin);
             if let Some(file) = &file {
                 look_at_config(&origin, file, &mut served);
             }
@@ -50,6 +52,19 @@ fn look_at_access(origin: &Origin) {
         }
     }
     origin.access.store(Arc::new(access));
+}
+
+fn look_at_certificate(origin: &Origin) {
+    match origin.tls.as_ref().map(Tls::look) {
+        None | Some(Look::Same) => {}
+        Some(Look::Renewed) => tracing::info!("the certificate of the media port changed"),
+        Some(Look::Refused(reason)) => {
+            tracing::error!(
+                reason,
+                "the certificate of the media port is refused, the last good one is served"
+            );
+        }
+    }
 }
 
 fn look_at_config(origin: &Origin, file: &Path, served: &mut String) {

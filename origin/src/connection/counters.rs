@@ -41,6 +41,7 @@ pub struct Counters {
     accepted: AtomicU64,
     open: AtomicU64,
     requests: AtomicU64,
+    handshakes_failed: AtomicU64,
     refused: [AtomicU64; Refusal::ALL.len()],
     timed_out: [AtomicU64; TimeoutPhase::ALL.len()],
     received_bytes: AtomicU64,
@@ -61,6 +62,11 @@ impl Counters {
     /// Requests given to the application since the start.
     pub fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
+    }
+
+    /// TLS handshakes that failed or took too long.
+    pub fn handshakes_failed(&self) -> u64 {
+        self.handshakes_failed.load(Relaxed)
     }
 
     /// Requests refused by the connection loop for this reason.
@@ -94,6 +100,10 @@ impl Counters {
 
     pub(super) fn add_request(&self) {
         self.requests.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn add_handshake_failed(&self) {
+        self.handshakes_failed.fetch_add(1, Relaxed);
     }
 
     pub(super) fn add_refused(&self, reason: Refusal) {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use actix_http::{
-    Method, Payload, Request, Response, Version,
+    HttpMessage as _, Method, Payload, Request, Response, Version,
     body::{BoxBody, EitherBody, MessageBody},
 };
 use actix_service::Service;
@@ -29,6 +29,7 @@ use super::{
     refusal::Refusal,
     rules::Phase,
     run::Connection,
+    view::Client,
 };
 
 /// Serves one request.
@@ -91,6 +92,8 @@ fn admit(connection: &Connection, head: Head) -> (Request, Facts) {
         connection.wire.acknowledge_at_once();
         *request.payload() = Payload::Stream { payload: Box::pin(Upload(intake)) };
     }
+    let client = Client { peer: connection.wire.peer, is_certified: connection.wire.is_certified };
+    request.extensions_mut().insert(client);
     let target = request.head_mut();
     target.method = head.method;
     target.uri = head.target;

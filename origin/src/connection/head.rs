@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{mem, mem::MaybeUninit, net::SocketAddr};
+use std::{mem, mem::MaybeUninit};
 
 use actix_http::{
     Method, Uri, Version,
@@ -17,7 +17,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use super::{
     framing::Framing,
     refusal::Refusal,
-    view::{HEADERS_CEILING, HeadView, TARGET_BYTES_MAX},
+    view::{Client, HEADERS_CEILING, HeadView, TARGET_BYTES_MAX},
 };
 
 /// Bytes of a request line beside its target.
@@ -72,7 +72,7 @@ impl HeadReader {
         &mut self,
         inbox: &mut BytesMut,
         limits: HeadLimits,
-        peer: Option<SocketAddr>,
+        client: Client,
         quick: impl FnOnce(&HeadView<'_>) -> Option<T>,
     ) -> Result<Option<Taken<T>>, Refusal> {
         while self.scanned == 0 && inbox.starts_with(b"\r\n") {
@@ -91,7 +91,7 @@ impl HeadReader {
             let raw = if end == inbox.len() { mem::take(inbox) } else { inbox.split_to(end) }.freeze();
             *self = Self { is_head: self.is_head, ..Self::default() };
             let mut room = [const { MaybeUninit::uninit() }; HEADERS_CEILING];
-            let view = HeadView::read(&raw, &mut room[..limits.headers_max.min(HEADERS_CEILING)], peer)?;
+            let view = HeadView::read(&raw, &mut room[..limits.headers_max.min(HEADERS_CEILING)], client)?;
             return match quick(&view) {
                 Some(answer) => Ok(Some(Taken::Quick(answer))),
                 None => Head::new(&view, &raw).map(Taken::Head).map(Some),

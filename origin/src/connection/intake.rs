@@ -23,7 +23,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Whether the client still waits to be told to send its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Consent {
-    /// `100 Continue` is owed; so much of it is written.
+    /// `100 Continue` is owed; so much of it is written, and none of it surely on its way.
     Owed { sent: usize },
     /// The client was told, never asked, or did not wait.
     Settled,
@@ -126,9 +126,13 @@ impl Intake {
 
     fn poll_consent(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Consent::Owed { sent } = self.consent.get() {
-            let length = ready!(self.wire.poll_write(context, &[IoSlice::new(&CONTINUE[sent..])]))?;
-            let sent = sent + length;
-            self.consent.set(if sent == CONTINUE.len() { Consent::Settled } else { Consent::Owed { sent } });
+            if sent < CONTINUE.len() {
+                let length = ready!(self.wire.poll_write(context, &[IoSlice::new(&CONTINUE[sent..])]))?;
+                self.consent.set(Consent::Owed { sent: sent + length });
+            } else {
+                ready!(self.wire.poll_flush(context))?;
+                self.consent.set(Consent::Settled);
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     marker::PhantomData,
+    pin::pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -23,8 +24,9 @@ use super::{
     refusal::Refusal,
     registry::Slot,
     rules::{Phase, Verdict},
-    view::HeadView,
-    wire::Wire,
+    transport::Transport,
+    view::{Client, HeadView},
+    wire::{Wire, prepare},
     worker::{HEAD_READ_BYTES_MAX, Sweeper, Worker},
 };
 
@@ -66,7 +68,9 @@ where
     fn call(&self, socket: Socket) -> Self::Future {
         let (app, fast, worker) = (Rc::clone(&self.app), Rc::clone(&self.fast), Rc::clone(&self.worker));
         Box::pin(async move {
-            run::<S, B, Q>(&app, &fast, Connection::new(socket, worker)).await;
+            if let Some(connection) = Connection::open(socket, worker).await {
+                run::<S, B, Q>(&app, &fast, connection).await;
+            }
             Ok(())
         })
     }
@@ -121,7 +125,7 @@ where
             After::Next => {}
             After::Refuse(reason) => break connection.refuse(reason).await,
             After::Linger => break linger(&connection.wire, &connection.slot).await,
-            After::Close => break,
+            After::Close => break connection.wire.say_goodbye(),
             After::Reset => break connection.wire.reset_on_close(),
         }
         burst += 1;
@@ -133,13 +137,24 @@ where
 }
 
 impl Connection {
-    fn new(socket: Socket, worker: Rc<Worker>) -> Self {
-        Self {
-            slot: worker.registry.add(),
-            _open: OpenCount::new(&worker.counters),
-            wire: Rc::new(Wire::new(socket, worker)),
-            reader: HeadReader::default(),
-        }
+    /// Takes a socket over; `None` when the TLS handshake fails or takes too long.
+    async fn open(socket: Socket, worker: Rc<Worker>) -> Option<Self> {
+        let (slot, open) = (worker.registry.add(), OpenCount::new(&worker.counters));
+        prepare(&socket, &worker);
+        let transport = match &worker.tls {
+            None => Transport::Plain(socket),
+            Some(config) => {
+                slot.enter(Phase::Head);
+                let Some(transport) = handshake(Transport::accept(socket, config), &slot).await else {
+                    worker.counters.add_handshake_failed();
+                    return None;
+                };
+                slot.enter(Phase::Idle);
+                transport
+            }
+        };
+        let wire = Rc::new(Wire::new(transport, worker));
+        Some(Self { slot, wire, reader: HeadReader::default(), _open: open })
     }
 
     /// Waits for the next request.
@@ -154,7 +169,8 @@ impl Connection {
             if has_bytes {
                 let quick = |view: &HeadView<'_>| settings.fast.then(|| ask(fast, view)).flatten();
                 let mut inbox = self.wire.inbox.borrow_mut();
-                match self.reader.take(&mut inbox, limits, self.wire.peer, quick) {
+                let client = Client { peer: self.wire.peer, is_certified: self.wire.is_certified };
+                match self.reader.take(&mut inbox, limits, client, quick) {
                     Ok(Some(Taken::Quick(quick))) => return Next::Quick(quick),
                     Ok(Some(Taken::Head(head))) => return Next::Head(head),
                     Ok(None) => {}
@@ -229,26 +245,28 @@ impl Connection {
                 match outbox.poll_write(context, &self.wire) {
                     Poll::Ready(Ok(length)) => self.slot.took(length),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                    Poll::Pending => match self.slot.poll_verdict(context) {
-                        Some(verdict) => return Poll::Ready(Err(self.cut(verdict))),
-                        None => return Poll::Pending,
-                    },
+                    Poll::Pending => return self.poll_cut(context),
                 }
             }
-            Poll::Ready(Ok(()))
+            match self.wire.poll_flush(context) {
+                Poll::Ready(result) => Poll::Ready(result.map_err(SendError::from)),
+                Poll::Pending => self.poll_cut(context),
+            }
         })
         .await?;
         self.slot.enter(Phase::Busy);
         Ok(())
     }
 
-    fn cut(&self, verdict: Verdict) -> SendError {
+    /// Waits for the sweeper's verdict.
+    fn poll_cut(&self, context: &Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(verdict) = self.slot.poll_verdict(context) else { return Poll::Pending };
         self.wire.worker.counters.add_timed_out(match verdict {
             Verdict::TimedOut | Verdict::Drained => TimeoutPhase::WriteStall,
             Verdict::TooSlow => TimeoutPhase::Rate,
             Verdict::Pressed => TimeoutPhase::Memory,
         });
-        SendError::Cut
+        Poll::Ready(Err(SendError::Cut))
     }
 }
 
@@ -259,6 +277,18 @@ impl Drop for Connection {
             self.wire.end();
         }
     }
+}
+
+/// Waits for a handshake or for the sweeper.
+async fn handshake(accepted: impl Future<Output = io::Result<Transport>>, slot: &Slot) -> Option<Transport> {
+    let mut accepted = pin!(accepted);
+    poll_fn(|context| match accepted.as_mut().poll(context) {
+        Poll::Ready(result) => {
+            Poll::Ready(result.inspect_err(|error| tracing::debug!(%error, "no TLS handshake")).ok())
+        }
+        Poll::Pending => slot.poll_verdict(context).map_or(Poll::Pending, |_| Poll::Ready(None)),
+    })
+    .await
 }
 
 /// Asks the fast part about what it may be asked about.

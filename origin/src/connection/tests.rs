@@ -16,15 +16,15 @@ use std::{net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration};
 use actix_server::ServerHandle;
 
 use self::client::Client;
-use super::{Counters, Drain, Never, Settings, Shared, serve};
+use super::{Counters, Drain, Never, Settings, Shared, TlsConfig, serve};
 
 /// How long any single wait of a test may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server on a port of its own, with the toy application of [`app`].
-struct TestServer {
-    address: std::net::SocketAddr,
-    counters: Arc<Counters>,
+pub(crate) struct TestServer {
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) counters: Arc<Counters>,
     drain: Drain,
     probe: app::Probe,
     handle: ServerHandle,
@@ -37,9 +37,18 @@ impl TestServer {
     }
 
     fn with(settings: Settings) -> Self {
+        Self::begin(settings, Shared::default())
+    }
+
+    /// The same behind TLS.
+    pub(crate) fn with_tls(settings: Settings, tls: TlsConfig) -> Self {
+        Self::begin(settings, Shared { tls: Some(tls), ..Shared::default() })
+    }
+
+    fn begin(settings: Settings, shared: Shared) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (shared, probe) = (Shared::default(), app::Probe::default());
+        let probe = app::Probe::default();
         let (send_handle, handle) = std::sync::mpsc::channel();
         let thread = std::thread::spawn({
             let (shared, probe) = (shared.clone(), probe.clone());
@@ -53,7 +62,7 @@ impl TestServer {
             }
         });
         let handle = handle.recv().unwrap();
-        let Shared { drain, counters, pressure: _ } = shared;
+        let Shared { drain, counters, .. } = shared;
         Self { address, counters, drain, probe, handle, thread: Some(thread) }
     }
 
@@ -69,7 +78,7 @@ impl TestServer {
     }
 
     /// Waits until the server has no open connection; the counters are the only thing to look at from outside.
-    fn wait_until_empty(&self) {
+    pub(crate) fn wait_until_empty(&self) {
         self.wait_for("no open connection", || self.counters.open() == 0);
     }
 

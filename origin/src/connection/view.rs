@@ -16,6 +16,15 @@ pub const HEADERS_CEILING: usize = 256;
 /// Longest request target.
 pub(super) const TARGET_BYTES_MAX: usize = 8 * 1024;
 
+/// Who sends a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Client {
+    /// Its address.
+    pub peer: Option<SocketAddr>,
+    /// Whether it has shown a certificate that was verified. The application finds it as an extension of its request.
+    pub is_certified: bool,
+}
+
 /// A request head that may be answered.
 #[derive(Debug)]
 pub struct HeadView<'a> {
@@ -24,8 +33,8 @@ pub struct HeadView<'a> {
     /// The target where it is more than a plain path and query.
     uri: Option<Uri>,
     lines: &'a [Header<'a>],
-    /// The client's address.
-    pub peer: Option<SocketAddr>,
+    /// Who sends it.
+    pub client: Client,
     pub(super) version: Version,
     pub(super) framing: Framing,
     /// Whether the client waits for `100 Continue` before it sends the body.
@@ -39,7 +48,7 @@ impl<'a> HeadView<'a> {
     pub(super) fn read(
         raw: &'a Bytes,
         room: &'a mut [MaybeUninit<Header<'a>>],
-        peer: Option<SocketAddr>,
+        client: Client,
     ) -> Result<Self, Refusal> {
         let mut parsed = httparse::Request::new(&mut []);
         let status =
@@ -61,7 +70,7 @@ impl<'a> HeadView<'a> {
         let closes = has_token(lines, &header::CONNECTION, "close");
         let keep_alive =
             !closes && (version == Version::HTTP_11 || has_token(lines, &header::CONNECTION, "keep-alive"));
-        Ok(Self { method, target, uri, lines, peer, version, framing, awaits_continue, keep_alive })
+        Ok(Self { method, target, uri, lines, client, version, framing, awaits_continue, keep_alive })
     }
 
     /// The method.

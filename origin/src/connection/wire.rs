@@ -11,10 +11,10 @@ use std::{
 
 use bytes::BytesMut;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::Interest;
 
 use super::{
     Socket,
+    transport::Transport,
     worker::{HEAD_READ_BYTES_MAX, Worker},
 };
 
@@ -31,32 +31,47 @@ const WATCH_BYTES_MAX: usize = HEAD_READ_BYTES_MAX;
 /// All methods take `&self`, since the handler's payload and the connection's task share the socket. They never wait for
 /// the same direction at once: the payload reads until its body is complete, the task reads before and after that.
 pub(super) struct Wire {
-    socket: Socket,
+    transport: Transport,
     pub(super) peer: Option<SocketAddr>,
+    /// Whether the client has shown a certificate that was verified.
+    pub(super) is_certified: bool,
     pub(super) inbox: RefCell<BytesMut>,
     /// Whether the client has ended its direction.
     ended: Cell<bool>,
+    /// Whether the close is to be a reset.
+    resets: Cell<bool>,
     pub(super) worker: Rc<Worker>,
 }
 
+/// Sets a socket's options; those that the kernel refuses are left as they were, none is needed for right answers.
+pub(super) fn prepare(socket: &Socket, worker: &Worker) {
+    let options = SockRef::from(socket);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_TIME)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    let results = [
+        options.set_tcp_nodelay(true),
+        options.set_tcp_notsent_lowat(worker.settings.unsent_bytes_max),
+        options.set_tcp_keepalive(&keepalive),
+    ];
+    for error in results.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "cannot set a socket option");
+    }
+}
+
 impl Wire {
-    /// Takes a socket over; options that the kernel refuses are left as they were, none is needed for right answers.
-    pub(super) fn new(socket: Socket, worker: Rc<Worker>) -> Self {
-        let peer = socket.peer_addr().ok();
-        let options = SockRef::from(&socket);
-        let keepalive = TcpKeepalive::new()
-            .with_time(KEEPALIVE_TIME)
-            .with_interval(KEEPALIVE_INTERVAL)
-            .with_retries(KEEPALIVE_RETRIES);
-        let results = [
-            options.set_tcp_nodelay(true),
-            options.set_tcp_notsent_lowat(worker.settings.unsent_bytes_max),
-            options.set_tcp_keepalive(&keepalive),
-        ];
-        for error in results.into_iter().filter_map(Result::err) {
-            tracing::debug!(%error, "cannot set a socket option");
+    /// Takes a connection over.
+    pub(super) fn new(transport: Transport, worker: Rc<Worker>) -> Self {
+        Self {
+            peer: transport.socket(|socket| socket.peer_addr().ok()),
+            is_certified: transport.is_certified(),
+            transport,
+            inbox: RefCell::default(),
+            ended: Cell::new(false),
+            resets: Cell::new(false),
+            worker,
         }
-        Self { socket, peer, inbox: RefCell::default(), ended: Cell::new(false), worker }
     }
 
     /// Reads once, at most `size_bytes_max`, to the end of the inbox; 0 is the end of the client's direction.
@@ -65,44 +80,40 @@ impl Wire {
         context: &mut Context<'_>,
         size_bytes_max: usize,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.socket.poll_read_ready(context))?;
-            match self.try_fill(size_bytes_max) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        let mut scratch = self.worker.scratch.borrow_mut();
+        let limit = size_bytes_max.min(scratch.len());
+        let length = ready!(self.transport.poll_read(context, &mut scratch[..limit]))?;
+        self.keep(&scratch[..length]);
+        Poll::Ready(Ok(length))
     }
 
     /// As [`Wire::poll_fill`], without waiting.
     pub(super) fn try_fill(&self, size_bytes_max: usize) -> io::Result<usize> {
         let mut scratch = self.worker.scratch.borrow_mut();
         let limit = size_bytes_max.min(scratch.len());
-        let length = self.socket.try_read(&mut scratch[..limit])?;
-        self.worker.counters.add_received(length);
-        self.ended.set(length == 0);
+        let length = self.transport.try_read(&mut scratch[..limit])?;
+        self.keep(&scratch[..length]);
+        Ok(length)
+    }
+
+    /// Puts what was read behind the inbox.
+    fn keep(&self, data: &[u8]) {
+        self.worker.counters.add_received(data.len());
+        self.ended.set(data.is_empty());
         let mut inbox = self.inbox.borrow_mut();
         if inbox.is_empty() {
             // A fresh block of the right size: what handlers keep of it pins no slack.
-            *inbox = BytesMut::from(&scratch[..length]);
+            *inbox = BytesMut::from(data);
         } else {
-            inbox.extend_from_slice(&scratch[..length]);
+            inbox.extend_from_slice(data);
         }
-        Ok(length)
     }
 
     /// Reads once and forgets the bytes; 0 is the end.
     pub(super) fn poll_discard(&self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.socket.poll_read_ready(context))?;
-            match self.socket.try_read(&mut self.worker.scratch.borrow_mut()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => {
-                    self.worker.counters.add_received(*result.as_ref().unwrap_or(&0));
-                    return Poll::Ready(result);
-                }
-            }
-        }
+        let result = ready!(self.transport.poll_read(context, &mut self.worker.scratch.borrow_mut()));
+        self.worker.counters.add_received(*result.as_ref().unwrap_or(&0));
+        Poll::Ready(result)
     }
 
     /// Resolves when the client ended its direction or reset the connection. Requests that it sends meanwhile are kept.
@@ -121,40 +132,31 @@ impl Wire {
         self.ended.get()
     }
 
-    /// Writes once. After a short write the next call waits for the kernel without asking it first, as tokio's own
-    /// writes do: a short write to a TCP socket always ends in a wake-up.
+    /// Writes once.
     pub(super) fn poll_write(
         &self,
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let size_bytes: usize = slices.iter().map(|slice| slice.len()).sum();
-        loop {
-            ready!(self.socket.poll_write_ready(context))?;
-            let mut length = 0;
-            let result = self.socket.try_io(Interest::WRITABLE, || {
-                length = SockRef::from(&self.socket).send_vectored(slices)?;
-                // Makes tokio forget that the socket is writable.
-                if length < size_bytes { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-            });
-            match result {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(error)),
-                Err(_) if length == 0 => {}
-                Ok(()) | Err(_) => {
-                    self.worker.counters.add_sent(length);
-                    return Poll::Ready(Ok(length));
-                }
-            }
-        }
+        let length = ready!(self.transport.poll_write(context, slices))?;
+        self.worker.counters.add_sent(length);
+        Poll::Ready(Ok(length))
+    }
+
+    /// Waits until the kernel has all that was written.
+    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_flush(context)
     }
 
     /// Asks the kernel to acknowledge at once. Encoders that wait for the acknowledgement of a head before they send the
     /// body lose 40 ms per object otherwise. Linux forgets it, so it is set again at each read of an upload.
     pub(super) fn acknowledge_at_once(&self) {
         #[cfg(target_os = "linux")]
-        if let Err(error) = SockRef::from(&self.socket).set_tcp_quickack(true) {
-            tracing::trace!(%error, "cannot set TCP_QUICKACK");
-        }
+        self.transport.socket(|socket| {
+            if let Err(error) = SockRef::from(socket).set_tcp_quickack(true) {
+                tracing::trace!(%error, "cannot set TCP_QUICKACK");
+            }
+        });
     }
 
     /// Gives back the inbox's memory when nothing is in it.
@@ -167,24 +169,32 @@ impl Wire {
 
     /// Ends our direction and leaves the client's open.
     pub(super) fn end_writing(&self) {
-        // Fails when the client is gone already, which the reads that follow will show.
-        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Write);
+        self.transport.end_writing();
+    }
+
+    /// Says goodbye before a plain close, where the transport has words for it.
+    pub(super) fn say_goodbye(&self) {
+        if !self.resets.get() && matches!(self.transport, Transport::Tls(_)) {
+            self.transport.end_writing();
+        }
     }
 
     /// Ends both directions, also for a payload that a detached task still holds.
     pub(super) fn end(&self) {
-        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
+        self.transport.socket(|socket| drop(SockRef::from(socket).shutdown(Shutdown::Both)));
     }
 
     /// Lets the close that follows reset the connection: the client cannot take what it has for a whole response, and the
     /// kernel frees what it has not sent.
     pub(super) fn reset_on_close(&self) {
-        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        self.resets.set(true);
+        self.transport.socket(|socket| drop(SockRef::from(socket).set_linger(Some(Duration::ZERO))));
     }
 
     /// Takes [`Self::reset_on_close`] back.
     pub(super) fn close_cleanly(&self) {
-        let _ = SockRef::from(&self.socket).set_linger(None);
+        self.resets.set(false);
+        self.transport.socket(|socket| drop(SockRef::from(socket).set_linger(None)));
     }
 }
 
@@ -202,8 +212,8 @@ mod tests {
             let (worker, _sweeper) = Worker::start(Settings::default(), Shared::default(), stopping);
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let socket = Socket::connect(listener.local_addr().unwrap()).await.unwrap();
-            let wire = Wire::new(socket, worker);
-            let options = SockRef::from(&wire.socket);
+            prepare(&socket, &worker);
+            let options = SockRef::from(&socket);
             assert!(options.tcp_nodelay().unwrap() && options.keepalive().unwrap());
             assert_eq!(options.tcp_notsent_lowat().unwrap(), 32 * 1024);
         });

@@ -14,6 +14,7 @@ use super::{
     Counters, Drain, Settings, Shared,
     registry::Registry,
     rules::{Limits, TICK},
+    transport::TlsConfig,
 };
 use crate::pressure::Listener;
 
@@ -30,6 +31,7 @@ pub(super) struct Worker {
     pub(super) settings: Settings,
     pub(super) counters: Arc<Counters>,
     pub(super) drain: Drain,
+    pub(super) tls: Option<TlsConfig>,
     pub(super) registry: Rc<Registry>,
     /// The only read buffer: a waiting connection owns none.
     pub(super) scratch: RefCell<Box<[u8]>>,
@@ -43,12 +45,13 @@ impl Worker {
         shared: Shared,
         stopping: GracefulShutdownSignal,
     ) -> (Rc<Self>, Sweeper) {
-        let Shared { drain, counters, pressure } = shared;
+        let Shared { drain, counters, pressure, tls } = shared;
         let worker = Rc::new(Self {
             registry: Registry::new(Limits::new(&settings)),
             settings,
             counters,
             drain,
+            tls,
             scratch: RefCell::new(vec![0; BODY_READ_BYTES_MAX].into_boxed_slice()),
             date: Cell::new(date(SystemTime::now())),
         });

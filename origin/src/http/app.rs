@@ -36,7 +36,7 @@ pub async fn handle(
     payload: web::Payload,
     origin: web::Data<Origin>,
 ) -> HttpResponse<MediaBody> {
-    let head = http.head();
+    let head = &http;
     let hot = origin.config.hot();
     let mut entry = entry(head, &origin);
     let answer = answer(head, payload, &origin, &hot.policies, &mut entry).await;
@@ -144,6 +144,10 @@ fn admit(head: &impl RequestView, origin: &Origin) -> Result<MediaRequest, Answe
         && let Some(refusal) = refusal(origin, head.text(&header::AUTHORIZATION).as_deref())
     {
         return Err(refusal);
+    }
+    if request::is_write(head) && origin.needs_certificate() && !head.client().is_certified {
+        let text = "writing needs a client certificate";
+        return Err(Answer::text(StatusCode::FORBIDDEN, Outcome::Forbidden, text));
     }
     request::parse(head).map_err(|reject| Answer::reject(&reject))
 }

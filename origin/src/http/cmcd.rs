@@ -72,7 +72,7 @@ mod tests {
             if let Some(header) = header {
                 request = request.insert_header(header);
             }
-            assert_eq!(read(request.to_http_request().head()), expected, "{uri} {header:?}");
+            assert_eq!(read(&request.to_http_request()), expected, "{uri} {header:?}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The fast part of the connection loop: reads of complete objects in memory, by the same rules as the application's.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderName;
@@ -8,7 +7,7 @@ use actix_web::http::header::HeaderName;
 use super::app;
 use super::body::MediaBody;
 use super::view::RequestView;
-use crate::connection::{Fast, HeadView, Reply};
+use crate::connection::{Client, Fast, HeadView, Reply};
 use crate::origin::Origin;
 
 /// The fast part of one origin's media port.
@@ -45,8 +44,8 @@ impl RequestView for HeadView<'_> {
         Self::lines(self, name)
     }
 
-    fn peer(&self) -> Option<IpAddr> {
-        self.peer.map(|peer| peer.ip().to_canonical())
+    fn client(&self) -> Client {
+        self.client
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::net::IpAddr;
 
-use actix_web::dev::RequestHead;
 use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest};
+
+use crate::connection::Client;
 
 /// What the rules may know of a request.
 pub trait RequestView {
@@ -20,8 +22,13 @@ pub trait RequestView {
     /// The values of all lines of a header, in order.
     fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]>;
 
+    /// Who sends it.
+    fn client(&self) -> Client;
+
     /// The client's address; an IPv4 client of an IPv6 socket has an IPv4 address.
-    fn peer(&self) -> Option<IpAddr>;
+    fn peer(&self) -> Option<IpAddr> {
+        self.client().peer.map(|peer| peer.ip().to_canonical())
+    }
 
     /// Whether there is a line of this header.
     fn has(&self, name: &HeaderName) -> bool {
@@ -40,25 +47,25 @@ pub trait RequestView {
     }
 }
 
-impl RequestView for RequestHead {
+impl RequestView for HttpRequest {
     fn method(&self) -> &str {
-        self.method.as_str()
+        self.head().method.as_str()
     }
 
     fn path(&self) -> &str {
-        self.uri.path()
+        self.head().uri.path()
     }
 
     fn query(&self) -> Option<&str> {
-        self.uri.query()
+        self.head().uri.query()
     }
 
     fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.get_all(name).map(HeaderValue::as_bytes)
+        self.head().headers.get_all(name).map(HeaderValue::as_bytes)
     }
 
-    fn peer(&self) -> Option<IpAddr> {
-        self.peer_addr.map(|peer| peer.ip().to_canonical())
+    fn client(&self) -> Client {
+        self.extensions().get().copied().unwrap_or_default()
     }
 }
 

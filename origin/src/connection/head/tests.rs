@@ -50,7 +50,7 @@ fn damaged(random: &mut fastrand::Rng) -> Vec<u8> {
 
 /// Takes a head for the application.
 fn take(reader: &mut HeadReader, inbox: &mut BytesMut) -> Result<Option<Head>, Refusal> {
-    let taken = reader.take(inbox, LIMITS, None, |_| None::<()>)?;
+    let taken = reader.take(inbox, LIMITS, Client::default(), |_| None::<()>)?;
     Ok(taken.map(|taken| match taken {
         Taken::Head(head) => head,
         Taken::Quick(()) => panic!("nobody answers quickly here"),

@@ -35,14 +35,14 @@ fn gzip_is_preferred_where_a_client_says_so() {
         if let Some(header) = header {
             request = request.insert_header((ACCEPT_ENCODING, header));
         }
-        assert_eq!(prefers_gzip(request.to_http_request().head()), expected, "{header:?}");
+        assert_eq!(prefers_gzip(&request.to_http_request()), expected, "{header:?}");
     }
 }
 
 fn read(headers: &[(&'static str, &'static str)]) -> ReadRequest {
     let request =
         headers.iter().fold(TestRequest::default(), |request, header| request.insert_header(*header));
-    match request::parse(request.uri("/live/a.m3u8").to_http_request().head()) {
+    match request::parse(&request.uri("/live/a.m3u8").to_http_request()) {
         Ok(MediaRequest::Read(read)) => read,
         other => panic!("{other:?}"),
     }

@@ -11,9 +11,13 @@ pub mod blob;
 pub mod budget;
 pub mod chunk;
 pub mod derived;
+pub mod fill;
 pub mod gone;
+mod listing;
 pub mod object;
 pub mod order;
+pub mod reserve;
+pub mod sequence;
 pub mod upload;
 
 #[cfg(test)]
@@ -27,16 +31,16 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Now};
 use crate::pressure::Pressure;
-use budget::{Budget, Permit};
-use gone::Gone;
+use budget::Budget;
+use gone::{Gone, Reason};
 use object::{Object, Version};
 use order::{Evictable, Order, Sizes};
+use reserve::Purpose;
+use sequence::Sequence;
 use upload::{Opening, Upload};
 
 /// Parts of the index that are locked apart.
 const SHARDS: usize = 64;
-/// How long an upload waits for memory before it is refused.
-pub const RESERVE_WAIT: Duration = Duration::from_millis(200);
 /// Objects that a sweep moves, or an upload evicts, before others have their turn.
 const SWEEP_BATCH: usize = 256;
 
@@ -48,12 +52,12 @@ pub struct Memory {
     hasher: RandomState,
     evictable: Evictable,
     order: Mutex<Order>,
-    sequence: AtomicU64,
+    sequence: Sequence,
+    gone: Mutex<Gone>,
     uploads: AtomicUsize,
     evicted: AtomicU64,
     expired: AtomicU64,
     newest_segment: Mutex<Option<Duration>>,
-    gone: Gone,
     held: AtomicUsize,
     pressure: Pressure,
 }
@@ -77,8 +81,8 @@ pub enum Found {
     Growing(Arc<Version>),
     /// Uploads without a byte yet, and how often each has changed.
     Announced(Vec<(Arc<Version>, u64)>),
-    /// A version whose time is over.
-    Expired,
+    /// Nothing, but there was something until lately.
+    Gone(Reason),
     /// Nothing.
     Nothing,
 }
@@ -119,18 +123,6 @@ pub struct Full {
     pub bytes: u64,
 }
 
-/// The answer to a request for memory.
-enum Reserved {
-    /// Here it is.
-    Permit(Permit),
-    /// There is more to evict: ask again when others had their turn.
-    Evicting,
-    /// Nothing can be evicted now.
-    Later,
-    /// More than there is at all.
-    Never,
-}
-
 impl Memory {
     /// An empty memory tier that holds up to `bytes`.
     pub fn new(bytes: u64) -> Self {
@@ -140,12 +132,12 @@ impl Memory {
             hasher: RandomState::new(),
             evictable: Evictable::new(),
             order: Mutex::default(),
-            sequence: AtomicU64::new(0),
+            sequence: Sequence::default(),
+            gone: Mutex::default(),
             uploads: AtomicUsize::new(0),
             evicted: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             newest_segment: Mutex::default(),
-            gone: Gone::default(),
             held: AtomicUsize::new(0),
             pressure: Pressure::default(),
         }
@@ -174,7 +166,11 @@ impl Memory {
             return Found::Complete(Arc::clone(&object.version));
         }
         match slot.map_or(Found::Nothing, Slot::early) {
-            Found::Nothing if expired || self.gone.has(path) => Found::Expired,
+            Found::Nothing if expired => Found::Gone(Reason::Expired),
+            Found::Nothing => {
+                drop(shard);
+                self.gone().reason(self.hash(path)).map_or(Found::Nothing, Found::Gone)
+            }
             found => found,
         }
     }
@@ -190,7 +186,7 @@ impl Memory {
     pub async fn open(self: &Arc<Self>, opening: Opening, clock: &Clock) -> Result<Upload, Full> {
         let cost = opening.meta.cost(&opening.path);
         let body = opening.length.map_or(0, chunk::cost_of_length);
-        let mut permit = self.reserve(cost.saturating_add(body), clock).await?;
+        let mut permit = self.reserve(cost.saturating_add(body), Purpose::Upload, clock).await?;
         let Some(cost) = permit.split(cost) else { return Err(Full { bytes: cost }) };
         Ok(Upload::new(Arc::clone(self), opening, cost, permit))
     }
@@ -210,7 +206,18 @@ impl Memory {
             self.forget(&mut order, &mut shard, object);
         }
         drop((shard, order));
+        self.gone().remove(self.hash(path));
         deleted
+    }
+
+    /// A place behind all versions so far.
+    pub fn next_sequence(&self, now: Now) -> u64 {
+        self.sequence.next(now.wall)
+    }
+
+    /// All versions to come are newer than `highest`, which a lower tier knows.
+    pub fn pass_sequence(&self, highest: u64) {
+        self.sequence.pass(highest);
     }
 
     /// Bytes of the largest object that could be held if it were alone.
@@ -248,63 +255,6 @@ impl Memory {
         }
     }
 
-    /// The right to hold `bytes` more, if they are free or can be freed at once.
-    pub fn try_reserve(&self, bytes: u64, now: Now) -> Option<Permit> {
-        match self.reserve_now(bytes, now) {
-            Reserved::Permit(permit) => Some(permit),
-            Reserved::Evicting | Reserved::Later | Reserved::Never => None,
-        }
-    }
-
-    /// The right to hold `bytes`: at once, or by evicting, or by a short wait for readers and uploads to end.
-    async fn reserve(&self, bytes: u64, clock: &Clock) -> Result<Permit, Full> {
-        let deadline = tokio::time::Instant::now() + RESERVE_WAIT;
-        let mut waiting = None;
-        loop {
-            let freed = self.budget.freed();
-            match self.reserve_now(bytes, clock.now()) {
-                Reserved::Permit(permit) => return Ok(permit),
-                Reserved::Evicting => tokio::task::yield_now().await,
-                // A reader that goes between the look and the mark would not say so: look again.
-                Reserved::Later if waiting.is_none() => waiting = Some(self.budget.wait()),
-                Reserved::Later => {
-                    self.pressure.call(bytes);
-                    if tokio::time::timeout_at(deadline, freed).await.is_err() {
-                        return Err(Full { bytes });
-                    }
-                }
-                Reserved::Never => return Err(Full { bytes }),
-            }
-        }
-    }
-
-    /// The right to hold `bytes`: at once, or by evicting a batch.
-    fn reserve_now(&self, bytes: u64, now: Now) -> Reserved {
-        if bytes > self.budget.limit() {
-            return Reserved::Never;
-        }
-        for _ in 0..SWEEP_BATCH {
-            if let Some(permit) = self.budget.try_acquire(bytes) {
-                return Reserved::Permit(permit);
-            }
-            if !self.evict_one(now.elapsed) {
-                return Reserved::Later;
-            }
-        }
-        Reserved::Evicting
-    }
-
-    fn evict_one(&self, now: Duration) -> bool {
-        let mut order = self.order();
-        self.age_due(&mut order, now, SWEEP_BATCH);
-        let Some(object) = order.victim() else { return false };
-        let mut shard = self.shard(&object.version.path);
-        self.forget(&mut order, &mut shard, &object);
-        drop((shard, order));
-        self.evicted.fetch_add(1, Ordering::Relaxed);
-        true
-    }
-
     fn sweep_batch(&self, now: Duration) -> usize {
         let mut order = self.order();
         let mut gone = Vec::new();
@@ -313,13 +263,15 @@ impl Memory {
         {
             let mut shard = self.shard(&object.version.path);
             self.forget(&mut order, &mut shard, &object);
-            self.gone.add(&object.version.path);
             gone.push(object);
         }
         let aged = self.age_due(&mut order, now, SWEEP_BATCH - gone.len());
         drop(order);
         // The bytes are freed here, outside the lock.
         self.expired.fetch_add(gone.len() as u64, Ordering::Relaxed);
+        for object in &gone {
+            self.note_gone(&object.version.path, Reason::Expired);
+        }
         gone.len() + aged
     }
 
@@ -358,13 +310,27 @@ impl Memory {
         shard.get(path).and_then(|slot| slot.live.clone()).or_else(|| self.evictable.peek(path))
     }
 
+    fn note_gone(&self, path: &str, reason: Reason) {
+        if !fill::is_piece(path) {
+            self.gone().insert(self.hash(path), reason);
+        }
+    }
+
+    fn gone(&self) -> MutexGuard<'_, Gone> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hash(&self, path: &str) -> u64 {
+        self.hasher.hash_one(path)
+    }
+
     fn order(&self) -> MutexGuard<'_, Order> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shard(&self, path: &str) -> MutexGuard<'_, Shard> {
         // The remainder of a constant count fits any usize.
-        let index = usize::try_from(self.hasher.hash_one(path) % SHARDS as u64).unwrap_or(0);
+        let index = usize::try_from(self.hash(path) % SHARDS as u64).unwrap_or(0);
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

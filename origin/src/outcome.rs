@@ -1,5 +1,7 @@
 //! What became of a request: one enum feeds the `Cache-Status` header, the metric label and the log line.
 
+use crate::memory::gone::Reason;
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -13,6 +15,8 @@ pub enum Outcome {
     Missing,
     /// The object's time is over.
     Expired,
+    /// The object had to make room, and no other tier has it.
+    Evicted,
     /// An upload was open, but its first byte did not come in time.
     Announced,
     /// The range lies behind the object's end.
@@ -61,6 +65,15 @@ pub enum Outcome {
     Vanished,
 }
 
+impl From<Reason> for Outcome {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Expired => Self::Expired,
+            Reason::Evicted => Self::Evicted,
+        }
+    }
+}
+
 impl Outcome {
     /// The word in headers, metrics and logs.
     pub const fn as_str(self) -> &'static str {
@@ -70,6 +83,7 @@ impl Outcome {
             Self::NotModified => "not-modified",
             Self::Missing => "missing",
             Self::Expired => "expired",
+            Self::Evicted => "evicted",
             Self::Announced => "announced",
             Self::Unsatisfiable => "unsatisfiable",
             Self::ConditionFailed => "condition-failed",
@@ -106,6 +120,7 @@ impl Outcome {
             Self::ConditionFailed => "mediaorigin; hit; detail=condition-failed",
             Self::Missing => "mediaorigin; fwd=miss; detail=missing",
             Self::Expired => "mediaorigin; fwd=miss; detail=expired",
+            Self::Evicted => "mediaorigin; fwd=miss; detail=evicted",
             Self::Announced => "mediaorigin; fwd=miss; detail=announced",
             _ => return None,
         })

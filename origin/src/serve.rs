@@ -34,7 +34,7 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
                 return complete(&chosen, clock, request, &treatment);
             }
             Found::Growing(version) => version,
-            Found::Expired => return response::missing(Outcome::Expired, path, &treatment),
+            Found::Gone(reason) => return response::missing(reason.into(), path, &treatment),
             Found::Nothing => return response::missing(Outcome::Missing, path, &treatment),
             Found::Announced(uploads) => {
                 let _held = memory.hold();

@@ -185,13 +185,14 @@ pub fn condition_failed(names: &str) -> Answer {
 pub fn missing(outcome: Outcome, path: &str, treatment: &Treatment<'_>) -> Answer {
     let (status, text) = match outcome {
         Outcome::Expired => (StatusCode::GONE, "the object's time is over"),
+        Outcome::Evicted => (StatusCode::GONE, "the object had to make room for newer ones"),
         Outcome::Announced => (StatusCode::NOT_FOUND, "the object's upload is open and has no byte yet"),
         _ => (StatusCode::NOT_FOUND, "no such object"),
     };
     let mut answer = Answer::text(status, outcome, text).of(treatment.class);
     answer.headers.retain(|(name, _)| *name != header::CACHE_CONTROL);
     answer.headers.extend(match outcome {
-        Outcome::Expired => caching::gone(treatment, path),
+        Outcome::Expired | Outcome::Evicted => caching::gone(treatment, path),
         _ => caching::missing(treatment),
     });
     answer.headers.extend(tags::headers(path, treatment.cdn));

@@ -222,14 +222,14 @@ impl Blob {
         growing.parts.same_bytes(other)
     }
 
-    /// A copy of what was written so far.
-    pub(super) fn to_vec(&self) -> Vec<u8> {
+    /// What was written so far, in order.
+    pub fn pieces(&self) -> Vec<Bytes> {
         if let Some(parts) = self.complete.get() {
-            return parts.pieces.concat();
+            return parts.pieces.clone();
         }
         let mut growing = self.lock();
         growing.seal(&self.budget);
-        growing.parts.pieces.concat()
+        growing.parts.pieces.clone()
     }
 
     /// Waits for a change after `seen`.

@@ -71,7 +71,13 @@ impl Budget {
 
     /// The right to hold `bytes` more, if that many are free now.
     pub fn try_acquire(&self, bytes: u64) -> Option<Permit> {
-        let grow = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.0.limit);
+        self.try_acquire_leaving(bytes, 0)
+    }
+
+    /// The same, if `spare` bytes are still free then.
+    pub fn try_acquire_leaving(&self, bytes: u64, spare: u64) -> Option<Permit> {
+        let limit = self.0.limit.saturating_sub(spare);
+        let grow = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow).ok()?;
         Some(Permit { budget: Arc::clone(&self.0), bytes })
     }

@@ -1,56 +1,50 @@
-//! The names of what expired lately: whoever asks for it is told that it is gone, not that it never was.
+//! Which paths held something until lately: the difference between "never was" (404) and "is over" (410).
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
 
-/// Names that are remembered; the oldest is forgotten first and is a 404 again. Hours of a live channel. About 1 MiB.
-pub const NAMES_MAX: usize = 16 * 1024;
+/// Paths that are remembered at most; the oldest is forgotten first. 48 bytes each at the most, paid by the base term of
+/// the budget.
+const PATHS_MAX: usize = 32 * 1024;
 
-/// The names of what expired lately, as keyed hashes: two names share one by chance only, once in 2^50 names.
-#[derive(Debug, Default)]
-pub struct Gone {
-    hasher: RandomState,
-    names: Mutex<Names>,
+/// Why something is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Its time was over.
+    Expired,
+    /// It had to make room, and no other tier has it.
+    Evicted,
 }
 
+/// A bounded memory of paths, by their hash: two paths with the same 64 bits are not worth the bytes.
 #[derive(Debug, Default)]
-struct Names {
-    /// Whether each name is still gone, or has come back.
-    known: HashMap<u64, bool>,
-    order: VecDeque<u64>,
+pub(super) struct Gone {
+    reasons: HashMap<u64, (Reason, u64)>,
+    order: VecDeque<(u64, u64)>,
+    tickets: u64,
 }
 
 impl Gone {
-    /// What lay under `path` has expired.
-    pub fn add(&self, path: &str) {
-        let name = self.hasher.hash_one(path);
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.order.len() == NAMES_MAX
-            && let Some(oldest) = names.order.pop_front()
-        {
-            names.known.remove(&oldest);
-        }
-        let Names { known, order } = &mut *names;
-        if known.insert(name, true).is_none() {
-            order.push_back(name);
+    /// Remembers a path.
+    pub(super) fn insert(&mut self, path: u64, reason: Reason) {
+        self.tickets += 1;
+        self.reasons.insert(path, (reason, self.tickets));
+        self.order.push_back((path, self.tickets));
+        while self.order.len() > PATHS_MAX {
+            let Some((oldest, ticket)) = self.order.pop_front() else { break };
+            if self.reasons.get(&oldest).is_some_and(|(_, latest)| *latest == ticket) {
+                self.reasons.remove(&oldest);
+            }
         }
     }
 
-    /// Something lies under `path` again.
-    pub fn remove(&self, path: &str) {
-        let name = self.hasher.hash_one(path);
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(is_gone) = names.known.get_mut(&name) {
-            *is_gone = false;
-        }
+    /// Forgets a path: it holds something again, or was deleted.
+    pub(super) fn remove(&mut self, path: u64) {
+        self.reasons.remove(&path);
     }
 
-    /// Whether what lay under `path` has expired.
-    pub fn has(&self, path: &str) -> bool {
-        let name = self.hasher.hash_one(path);
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.known.get(&name).is_some_and(|is_gone| *is_gone)
+    /// Why a path is empty, if that is known.
+    pub(super) fn reason(&self, path: u64) -> Option<Reason> {
+        self.reasons.get(&path).map(|(reason, _)| *reason)
     }
 }
 
@@ -59,17 +53,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_name_is_forgotten_first_and_a_name_can_come_back() {
-        let gone = Gone::default();
-        for number in 0..NAMES_MAX {
-            gone.add(&format!("seg{number}.ts"));
+    fn the_oldest_is_forgotten_first_and_nothing_grows() {
+        let mut gone = Gone::default();
+        for path in 0..PATHS_MAX as u64 {
+            gone.insert(path, Reason::Expired);
         }
-        assert!(gone.has("seg0.ts") && gone.has("seg16383.ts") && !gone.has("seg16384.ts"));
-        gone.remove("seg5.ts");
-        assert!(!gone.has("seg5.ts"));
-        gone.add("seg5.ts");
-        assert!(gone.has("seg5.ts"));
-        gone.add("seg16384.ts");
-        assert!(!gone.has("seg0.ts") && gone.has("seg1.ts") && gone.has("seg16384.ts"));
+        gone.insert(0, Reason::Evicted);
+        gone.insert(PATHS_MAX as u64, Reason::Expired);
+        assert_eq!((gone.reason(0), gone.reason(1)), (Some(Reason::Evicted), None));
+        gone.remove(0);
+        assert_eq!(gone.reason(0), None);
+        for _ in 0..3 * PATHS_MAX {
+            gone.insert(7, Reason::Expired);
+        }
+        assert!(gone.order.len() <= PATHS_MAX && gone.reasons.len() <= PATHS_MAX);
     }
 }

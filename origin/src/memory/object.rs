@@ -13,10 +13,11 @@ use super::chunk;
 use super::derived::Derived;
 use crate::pace::{self, Pace};
 use crate::pressure::{Claim, Held};
+use crate::tiers::Record;
 
 /// What a version costs beside its path, headers and bytes: its places in the index and the queues.
 /// Measured in the evictable part, where a version has most places (objects of one byte, resident size per object).
-pub const OBJECT_COST: u64 = 1_280;
+pub const OBJECT_COST: u64 = 1_408;
 /// What a version costs at most, with the longest path and headers.
 pub const COST_MAX: u64 = 8 * 1_024;
 
@@ -76,6 +77,8 @@ pub struct Object {
     /// From when on it is gone.
     pub(super) expires_at: Option<Duration>,
     pub(super) size: u64,
+    /// Whether it must be read again before it may push out others.
+    pub(super) on_probation: bool,
 }
 
 impl Meta {
@@ -111,6 +114,14 @@ impl Version {
     /// Whether it is in the live window: kept for its own sake, and not merely because somebody reads it.
     pub fn is_kept(&self) -> bool {
         self.kept.load(Ordering::Relaxed)
+    }
+
+    /// What a lower tier keeps of it; `None` before its first byte. `sequence` may be that of a later upload of the same
+    /// bytes.
+    pub fn record(&self, size: u64, sequence: u64, expires_at: Option<SystemTime>) -> Option<Record> {
+        let modified = self.started()?.modified;
+        let (path, meta) = (Arc::clone(&self.path), self.meta.clone());
+        Some(Record { path, uid: self.uid, meta, size, sequence, modified, expires_at })
     }
 
     /// The strong `ETag`, with its quotes.

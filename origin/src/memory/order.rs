@@ -23,6 +23,10 @@ use super::object::Object;
 /// Seats that one search for a victim looks at, at most, before it takes the next one that nobody reads.
 const LOOKS_MAX: usize = 4_096;
 
+/// What was filled from another tier and not read again may hold one part in so many of the evictable bytes before it
+/// goes before everything else.
+const PROBATION_SHARE: u64 = 8;
+
 /// A place in the evictable part. It is emptied when its object leaves.
 #[derive(Debug)]
 pub struct Seat {
@@ -84,7 +88,12 @@ pub struct Order {
     live: BTreeMap<(Duration, u64), Arc<Object>>,
     queue: BTreeMap<u64, Arc<Seat>>,
     places: BTreeMap<u64, u64>,
+    /// Filled from another tier and not read since: in turn among themselves, so that a scan pushes out no more than
+    /// its own share.
+    probation: BTreeMap<u64, Arc<Seat>>,
+    probation_bytes: u64,
     expiry: BTreeMap<(Duration, u64), Arc<Object>>,
+    names: BTreeMap<Arc<str>, Arc<Object>>,
     tickets: u64,
     live_bytes: u64,
     evictable_bytes: u64,
@@ -99,6 +108,8 @@ pub struct Sizes {
     pub evictable: usize,
     /// Objects with an expiry.
     pub expiring: usize,
+    /// Objects, without pieces of fills.
+    pub named: usize,
     /// Bytes of the live window.
     pub live_bytes: u64,
     /// Bytes that may be evicted.
@@ -111,6 +122,9 @@ impl Order {
         self.live_bytes += object.size;
         object.version.kept.store(true, Ordering::Relaxed);
         self.live.insert((object.pinned_until, object.sequence), Arc::clone(object));
+        if !object.on_probation {
+            self.names.insert(Arc::clone(&object.version.path), Arc::clone(object));
+        }
         if let Some(at) = object.expires_at {
             self.expiry.insert((at, object.sequence), Arc::clone(object));
         }
@@ -121,15 +135,24 @@ impl Order {
         if let Some(at) = object.expires_at {
             self.expiry.remove(&(at, object.sequence));
         }
+        let path = &object.version.path;
+        if self.names.get(path).is_some_and(|named| named.sequence == object.sequence) {
+            self.names.remove(path);
+        }
         if self.live.remove(&(object.pinned_until, object.sequence)).is_some() {
             self.live_bytes -= object.size;
             object.version.kept.store(false, Ordering::Relaxed);
             return;
         }
-        if let Some(seat) = self.places.remove(&object.sequence).and_then(|place| self.queue.remove(&place)) {
+        let Some(place) = self.places.remove(&object.sequence) else { return };
+        let seat = match self.queue.remove(&place) {
+            Some(seat) => Some(seat),
+            None => self.leave_probation(place, object.size),
+        };
+        if let Some(seat) = seat {
             self.evictable_bytes -= object.size;
             drop(seat.take());
-            evictable.0.invalidate(&object.version.path);
+            evictable.0.invalidate(path);
         }
     }
 
@@ -149,7 +172,14 @@ impl Order {
         self.evictable_bytes += object.size;
         let seat = Seat::new(Arc::clone(object));
         evictable.0.insert(Arc::clone(&object.version.path), Arc::clone(&seat));
-        self.enqueue(object.sequence, seat);
+        if object.on_probation {
+            self.tickets += 1;
+            self.probation.insert(self.tickets, seat);
+            self.places.insert(object.sequence, self.tickets);
+            self.probation_bytes += object.size;
+        } else {
+            self.enqueue(object.sequence, seat);
+        }
     }
 
     /// The next expired object.
@@ -158,8 +188,42 @@ impl Order {
         (*at <= now).then(|| Arc::clone(object))
     }
 
-    /// The object to evict next; those that are being read are passed over, because nothing would be freed.
+    /// The object to evict next; those that are being read are passed over, because nothing would be freed. What is on
+    /// probation goes first while it has more than its share, and when there is nothing else.
     pub(super) fn victim(&mut self) -> Option<Arc<Object>> {
+        let has_its_share = self.probation_bytes <= self.evictable_bytes / PROBATION_SHARE;
+        if has_its_share {
+            self.victim_by_age().or_else(|| self.victim_on_probation())
+        } else {
+            self.victim_on_probation().or_else(|| self.victim_by_age())
+        }
+    }
+
+    /// The oldest that nobody has read since it was filled; what was read is moved among the others.
+    fn victim_on_probation(&mut self) -> Option<Arc<Object>> {
+        for _ in 0..self.probation.len() {
+            let (place, seat) =
+                self.probation.first_key_value().map(|(place, seat)| (*place, Arc::clone(seat)))?;
+            let Some(object) = seat.peek() else {
+                self.probation.remove(&place);
+                continue;
+            };
+            if !seat.was_read.load(Ordering::Relaxed) && !object.has_readers() {
+                return Some(object);
+            }
+            self.leave_probation(place, object.size);
+            self.enqueue(object.sequence, seat);
+        }
+        None
+    }
+
+    fn leave_probation(&mut self, place: u64, size: u64) -> Option<Arc<Seat>> {
+        let seat = self.probation.remove(&place)?;
+        self.probation_bytes -= size;
+        Some(seat)
+    }
+
+    fn victim_by_age(&mut self) -> Option<Arc<Object>> {
         for looked in 0..self.queue.len().saturating_mul(2) {
             let (_, seat) = self.queue.pop_first()?;
             let Some(object) = seat.peek() else { continue };
@@ -173,11 +237,17 @@ impl Order {
         None
     }
 
+    /// Objects by name, without pieces of fills.
+    pub(super) fn names(&self) -> &BTreeMap<Arc<str>, Arc<Object>> {
+        &self.names
+    }
+
     /// Sizes of the structures.
     pub fn sizes(&self) -> Sizes {
         Sizes {
             live: self.live.len(),
-            evictable: self.queue.len(),
+            evictable: self.queue.len() + self.probation.len(),
+            named: self.names.len(),
             expiring: self.expiry.len(),
             live_bytes: self.live_bytes,
             evictable_bytes: self.evictable_bytes,

@@ -1,5 +1,8 @@
 //! The memory tier: what readers see, what is kept, and that the budget is never exceeded.
 
+mod fills;
+mod listing;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +14,7 @@ use proptest::prelude::*;
 
 use super::blob::{Read, State, Uid};
 use super::chunk::CHUNK_BYTES;
+use super::gone::Reason;
 use super::object::{Meta, Reader, Version};
 use super::upload::{Committed, Opening, Terms, Upload};
 use super::{Deleted, Found, Full, Memory};
@@ -266,7 +270,7 @@ async fn expiry_is_exact_at_a_read_and_frees_at_a_sweep() {
     world.clock.advance(Duration::from_millis(9_999));
     assert!(world.complete("a").is_some());
     world.clock.advance(Duration::from_millis(1));
-    assert!(matches!(world.find("a"), Found::Expired));
+    assert!(matches!(world.find("a"), Found::Gone(Reason::Expired)));
     assert_eq!(
         world.memory.delete("a", world.clock.now(), |_| true),
         Deleted::Nothing,
@@ -275,7 +279,7 @@ async fn expiry_is_exact_at_a_read_and_frees_at_a_sweep() {
     world.put("b", b"x", terms).await.unwrap();
     world.pass(10);
     assert_eq!((world.used(), world.memory.counts().expired), (0, 1));
-    assert!(matches!(world.find("b"), Found::Expired), "it is remembered that it expired");
+    assert!(matches!(world.find("b"), Found::Gone(Reason::Expired)), "it is remembered that it expired");
 }
 
 #[tokio::test(start_paused = true)]

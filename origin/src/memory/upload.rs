@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mediaorigin_crds::policy::Class;
 
@@ -11,7 +11,7 @@ use super::budget::Permit;
 use super::chunk::{self, CHUNK_BYTES};
 use super::derived::Derived;
 use super::object::{Meta, Object, Started, Version};
-use super::{Full, Memory, Shard, Slot};
+use super::{Full, Memory, Purpose, Shard, Slot, fill};
 use crate::clock::{Clock, Now};
 use crate::manifest;
 
@@ -40,6 +40,13 @@ pub struct Terms {
     pub keep: Duration,
     /// Gone after this long.
     pub expire: Option<Duration>,
+}
+
+impl Terms {
+    /// When a version committed at `now` is gone.
+    pub fn expires_at(&self, now: Now) -> Option<SystemTime> {
+        self.expire.and_then(|expire| now.wall.checked_add(expire))
+    }
 }
 
 /// What became of an upload.
@@ -73,20 +80,7 @@ pub struct Upload {
 
 impl Upload {
     pub(super) fn new(memory: Arc<Memory>, opening: Opening, cost: Permit, reserved: Permit) -> Self {
-        let Opening { path, uid, meta, early, length: _ } = opening;
-        let blob = Blob::new(memory.budget.clone());
-        let started = OnceLock::new();
-        let version = Arc::new(Version {
-            path,
-            uid,
-            meta,
-            blob,
-            early,
-            started,
-            kept: AtomicBool::new(false),
-            derived: Derived::default(),
-            _cost: cost,
-        });
+        let version = version(&memory, opening, cost);
         let mut shard = memory.shard(&version.path);
         let slot: &mut Slot = shard.entry(Arc::clone(&version.path)).or_default();
         for other in &slot.uploads {
@@ -96,6 +90,30 @@ impl Upload {
         drop(shard);
         memory.uploads.fetch_add(1, Ordering::Relaxed);
         Self { memory, version, reserved, written: 0, chunks: 0, is_over: false }
+    }
+
+    /// An upload of our own, for what another tier has; whoever was faster is the answer otherwise.
+    pub(super) fn new_unless_there(
+        memory: Arc<Memory>,
+        opening: Opening,
+        cost: Permit,
+        reserved: Permit,
+    ) -> Result<Self, Arc<Version>> {
+        let version = version(&memory, opening, cost);
+        let mut shard = memory.shard(&version.path);
+        let there = memory.object(&shard, &version.path).map(|object| Arc::clone(&object.version));
+        let begun = || shard.get(&version.path).and_then(|slot| slot.uploads.first().cloned());
+        if let Some(there) = there.or_else(begun) {
+            return Err(there);
+        }
+        shard.entry(Arc::clone(&version.path)).or_default().uploads.push(Arc::clone(&version));
+        drop(shard);
+        Ok(Self { memory, version, reserved, written: 0, chunks: 0, is_over: false })
+    }
+
+    /// What it makes.
+    pub fn version(&self) -> &Arc<Version> {
+        &self.version
     }
 
     /// Bytes written so far.
@@ -123,13 +141,25 @@ impl Upload {
     /// Makes it the version under its path, if `condition` holds for the one that is there. There is no await in here: a
     /// client that hangs up cannot stop it half-way.
     pub fn commit(
+        self,
+        now: Now,
+        terms: Terms,
+        condition: impl FnOnce(Option<&Version>) -> bool,
+    ) -> Committed {
+        let same = self.same(now);
+        self.commit_as(same.as_ref(), now, terms, condition)
+    }
+
+    /// As [`Self::commit`], where [`Self::same`] was asked before: lower tiers know the bytes under the name of `same`
+    /// already, whatever became of it in memory since.
+    pub fn commit_as(
         mut self,
+        same: Option<&Arc<Version>>,
         now: Now,
         terms: Terms,
         condition: impl FnOnce(Option<&Version>) -> bool,
     ) -> Committed {
         let memory = Arc::clone(&self.memory);
-        let same = self.same_as(&memory, now);
         let later = self.overtaken_by(&memory, now);
         let mut order = memory.order();
         let mut shard = memory.shard(&self.version.path);
@@ -146,39 +176,44 @@ impl Upload {
         self.version.blob.finish();
         self.is_over = true;
         self.unregister(&mut shard);
-        let had = valid.map(|object| Arc::clone(&object.version));
+        let had = valid.is_some();
         let is_overtaken = |old| later.as_ref().is_some_and(|later| Arc::ptr_eq(later, old));
         if let Some(old) = valid
             && (old.sequence > started.sequence || is_overtaken(&old.version))
         {
             return Committed::Superseded(Arc::clone(&old.version));
         }
-        let unchanged = had.as_ref().filter(|had| same.as_ref().is_some_and(|same| Arc::ptr_eq(same, had)));
-        let version = Arc::clone(unchanged.unwrap_or(&self.version));
+        // It may have gone since, but when somebody replaced it, its old date must not come back.
+        let same = same.filter(|same| valid.is_none_or(|object| Arc::ptr_eq(&object.version, same)));
+        let version = Arc::clone(same.unwrap_or(&self.version));
         if let Some(old) = &old {
             memory.forget(&mut order, &mut shard, old);
         }
-        if had.is_some() && unchanged.is_none() {
+        if had && same.is_none() {
             version.derived.set_overwrote();
         }
-        memory.gone.remove(&version.path);
         let object = Arc::new(object(&version, started.sequence, now, terms));
         order.enter(&object);
         if matches!(version.meta.class, Class::Segment | Class::Part) {
             *memory.newest_segment.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.elapsed);
         }
-        shard.entry(Arc::clone(&version.path)).or_default().live = Some(object);
+        if object.on_probation {
+            order.age(&object, &memory.evictable);
+        } else {
+            shard.entry(Arc::clone(&version.path)).or_default().live = Some(object);
+        }
         drop((shard, order));
-        match (unchanged, had.is_some()) {
-            (Some(_), _) => Committed::Unchanged(version),
-            (None, true) => Committed::Replaced(version),
-            (None, false) => Committed::Created(version),
+        memory.gone().remove(memory.hash(&version.path));
+        match (same.is_some(), had) {
+            (true, _) => Committed::Unchanged(version),
+            (false, true) => Committed::Replaced(version),
+            (false, false) => Committed::Created(version),
         }
     }
 
     /// The committed version, if its bytes and headers are those of this upload. Compared outside the locks.
-    fn same_as(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
-        let old = memory.committed(&self.version.path, now)?;
+    pub fn same(&self, now: Now) -> Option<Arc<Version>> {
+        let old = self.memory.committed(&self.version.path, now)?;
         (old.meta == self.version.meta && self.version.blob.same_bytes(&old.blob)).then_some(old)
     }
 
@@ -192,12 +227,12 @@ impl Upload {
         if self.version.meta.class != Class::Manifest || !is_small || apart >= manifest::OVERTAKING {
             return None;
         }
-        let text = |version: &Version| version.blob.to_vec();
+        let text = |version: &Version| version.blob.pieces().concat();
         manifest::is_earlier_state(&text(&self.version), &text(&old)).then_some(old)
     }
 
     fn start(&self, now: Now) {
-        let sequence = self.memory.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        let sequence = self.memory.sequence.next(now.wall);
         // Only the one writer starts it, and only once.
         let _ = self.version.started.set(Started { sequence, modified: now.wall });
     }
@@ -211,7 +246,7 @@ impl Upload {
         }
         let size = (FIRST_CHUNK_BYTES << (2 * self.chunks).min(16)).min(CHUNK_BYTES);
         self.chunks += 1;
-        self.memory.reserve(chunk::cost(size), clock).await
+        self.memory.reserve(chunk::cost(size), Purpose::Upload, clock).await
     }
 
     fn unregister(&self, shard: &mut Shard) {
@@ -220,7 +255,9 @@ impl Upload {
         if slot.uploads.is_empty() && slot.live.is_none() {
             shard.remove(&self.version.path);
         }
-        self.memory.uploads.fetch_sub(1, Ordering::Relaxed);
+        if !fill::is_piece(&self.version.path) {
+            self.memory.uploads.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -236,6 +273,22 @@ impl Drop for Upload {
     }
 }
 
+fn version(memory: &Memory, opening: Opening, cost: Permit) -> Arc<Version> {
+    let Opening { path, uid, meta, early, length: _ } = opening;
+    let blob = Blob::new(memory.budget.clone());
+    Arc::new(Version {
+        path,
+        uid,
+        meta,
+        blob,
+        early,
+        started: OnceLock::new(),
+        kept: AtomicBool::new(false),
+        derived: Derived::default(),
+        _cost: cost,
+    })
+}
+
 fn object(version: &Arc<Version>, sequence: u64, now: Now, terms: Terms) -> Object {
     let bytes = version.blob.length().unwrap_or(0);
     Object {
@@ -244,5 +297,6 @@ fn object(version: &Arc<Version>, sequence: u64, now: Now, terms: Terms) -> Obje
         pinned_until: now.elapsed.saturating_add(terms.keep),
         expires_at: terms.expire.map(|expire| now.elapsed.saturating_add(expire)),
         size: chunk::cost_of_length(bytes) + version.meta.cost(&version.path),
+        on_probation: fill::is_piece(&version.path),
     }
 }

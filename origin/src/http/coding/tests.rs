@@ -155,7 +155,7 @@ async fn another_coding_is_paid_from_the_budget_and_made_only_where_there_is_som
     let packed = read(&[("accept-encoding", "gzip")]);
     let version = world.put("a.m3u8", Class::Manifest, None, &playlist(300)).await;
     let before = world.memory.counts().used;
-    let rest = world.memory.try_reserve(200_000 - before, world.clock.now()).unwrap();
+    let rest = world.memory.budget().try_acquire(200_000 - before).unwrap();
     assert_eq!(world.bytes(&version, &packed).await.0, None, "there is no memory for it");
     drop(rest);
     let (coding, bytes) = world.bytes(&version, &packed).await;

@@ -1,0 +1,211 @@
+//! Copies to lower tiers that nobody waits for: bounded, tried until they succeed or are not wanted any more.
+//!
+//! A copy keeps its version in memory until it is done. When there is no room for a further copy, what the disk keeps
+//! already is copied from there later ([`super::walker`] asks [`super::local::Local::kept`]); of what only memory was
+//! promised, the copy is given up and remembered: an older version in the object store must not be served in its place.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::walker::Tiers;
+use super::{ErrorKind, Put, Record, TierError, TierName};
+use crate::memory::object::Version;
+
+/// Copies that are owed at most.
+const COPIES_MAX: usize = 4_096;
+/// Copies that are made at once.
+const WORKERS: usize = 8;
+/// Paths whose copies were given up, at most: behind them copies are waited for.
+const BEHIND_MAX: usize = 64 * 1024;
+/// Unit of the bytes of copies.
+const UNIT: u64 = 1_024;
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// A version that a lower tier is owed.
+#[derive(Debug)]
+pub struct Copy {
+    /// What it is.
+    pub record: Arc<Record>,
+    /// Where it goes.
+    pub tier: TierName,
+    /// Its bytes.
+    pub pieces: Vec<Bytes>,
+    /// Until when the tier keeps it.
+    pub until: Option<SystemTime>,
+    /// Whether the disk keeps it until it is done.
+    pub must: bool,
+    /// Holds its bytes in memory: what is read is not evicted.
+    pub version: Option<Arc<Version>>,
+}
+
+/// What is owed.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    queue: mpsc::Sender<(Copy, OwnedSemaphorePermit)>,
+    taken: Mutex<Option<mpsc::Receiver<(Copy, OwnedSemaphorePermit)>>>,
+    room: Arc<Semaphore>,
+    owed: AtomicUsize,
+    done: AtomicU64,
+    failed: AtomicU64,
+    given_up: AtomicU64,
+    behind: Mutex<HashMap<Arc<str>, u64>>,
+}
+
+/// Counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Copies that are owed.
+    pub owed: usize,
+    /// Copies made.
+    pub done: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Copies given up for want of room.
+    pub given_up: u64,
+}
+
+impl Outbound {
+    /// Owes `bytes` at most.
+    pub(super) fn new(bytes: u64) -> Self {
+        let (queue, taken) = mpsc::channel(COPIES_MAX);
+        let units = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self {
+            queue,
+            taken: Mutex::new(Some(taken)),
+            room: Arc::new(Semaphore::new(units)),
+            owed: AtomicUsize::new(0),
+            done: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
+            behind: Mutex::default(),
+        }
+    }
+
+    /// Starts to work for `tiers`, until they are dropped.
+    pub(super) fn start(tiers: &Arc<Tiers>) {
+        let taken = tiers.outbound.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(queue) = taken else { return };
+        let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        for _ in 0..WORKERS {
+            tiers.runtime.spawn(work(Arc::downgrade(tiers), Arc::clone(&queue)));
+        }
+    }
+
+    /// Owes a copy, or gives it up.
+    pub(super) fn push(&self, copy: Copy) {
+        let units = u32::try_from(copy.record.size / UNIT + 1).unwrap_or(u32::MAX);
+        let path = Arc::clone(&copy.record.path);
+        let (sequence, tier, must) = (copy.record.sequence, copy.tier, copy.must);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(units).ok();
+        self.owed.fetch_add(1, Ordering::Relaxed);
+        let is_queued = room.is_some_and(|room| self.queue.try_send((copy, room)).is_ok());
+        if is_queued {
+            return;
+        }
+        self.owed.fetch_sub(1, Ordering::Relaxed);
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+        if !must && tier == TierName::ObjectStore {
+            let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+            if behind.len() < BEHIND_MAX || behind.contains_key(&path) {
+                behind.insert(path, sequence);
+            }
+        }
+    }
+
+    /// Whether the object store has an older version of `path` than `sequence` says, which must not be served.
+    pub(super) fn is_behind(&self, path: &str, sequence: u64) -> bool {
+        let behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        behind.get(path).is_some_and(|owed| sequence < *owed)
+    }
+
+    /// Copies that are owed.
+    pub(super) fn owed(&self) -> usize {
+        self.owed.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is room for more.
+    pub(super) fn has_room(&self) -> bool {
+        self.owed() < WORKERS
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            owed: self.owed(),
+            done: self.done.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            given_up: self.given_up.load(Ordering::Relaxed),
+        }
+    }
+
+    fn caught_up(&self, record: &Record) {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        if behind.get(&record.path).is_some_and(|owed| *owed <= record.sequence) {
+            behind.remove(&record.path);
+        }
+    }
+}
+
+type Queue = Arc<tokio::sync::Mutex<mpsc::Receiver<(Copy, OwnedSemaphorePermit)>>>;
+
+async fn work(tiers: Weak<Tiers>, queue: Queue) {
+    loop {
+        let next = queue.lock().await.recv().await;
+        let Some((copy, _room)) = next else { return };
+        let mut pause = PAUSE_MIN;
+        loop {
+            let Some(tiers) = tiers.upgrade() else { return };
+            match tiers.copy(&copy).await {
+                Ok(()) => break,
+                Err(error) => {
+                    tiers.outbound.failed.fetch_add(1, Ordering::Relaxed);
+                    let (tier, path) = (copy.tier.as_str(), &*copy.record.path);
+                    tracing::warn!(%error, tier, path, "a copy failed, it is tried again");
+                    if error.kind == ErrorKind::Full && copy.tier == TierName::Disk {
+                        // Only a cache: there is no room for it.
+                        break;
+                    }
+                }
+            }
+            drop(tiers);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        let Some(tiers) = tiers.upgrade() else { return };
+        tiers.outbound.owed.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Tiers {
+    /// Makes a copy, unless it is not wanted any more.
+    async fn copy(&self, copy: &Copy) -> Result<(), TierError> {
+        let Copy { record, tier, pieces, until, must: _, version: _ } = copy;
+        let now = self.clock.now();
+        let newer = self.memory.committed_sequence(&record.path, now).is_some_and(|sequence| sequence > record.sequence);
+        if newer || record.is_expired(now) {
+            return Ok(());
+        }
+        match (tier, &self.disk, &self.object_store) {
+            (TierName::Disk, Some(disk), _) => {
+                disk.store(record, pieces, true, *until).await?;
+            }
+            (TierName::ObjectStore, disk, Some(store)) => {
+                if store.put(record, pieces).await? == Put::Stored {
+                    self.known.changed(&record.path, Some(Arc::clone(record)), now);
+                    self.outbound.caught_up(record);
+                }
+                if let Some(disk) = disk {
+                    disk.release(&record.path, record.sequence).await?;
+                }
+            }
+            _ => {}
+        }
+        self.outbound.done.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,350 @@
+//! All tiers of one origin: finds a path from the top down, keeps a version where its rule wants it, deletes it everywhere.
+//!
+//! ```text
+//! commit: turn of the path → condition → durability of the rule (disk or object store) → memory → copies in the background
+//! find:   memory (the caller) → disk → object store
+//! delete: turn of the path → condition → object store → disk → memory
+//! ```
+//!
+//! What changes a path holds its lock from the condition to the end, in a task of its own: a client that hangs up cannot
+//! stop it half-way. A version is in memory before anybody is told, and never leaves memory while a copy of it is owed.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use mediaorigin_crds::policy::{Durability, Keep, TierPolicy};
+use tokio::runtime::Handle;
+
+use super::known::Known;
+use super::local::Local;
+use super::locks::Locks;
+use super::outbound::{Copy, Outbound};
+use super::{ErrorKind, Put, Record, Removed, Tier, TierError, TierName};
+use crate::clock::{Clock, Now};
+use crate::memory::object::Version;
+use crate::memory::upload::{Committed, Terms, Upload};
+use crate::memory::{Deleted, Memory};
+
+/// What a rule wants of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// What a 2xx to an upload promises.
+    pub durability: Durability,
+    /// How long the disk keeps it.
+    pub disk: Keep,
+    /// How long the object store keeps it.
+    pub object_store: Keep,
+    /// How long memory keeps it, and when it is gone.
+    pub terms: Terms,
+}
+
+/// The version that a path had before a change, for its condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Its strong `ETag`, with its quotes.
+    pub etag: String,
+    /// Its `Last-Modified`.
+    pub modified: SystemTime,
+}
+
+/// Decides whether a change may be made to what is there.
+pub type Condition = Box<dyn FnOnce(Option<&Current>) -> bool + Send>;
+
+/// A version in a tier below memory.
+#[derive(Clone, Debug)]
+pub struct Cold {
+    /// What is known of it.
+    pub record: Arc<Record>,
+    /// Where it is.
+    pub tier: Arc<dyn Tier>,
+}
+
+/// The tiers of one origin.
+#[derive(Debug)]
+pub struct Tiers {
+    pub(super) memory: Arc<Memory>,
+    pub(super) clock: Clock,
+    pub(super) disk: Option<Arc<dyn Local>>,
+    pub(super) object_store: Option<Arc<dyn Tier>>,
+    /// Where the work of tiers is done: it must not wait for a worker of the media port, nor one of them for it.
+    pub(super) runtime: Handle,
+    pub(super) known: Arc<Known>,
+    pub(super) outbound: Outbound,
+    pub(super) fills: tokio::sync::Semaphore,
+    locks: Locks,
+}
+
+impl Wish {
+    /// The wish of a rule.
+    pub fn of(policy: &TierPolicy) -> Self {
+        Self {
+            durability: policy.durability(),
+            disk: policy.disk(),
+            object_store: policy.object_store(),
+            terms: Terms { keep: policy.keep(), expire: policy.expire() },
+        }
+    }
+
+    /// Until when a tier that keeps it so keeps it; `None` is for as long as it lives.
+    fn until(keep: Keep, now: Now) -> Option<SystemTime> {
+        match keep {
+            Keep::For(time) => now.wall.checked_add(time),
+            Keep::Never | Keep::Forever => None,
+        }
+    }
+}
+
+impl Tiers {
+    /// The tiers below `memory`; their work is done on `runtime`.
+    pub fn new(
+        memory: Arc<Memory>,
+        clock: Clock,
+        disk: Option<Arc<dyn Local>>,
+        object_store: Option<Arc<dyn Tier>>,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        let outbound = Outbound::new(memory.budget().limit() / 4);
+        let fills = tokio::sync::Semaphore::new(super::pieces::FILLS_MAX);
+        let (known, locks) = (Arc::new(Known::new()), Locks::new());
+        let tiers =
+            Arc::new(Self { memory, clock, disk, object_store, runtime, known, outbound, fills, locks });
+        Outbound::start(&tiers);
+        tiers
+    }
+
+    /// Whether there is a tier below memory at all.
+    pub fn is_empty(&self) -> bool {
+        self.disk.is_none() && self.object_store.is_none()
+    }
+
+    /// What lies under `path` below memory.
+    pub async fn find(self: &Arc<Self>, path: &str, wish: &Wish) -> Result<Option<Cold>, Arc<TierError>> {
+        if let Some(disk) = &self.disk
+            && let Some(record) = disk.find(path).await.map_err(Arc::new)?
+        {
+            let tier: Arc<dyn Tier> = Arc::clone(disk) as Arc<dyn Tier>;
+            return Ok(Some(Cold { record, tier }));
+        }
+        let Some(store) = self.object_store.as_ref().filter(|_| wish.object_store != Keep::Never) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let record = match self.known.get(path, now) {
+            Some(record) => record,
+            None => self.ask(store, path, now).await?,
+        };
+        let is_current = |record: &Arc<Record>| !self.outbound.is_behind(path, record.sequence);
+        Ok(record.filter(is_current).map(|record| Cold { record, tier: Arc::clone(store) }))
+    }
+
+    async fn ask(
+        self: &Arc<Self>,
+        store: &Arc<dyn Tier>,
+        path: &str,
+        now: Now,
+    ) -> Result<Option<Arc<Record>>, Arc<TierError>> {
+        let (known, store, path) = (Arc::clone(&self.known), Arc::clone(store), path.to_owned());
+        let asked = self.runtime.spawn(async move {
+            let of = path.clone();
+            known.ask(&path, now, async move { store.find(&of).await }).await
+        });
+        // It only fails when the origin stops.
+        asked.await.unwrap_or(Ok(None))
+    }
+
+    /// Forgets what was believed of the object store, which has shown that it is not so.
+    pub fn doubt(&self, path: &Arc<str>) {
+        self.known.changed(path, None, self.clock.now());
+    }
+
+    /// Makes `upload` the version under its path, durable as `wish` says, if `condition` holds.
+    pub async fn commit(
+        self: &Arc<Self>,
+        upload: Upload,
+        wish: Wish,
+        condition: Option<Condition>,
+    ) -> Result<Committed, Arc<TierError>> {
+        let tiers = Arc::clone(self);
+        let task = self.runtime.spawn(async move { tiers.commit_in_turn(upload, wish, condition).await });
+        task.await.unwrap_or_else(|_| Err(Arc::new(stopping())))
+    }
+
+    async fn commit_in_turn(
+        self: Arc<Self>,
+        upload: Upload,
+        wish: Wish,
+        condition: Option<Condition>,
+    ) -> Result<Committed, Arc<TierError>> {
+        let path = Arc::clone(&upload.version().path);
+        let _turn = self.locks.turn(&path).await;
+        if let Some(condition) = condition
+            && !condition(self.current(&path, &wish).await?.as_ref())
+        {
+            return Ok(Committed::Refused);
+        }
+        let now = self.clock.now();
+        if upload.is_empty_or_superseded(now) {
+            return Ok(upload.commit(now, wish.terms, |_| true));
+        }
+        let same = upload.same(now);
+        let Some(record) = upload.record(same.as_ref(), wish.terms.expires_at(now)) else {
+            return Ok(Committed::Empty);
+        };
+        let record = Arc::new(record);
+        let pieces = upload.pieces();
+        let put = self.make_durable(&record, &pieces, &wish, now).await.map_err(Arc::new)?;
+        if put == Put::Superseded {
+            // A later version is there, or a deletion came in between: as if this one had come just before.
+            return Ok(Committed::Superseded(Arc::clone(upload.version())));
+        }
+        let committed = upload.commit_as(same.as_ref(), self.clock.now(), wish.terms, |_| true);
+        if let Committed::Created(version) | Committed::Replaced(version) | Committed::Unchanged(version) =
+            &committed
+        {
+            self.copy_on(&record, version, &pieces, &wish, now);
+        }
+        Ok(committed)
+    }
+
+    /// Keeps the promise of a 2xx, before there is one.
+    async fn make_durable(
+        &self,
+        record: &Arc<Record>,
+        pieces: &[Bytes],
+        wish: &Wish,
+        now: Now,
+    ) -> Result<Put, TierError> {
+        let put = match (wish.durability, &self.disk, &self.object_store) {
+            (Durability::Disk, Some(disk), _) => {
+                return disk.store(record, pieces, false, Wish::until(wish.disk, now)).await;
+            }
+            (Durability::Durable, _, Some(store)) => {
+                let put = store.put(record, pieces).await?;
+                self.known.changed(&record.path, Some(Arc::clone(record)), now);
+                put
+            }
+            _ => Put::Stored,
+        };
+        // An older version on the disk would be found before this one.
+        if put == Put::Stored
+            && let Some(disk) = &self.disk
+            && disk.find(&record.path).await?.is_some()
+        {
+            disk.delete(&record.path, record.sequence.saturating_sub(1)).await?;
+        }
+        Ok(put)
+    }
+
+    /// What the rule wants beside that, later.
+    fn copy_on(
+        &self,
+        record: &Arc<Record>,
+        version: &Arc<Version>,
+        pieces: &[Bytes],
+        wish: &Wish,
+        now: Now,
+    ) {
+        let mut copy = |tier: TierName, until: Option<SystemTime>| {
+            let version = Some(Arc::clone(version));
+            let must = wish.durability == Durability::Disk;
+            self.outbound.push(Copy {
+                record: Arc::clone(record),
+                tier,
+                pieces: pieces.to_vec(),
+                until,
+                must,
+                version,
+            });
+        };
+        if self.disk.is_some() && wish.disk != Keep::Never && wish.durability != Durability::Disk {
+            copy(TierName::Disk, Wish::until(wish.disk, now));
+        }
+        if self.object_store.is_some()
+            && wish.object_store != Keep::Never
+            && wish.durability != Durability::Durable
+        {
+            copy(TierName::ObjectStore, Wish::until(wish.object_store, now));
+        }
+    }
+
+    /// Takes `path` away everywhere, if `condition` holds.
+    pub async fn delete(
+        self: &Arc<Self>,
+        path: Arc<str>,
+        wish: Wish,
+        condition: Option<Condition>,
+    ) -> Result<Deleted, Arc<TierError>> {
+        let tiers = Arc::clone(self);
+        let task = self.runtime.spawn(async move { tiers.delete_in_turn(path, wish, condition).await });
+        task.await.unwrap_or_else(|_| Err(Arc::new(stopping())))
+    }
+
+    async fn delete_in_turn(
+        self: Arc<Self>,
+        path: Arc<str>,
+        wish: Wish,
+        condition: Option<Condition>,
+    ) -> Result<Deleted, Arc<TierError>> {
+        let _turn = self.locks.turn(&path).await;
+        let current = self.current(&path, &wish).await?;
+        if condition.is_some_and(|condition| !condition(current.as_ref())) {
+            return Ok(Deleted::Refused);
+        }
+        let now = self.clock.now();
+        let through = self.memory.next_sequence(now);
+        let mut gone = false;
+        let below = [self.object_store.as_ref(), self.disk.as_ref().map(as_tier).as_ref()].map(Option::<&Arc<dyn Tier>>::cloned);
+        for tier in below.into_iter().flatten() {
+            if tier.name() == TierName::ObjectStore && wish.object_store == Keep::Never {
+                continue;
+            }
+            gone |= tier.delete(&path, through).await.map_err(Arc::new)? == Removed::Gone;
+        }
+        self.known.changed(&path, None, now);
+        let deleted = self.memory.delete(&path, now, |_| true);
+        // What was there may have been expired: then there was nothing for those who ask.
+        Ok(if current.is_some() && (gone || deleted == Deleted::Gone) { Deleted::Gone } else { Deleted::Nothing })
+    }
+
+    /// What a reader would be given now.
+    async fn current(self: &Arc<Self>, path: &str, wish: &Wish) -> Result<Option<Current>, Arc<TierError>> {
+        let now = self.clock.now();
+        if let Some(version) = self.memory.committed(path, now)
+            && let Some(started) = version.started()
+        {
+            return Ok(Some(Current { etag: version.etag(), modified: started.modified }));
+        }
+        let cold = self.find(path, wish).await?;
+        Ok(cold.filter(|cold| !cold.record.is_expired(now)).map(|cold| Current {
+            etag: cold.record.etag(),
+            modified: cold.record.modified,
+        }))
+    }
+
+    /// Frees what is over in the disk tier; some at a time.
+    pub async fn sweep(&self) -> Result<usize, TierError> {
+        match &self.disk {
+            Some(disk) => disk.sweep(self.clock.now().wall).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Copies that are still owed.
+    pub fn owed(&self) -> usize {
+        self.outbound.owed()
+    }
+}
+
+fn as_tier(disk: &Arc<dyn Local>) -> Arc<dyn Tier> {
+    Arc::clone(disk) as Arc<dyn Tier>
+}
+
+fn stopping() -> TierError {
+    TierError {
+        tier: TierName::Memory,
+        attempt: "finish the request".to_owned(),
+        kind: ErrorKind::Unavailable,
+        source: "the origin is stopping".into(),
+    }
+}

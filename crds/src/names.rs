@@ -30,7 +30,9 @@ pub const CONFIG_FILE: &str = "origin.yaml";
 /// Where the publisher's Secret is mounted; it holds the files `username` and `password` (`kubernetes.io/basic-auth`).
 pub const PUBLISHER_DIR: &str = "/etc/mediaorigin-publisher";
 /// Where the disk of `spec.disk` is mounted in an origin's pod.
-pub const DISK_DIR: &str = "/var/lib/mediaorigin";
+pub const DISK_MOUNT: &str = "/var/lib/mediaorigin";
+/// The origin's folder on the disk. Not the disk's root, where a file system may have folders of its own (`lost+found`).
+pub const DISK_DIR: &str = "/var/lib/mediaorigin/objects";
 /// Where the Secret of `spec.objectStore` is mounted; its keys are the file names.
 pub const OBJECT_STORE_DIR: &str = "/etc/mediaorigin-object-store";
 

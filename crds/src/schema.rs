@@ -166,22 +166,6 @@ pub(crate) fn tier_rules() -> Value {
     ])
 }
 
-/// A volume keeps its class and never shrinks. An ephemeral disk may do both: it is made anew with each pod.
-pub(crate) fn disk_rules() -> Value {
-    json!([
-        {
-            "rule": "!has(oldSelf.storageClassName) || !has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName",
-            "message": "the storageClassName of a volume cannot be changed: make another origin, or delete this one and its volume with it",
-            "fieldPath": ".storageClassName"
-        },
-        {
-            "rule": "!has(oldSelf.storageClassName) || !has(self.storageClassName) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
-            "message": "a volume cannot shrink: write at least the size that it has",
-            "fieldPath": ".size"
-        }
-    ])
-}
-
 pub(crate) fn object_store_rules() -> Value {
     json!([
         {

@@ -151,15 +151,14 @@ pub struct MemorySpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::disk_rules())))]
 pub struct DiskSpec {
     /// Size of the volume, e.g. `20Gi`; at least `64Mi`. Objects use nine tenths of it, the rest is the file system's. A disk
     /// with a `storageClassName` can grow where its class allows it, and never shrinks.
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::disk_size"))]
     pub size: String,
 
-    /// `StorageClass` of a volume that outlives the pod, e.g. `standard`; it cannot be changed. The volume is deleted with the
-    /// origin, and only then. Default: none, the disk is an `emptyDir` that goes with the pod and only caches.
+    /// `StorageClass` of a volume that outlives the pod, e.g. `standard`; once the volume is made it cannot be changed. The
+    /// volume is deleted with the origin, and only then. Default: none, the disk is an `emptyDir` that goes with the pod and only caches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_name"))]
     pub storage_class_name: Option<String>,

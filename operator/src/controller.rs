@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures_util::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, ObjectReference, PersistentVolumeClaim, Pod, Service, ServiceAccount,
+};
 use kube::api::PartialObjectMeta;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{Action, Config as ControllerConfig, Error as ControllerError};
@@ -120,6 +122,7 @@ async fn watch(
         .owns(metadata::<ServiceAccount>(client, namespace), children.clone())
         .owns(metadata::<ConfigMap>(client, namespace), children.clone())
         .owns(metadata::<Service>(client, namespace), children.clone())
+        .owns(metadata::<PersistentVolumeClaim>(client, namespace), children.clone())
         .owns(metadata::<Deployment>(client, namespace), children.clone())
         .watches(metadata::<Pod>(client, namespace), children, |pod| origin_of(&pod))
         .graceful_shutdown_on(stopped(stop.clone()))

@@ -11,6 +11,7 @@ pub mod admin;
 pub mod apply;
 pub mod args;
 pub mod backoff;
+pub mod claim;
 pub mod cluster;
 pub mod controller;
 pub mod health;

@@ -20,13 +20,16 @@ pub enum Kind {
     ConfigMap,
     /// The address in front of the pods.
     Service,
+    /// The volume of a disk that outlives the pods.
+    PersistentVolumeClaim,
     /// The pods.
     Deployment,
 }
 
 impl Kind {
     /// Every kind, in the order of application.
-    pub const ALL: [Self; 4] = [Self::ServiceAccount, Self::ConfigMap, Self::Service, Self::Deployment];
+    pub const ALL: [Self; 5] =
+        [Self::ServiceAccount, Self::ConfigMap, Self::Service, Self::PersistentVolumeClaim, Self::Deployment];
 
     /// `Deployment`.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Kind {
             Self::ServiceAccount => "ServiceAccount",
             Self::ConfigMap => "ConfigMap",
             Self::Service => "Service",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Deployment => "Deployment",
         }
     }
@@ -41,7 +45,7 @@ impl Kind {
     /// The API group, empty for the core.
     pub const fn group(self) -> &'static str {
         match self {
-            Self::ServiceAccount | Self::ConfigMap | Self::Service => "",
+            Self::ServiceAccount | Self::ConfigMap | Self::Service | Self::PersistentVolumeClaim => "",
             Self::Deployment => "apps",
         }
     }
@@ -49,7 +53,7 @@ impl Kind {
     /// `v1` or `apps/v1`.
     pub const fn api_version(self) -> &'static str {
         match self {
-            Self::ServiceAccount | Self::ConfigMap | Self::Service => "v1",
+            Self::ServiceAccount | Self::ConfigMap | Self::Service | Self::PersistentVolumeClaim => "v1",
             Self::Deployment => "apps/v1",
         }
     }
@@ -60,6 +64,7 @@ impl Kind {
             Self::ServiceAccount => "serviceaccounts",
             Self::ConfigMap => "configmaps",
             Self::Service => "services",
+            Self::PersistentVolumeClaim => "persistentvolumeclaims",
             Self::Deployment => "deployments",
         }
     }
@@ -136,7 +141,8 @@ impl Observed {
             .collect()
     }
 
-    fn owns(&self, child: &Value) -> bool {
+    /// Whether `child` carries this origin's owner reference.
+    pub fn owns(&self, child: &Value) -> bool {
         let owners = child["metadata"]["ownerReferences"].as_array();
         owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == self.uid.as_str()))
     }

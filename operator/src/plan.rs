@@ -8,6 +8,7 @@ pub mod access;
 pub mod config;
 pub mod difference;
 pub mod service;
+pub mod volume;
 pub mod workload;
 
 use std::fmt;
@@ -118,8 +119,11 @@ pub fn plan(settings: &Settings, observed: &Observed) -> Plan {
         Ok(accepted) => accepted,
         Err(problems) => return Plan::idle(Verdict::Invalid(problems), REQUEUE_STEADY),
     };
+    // What is not wanted is in nobody's way.
+    let wanted = |kind: Kind| children.iter().any(|child| child.kind == kind);
+    let foreign = observed.foreign().into_iter().filter(|(kind, _)| wanted(*kind));
     let collisions: Vec<Collision> =
-        observed.foreign().into_iter().map(|(kind, child)| Collision { kind, owner: owner(child) }).collect();
+        foreign.map(|(kind, child)| Collision { kind, owner: owner(child) }).collect();
     if !collisions.is_empty() {
         return Plan::idle(Verdict::Collision(accepted.budget, collisions), REQUEUE_COLLISION);
     }
@@ -141,12 +145,11 @@ fn accept(settings: &Settings, observed: &Observed) -> Result<(Accepted, Vec<Chi
     let spec = observed.spec.as_ref().map_err(Clone::clone)?;
     let accepted = validate(&observed.name, spec)?;
     let config = config::config_map(observed, &accepted).map_err(|problem| vec![problem])?;
-    let children = vec![
-        access::service_account(observed),
-        config,
-        service::service(observed, &spec.service),
-        workload::deployment(settings, observed, spec, &accepted.cold),
-    ];
+    let claim = volume::claim(observed, spec.disk.as_ref())?;
+    let mut children =
+        vec![access::service_account(observed), config, service::service(observed, &spec.service)];
+    children.extend(claim);
+    children.push(workload::deployment(settings, observed, spec, &accepted.cold));
     Ok((accepted, children))
 }
 

@@ -3,9 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 
+use crate::claim::{Claim, Phase};
+use crate::observed::{Kind, Observed};
 use crate::reasons::{ReadyReason, StalledReason};
 
-/// A container that is still being created after this time waits for something that may never come.
+/// A pod that still has no volume or no container after this time waits for something that may never come.
 const VOLUMES_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 /// Restarts from which on a container that is not ready counts as crashing.
 const CRASHES: i32 = 2;
@@ -40,20 +42,46 @@ impl Trouble {
             ReadyReason::ImagePull => Some(StalledReason::ImagePull),
             ReadyReason::ContainerConfig => Some(StalledReason::ContainerConfig),
             ReadyReason::CrashLoop => Some(StalledReason::CrashLoop),
+            ReadyReason::VolumeLost => Some(StalledReason::VolumeLost),
             _ => None,
         }
     }
 }
 
+/// What pods mount that somebody else has to provide.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mounts {
+    /// Secrets, each with what must be in it.
+    pub secrets: Vec<(String, &'static str)>,
+    /// The claim of the disk, once there is one.
+    pub claim: Option<Claim>,
+}
+
+impl Mounts {
+    /// What the spec of `observed` names.
+    pub fn of(observed: &Observed) -> Self {
+        let Ok(spec) = &observed.spec else { return Self::default() };
+        let publisher = spec.access.write.as_ref().map(|write| (&write.secret_ref, "username and password"));
+        let store = spec.object_store.as_ref();
+        let store = store.and_then(|store| store.credentials_secret_ref.as_ref());
+        let store = store.map(|secret| (secret, "the credentials of the object store"));
+        let secrets =
+            publisher.into_iter().chain(store).map(|(secret, what)| (secret.name.clone(), what)).collect();
+        let disk = spec.disk.as_ref().filter(|disk| disk.storage_class_name.is_some());
+        let live = disk.and_then(|_| observed.children.get(&Kind::PersistentVolumeClaim));
+        Self { secrets, claim: live.map(Claim::read) }
+    }
+}
+
 /// Counts pods and finds the trouble of the newest.
-pub fn census(pods: &[Pod], secret: Option<&str>, now: Timestamp) -> Census {
+pub fn census(pods: &[Pod], mounts: &Mounts, now: Timestamp) -> Census {
     let existing: Vec<&Pod> = pods.iter().filter(|pod| exists(pod)).collect();
     let ready = existing.iter().filter(|pod| is_ready(pod)).count();
     let newest = existing.iter().max_by_key(|pod| {
         let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
         (created, pod.metadata.name.clone())
     });
-    let trouble = newest.filter(|pod| !is_ready(pod)).map(|pod| trouble(pod, secret, now));
+    let trouble = newest.filter(|pod| !is_ready(pod)).map(|pod| trouble(pod, mounts, now));
     let count = |pods| i32::try_from(pods).unwrap_or(i32::MAX);
     Census { existing: count(existing.len()), ready: count(ready), trouble }
 }
@@ -78,12 +106,16 @@ fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     conditions.iter().find(|condition| condition.type_ == kind)
 }
 
-fn trouble(pod: &Pod, secret: Option<&str>, now: Timestamp) -> Trouble {
+fn trouble(pod: &Pod, mounts: &Mounts, now: Timestamp) -> Trouble {
     let name = pod.metadata.name.as_deref().unwrap_or("?");
-    let found = unschedulable(pod)
+    let found = mounts
+        .claim
+        .as_ref()
+        .and_then(|claim| unbound(pod, claim, now))
+        .or_else(|| unschedulable(pod))
         .or_else(|| container(pod).and_then(waiting))
         .or_else(|| container(pod).and_then(|container| crashing(container, now)))
-        .or_else(|| volumes_pending(pod, secret, now));
+        .or_else(|| volumes_pending(pod, mounts, now));
     let (reason, message) = found.unwrap_or((ReadyReason::Starting, "is starting".to_owned()));
     Trouble { reason, message: format!("pod {name} {message}") }
 }
@@ -94,10 +126,43 @@ fn container(pod: &Pod) -> Option<&ContainerStatus> {
 }
 
 fn unschedulable(pod: &Pod) -> Option<(ReadyReason, String)> {
+    refused_by_scheduler(pod).map(|message| (ReadyReason::Unschedulable, format!("has no node: {message}")))
+}
+
+fn refused_by_scheduler(pod: &Pod) -> Option<&str> {
     let condition = condition(pod, "PodScheduled")?;
     let pending = condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable");
-    let message = condition.message.as_deref().unwrap_or("no node fits");
-    pending.then(|| (ReadyReason::Unschedulable, format!("has no node: {message}")))
+    pending.then(|| condition.message.as_deref().unwrap_or("no node fits"))
+}
+
+/// The disk has no volume. A class may make one only for a pod that has a node: then what keeps the pod from a node is the cause.
+fn unbound(pod: &Pod, claim: &Claim, now: Timestamp) -> Option<(ReadyReason, String)> {
+    let Claim { name, class, phase, requested, .. } = claim;
+    match phase {
+        Phase::Bound => return None,
+        Phase::Lost => {
+            let message =
+                format!("has lost its disk: the volume of PersistentVolumeClaim \"{name}\" is gone");
+            return Some((ReadyReason::VolumeLost, message));
+        }
+        Phase::Pending => {}
+    }
+    let said = refused_by_scheduler(pod);
+    let words = ["volume", "storage"]; // also as persistentvolumeclaim and storageclass
+    let is_about_disks = |said: &str| words.iter().any(|word| said.to_ascii_lowercase().contains(word));
+    if said.is_some_and(|said| !is_about_disks(said)) {
+        return None;
+    }
+    let since = pod.metadata.creation_timestamp.as_ref()?.0;
+    if now.duration_since(since) < VOLUMES_PATIENCE {
+        return Some((ReadyReason::Starting, "waits for the volume of its disk".to_owned()));
+    }
+    let said = said.map(|said| format!(" ({said})")).unwrap_or_default();
+    let message = format!(
+        "has no disk: PersistentVolumeClaim \"{name}\" is not bound; is there a StorageClass \"{class}\" that makes a \
+         volume of {requested}?{said}"
+    );
+    Some((ReadyReason::VolumeUnbound, message))
 }
 
 fn waiting(container: &ContainerStatus) -> Option<(ReadyReason, String)> {
@@ -160,8 +225,14 @@ fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(3)..].join("\n")
 }
 
-fn volumes_pending(pod: &Pod, secret: Option<&str>, now: Timestamp) -> Option<(ReadyReason, String)> {
-    let secret = secret?;
+fn volumes_pending(pod: &Pod, mounts: &Mounts, now: Timestamp) -> Option<(ReadyReason, String)> {
+    let secrets =
+        mounts.secrets.iter().map(|(name, what)| format!("is there a Secret \"{name}\" with {what}?"));
+    let claim = mounts
+        .claim
+        .iter()
+        .map(|claim| format!("can the volume of PersistentVolumeClaim \"{}\" come to its node?", claim.name));
+    let questions: Vec<String> = secrets.chain(claim).collect();
     let scheduled = condition(pod, "PodScheduled").filter(|condition| condition.status == "True")?;
     let since = scheduled.last_transition_time.as_ref()?.0;
     // The sandbox is created after the volumes are mounted: a container that already ran or a network says that they are.
@@ -170,11 +241,9 @@ fn volumes_pending(pod: &Pod, secret: Option<&str>, now: Timestamp) -> Option<(R
     let creating = container(pod)
         .and_then(|container| container.state.as_ref()?.waiting.as_ref()?.reason.as_deref())
         == Some("ContainerCreating");
-    (creating && !sandbox && now.duration_since(since) >= VOLUMES_PATIENCE).then(|| {
-        let message =
-            format!("waits for its volumes: is there a Secret \"{secret}\" with username and password?");
-        (ReadyReason::VolumesPending, message)
-    })
+    let is_late = now.duration_since(since) >= VOLUMES_PATIENCE;
+    (creating && !sandbox && is_late && !questions.is_empty())
+        .then(|| (ReadyReason::VolumesPending, format!("waits for its volumes: {}", questions.join(" "))))
 }
 
 #[cfg(test)]
@@ -193,7 +262,7 @@ mod tests {
                 "state": state,
                 "lastState": { "terminated": { "exitCode": 1, "finishedAt": ended } },
             }] } });
-            census(&[serde_json::from_value(pod).unwrap()], None, now).trouble.unwrap().reason
+            census(&[serde_json::from_value(pod).unwrap()], &Mounts::default(), now).trouble.unwrap().reason
         };
         let running = json!({ "running": {} });
         let terminated = json!({ "terminated": { "exitCode": 1 } });

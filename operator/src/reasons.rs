@@ -62,8 +62,12 @@ reasons! {
         ApiError,
         /// False: a pod is on its way.
         Starting,
-        /// False: a pod waits for its volumes, usually for the Secret of `access.write`.
+        /// False: a pod waits for its volumes, usually for a Secret that the spec names.
         VolumesPending,
+        /// False: the disk has no volume yet, usually because its `StorageClass` makes none.
+        VolumeUnbound,
+        /// False: the volume of the disk is gone, with everything on it.
+        VolumeLost,
         /// False: no node has room for the pod.
         Unschedulable,
         /// False: the image cannot be pulled.
@@ -80,8 +84,10 @@ reasons! {
 reasons! {
     /// Reasons of `Progressing` and `Reconciling`.
     ProgressReason {
-        /// True: pods are being created, replaced or removed.
+        /// True: pods are being created, replaced or removed, or the volume of the disk grows.
         RollingOut,
+        /// True: the disk has no volume yet.
+        VolumeUnbound,
         /// True: a child could not be written for a reason that may pass; it is tried again.
         ApiError,
         /// False: everything is as the spec asks.
@@ -110,7 +116,9 @@ reasons! {
         CrashLoop,
         /// Kubernetes may not create the pod.
         PodsForbidden,
-        /// The rollout has not moved on for five minutes.
+        /// The volume of the disk is gone, with everything on it.
+        VolumeLost,
+        /// The rollout has not moved on for five minutes, with a disk for fifteen.
         DeadlineExceeded,
     }
 }

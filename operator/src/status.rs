@@ -3,6 +3,8 @@
 //! kstatus reads it so: `Stalled` true is failed, `Reconciling` true is in progress, otherwise `Ready` decides. `Reconciling` and
 //! `Stalled` are always present and never both true. A stopped origin (`spec.replicas: 0`) is ready: it is what was asked.
 
+mod transition;
+
 use std::fmt;
 
 use mediaorigin_crds::budget::Budget;
@@ -13,16 +15,18 @@ use mediaorigin_crds::v1alpha1::{
 use serde_json::Value;
 
 use crate::apply::{Applied, Failure, Refusal};
+use crate::claim::Claim;
 use crate::observed::{Kind, Observed, selector_text};
 use crate::plan::service::endpoint;
 use crate::plan::{Action, Plan, Verdict};
-use crate::pods::{Census, census};
+use crate::pods::{Census, Mounts, census};
 use crate::reasons::{AcceptedReason, ConditionType, ProgressReason, ReadyReason, StalledReason};
+
+pub use transition::Transition;
+use transition::transitions;
 
 /// Longest message that the schema admits.
 const MESSAGE_LENGTH_MAX: usize = 32_000;
-/// Longest note of an event.
-const NOTE_LENGTH_MAX: usize = 1_000;
 
 /// What to write about an origin.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,19 +39,6 @@ pub struct Report {
     pub events: Vec<Transition>,
 }
 
-/// A change that people want to see in `kubectl describe`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// Somebody should look at it.
-    pub warning: bool,
-    /// The reason of the condition that changed.
-    pub reason: String,
-    /// The condition that changed.
-    pub condition: &'static str,
-    /// Its message.
-    pub note: String,
-}
-
 /// The five conditions before they become text.
 struct Findings {
     accepted: (ConditionStatus, AcceptedReason, String),
@@ -58,12 +49,14 @@ struct Findings {
 
 /// How far the pods are from what the spec asks.
 enum Progress {
-    /// Kubernetes has not seen the Deployment yet: what is there says nothing about it.
+    /// Kubernetes has not seen what was applied yet: what is there says nothing about it.
     Handed(String),
     /// Kubernetes has to make the pod of the current template.
     Making(String),
     /// The pods of the current template are on their way.
     RollingOut(String),
+    /// The disk has no volume yet.
+    Unbound(String),
     /// A child could not be written and is tried again.
     Failed(String),
     Complete(String),
@@ -78,8 +71,8 @@ pub fn status(observed: &Observed, applied: &Applied) -> Report {
 /// What to report after `applied` where these children could not be written.
 pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]) -> Report {
     let previous = &observed.status;
-    let secret = observed.spec.as_ref().ok().and_then(|spec| spec.access.write.as_ref());
-    let census = census(&observed.pods, secret.map(|write| write.secret_ref.name.as_str()), observed.now);
+    let mounts = Mounts::of(observed);
+    let census = census(&observed.pods, &mounts, observed.now);
     let (findings, memory, endpoint) = match (&applied.plan.verdict, &observed.spec) {
         (Verdict::Deleting, _) => {
             return Report { status: previous.clone(), changed: false, events: Vec::new() };
@@ -96,7 +89,7 @@ pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]
             (collision(&message), Some(memory(budget)), address(observed, spec))
         }
         (Verdict::Accepted(budget), Ok(spec)) => (
-            operation(observed, spec, applied, failures, &census),
+            operation(observed, spec, applied, failures, (&census, &mounts)),
             Some(memory(budget)),
             address(observed, spec),
         ),
@@ -162,23 +155,31 @@ fn operation(
     spec: &MediaOriginSpec,
     applied: &Applied,
     failures: &[Failure],
-    census: &Census,
+    (census, mounts): (&Census, &Mounts),
 ) -> Findings {
     let deployment = observed.children.get(&Kind::Deployment);
     let failed = failed(observed, failures);
     let ready = ready(observed, spec, applied, (failures, failed.as_deref()), census);
     let progress = failed.map_or_else(|| progress(spec, &applied.plan, deployment, census), Progress::Failed);
     let stalled = refused(applied).or_else(|| match progress {
-        Progress::Complete(_) | Progress::Handed(_) | Progress::Failed(_) => None,
+        Progress::Complete(_) | Progress::Handed(_) | Progress::Failed(_) | Progress::Unbound(_) => None,
         Progress::Making(_) => {
             deployment.and_then(forbidden).map(|message| (StalledReason::PodsForbidden, message))
         }
         Progress::RollingOut(_) | Progress::Blocked => stalled(deployment?, census),
     });
+    let unbound = census.trouble.as_ref().filter(|trouble| trouble.reason == ReadyReason::VolumeUnbound);
+    let growth = mounts.claim.as_ref().and_then(Claim::growth);
+    let progress = match (progress, unbound, growth) {
+        _ if stalled.is_some() => Progress::Blocked,
+        (Progress::RollingOut(_), Some(trouble), _) => Progress::Unbound(trouble.message.clone()),
+        (Progress::Complete(_), _, Some(growth)) => Progress::RollingOut(growth),
+        (progress, ..) => progress,
+    };
     Findings {
         accepted: accepted(),
         ready,
-        progress: if stalled.is_some() { Progress::Blocked } else { progress },
+        progress,
         stalled: stalled.unwrap_or((StalledReason::NotStalled, String::new())),
     }
 }
@@ -216,13 +217,16 @@ fn ready(
 }
 
 fn progress(spec: &MediaOriginSpec, plan: &Plan, deployment: Option<&Value>, census: &Census) -> Progress {
-    let applied = plan
-        .actions
-        .iter()
-        .any(|action| matches!(action, Action::Apply(child, _) if child.kind == Kind::Deployment));
-    let Some(deployment) = deployment.filter(|_| !applied) else {
+    let applied = |kind| {
+        let of_kind = |action: &Action| matches!(action, Action::Apply(child, _) if child.kind == kind);
+        plan.actions.iter().any(of_kind)
+    };
+    let Some(deployment) = deployment.filter(|_| !applied(Kind::Deployment)) else {
         return Progress::Handed("the Deployment has just been applied".to_owned());
     };
+    if applied(Kind::PersistentVolumeClaim) {
+        return Progress::Handed("the PersistentVolumeClaim has just been applied".to_owned());
+    }
     let number = |path: &str| deployment.pointer(path).and_then(Value::as_i64).unwrap_or_default();
     if number("/status/observedGeneration") < number("/metadata/generation") {
         return Progress::Handed("waits for Kubernetes to see the Deployment".to_owned());
@@ -298,6 +302,7 @@ impl Findings {
             Progress::Handed(message) | Progress::Making(message) | Progress::RollingOut(message) => {
                 (ConditionStatus::True, ProgressReason::RollingOut, message)
             }
+            Progress::Unbound(message) => (ConditionStatus::True, ProgressReason::VolumeUnbound, message),
             Progress::Failed(message) => (ConditionStatus::True, ProgressReason::ApiError, message),
             Progress::Complete(message) => (ConditionStatus::False, ProgressReason::Complete, message),
             Progress::Blocked => (ConditionStatus::False, ProgressReason::Blocked, "see Stalled".to_owned()),
@@ -347,31 +352,6 @@ fn cut(text: &str, length: usize) -> String {
         end -= 1;
     }
     text[..end].to_owned()
-}
-
-/// `Progressing` and `Reconciling` come and go with every rollout and make no events; neither does what is fine from the start.
-fn transitions(before: &MediaOriginStatus, after: &MediaOriginStatus) -> Vec<Transition> {
-    let kinds = [ConditionType::Accepted, ConditionType::Ready, ConditionType::Stalled];
-    let mut events: Vec<Transition> = Vec::new();
-    for kind in kinds {
-        let (old, new) = (find(before, kind.as_str()), find(after, kind.as_str()));
-        let Some(new) = new else { continue };
-        let is_new = old.is_none_or(|old| (old.status, &old.reason) != (new.status, &new.reason));
-        let served = old.is_some_and(|old| old.reason == ReadyReason::Serving.as_str());
-        let dull = new.reason == StalledReason::NotStalled.as_str()
-            || (new.reason == ReadyReason::Starting.as_str() && !served)
-            || events.iter().any(|event| event.reason == new.reason);
-        if is_new && !dull {
-            let good = new.status == ConditionStatus::True && kind != ConditionType::Stalled;
-            events.push(Transition {
-                warning: !good,
-                reason: new.reason.clone(),
-                condition: kind.as_str(),
-                note: cut(&new.message, NOTE_LENGTH_MAX),
-            });
-        }
-    }
-    events
 }
 
 impl fmt::Display for Report {

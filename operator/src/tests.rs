@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
-    ClassSpec, CorsRuleSpec, CpuSpec, EnvVarSpec, LimitsSpec, MatchSpec, MediaOriginSpec, MemorySpec,
-    MemoryTierSpec, MethodSpec, SecretRefSpec, ServiceTypeSpec, TierPolicySpec, TolerationSpec,
-    VisibilitySpec, WriteAccessSpec,
+    ClassSpec, CorsRuleSpec, CpuSpec, DiskSpec, DurabilitySpec, EnvVarSpec, LimitsSpec, MatchSpec,
+    MediaOriginSpec, MemorySpec, MemoryTierSpec, MethodSpec, ObjectStoreSpec, SecretRefSpec, ServiceTypeSpec,
+    TierPolicySpec, TolerationSpec, VisibilitySpec, WriteAccessSpec,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -57,20 +58,22 @@ fn strings() -> impl Strategy<Value = BTreeMap<String, String>> {
 fn tier_policies() -> impl Strategy<Value = Vec<TierPolicySpec>> {
     let class = prop_oneof![Just(ClassSpec::Auto), Just(ClassSpec::Manifest), Just(ClassSpec::Segment)];
     let visibility = prop_oneof![Just(VisibilitySpec::Auto), Just(VisibilitySpec::Early)];
+    let visibility = (visibility, option::of(Just(DurabilitySpec::Memory)));
     let policy = ("[a-z]{1,6}/\\*\\*", class, visibility, 0..9_000_i32, option::of(1..90_000_i32));
     vec(policy, 0..4).prop_map(|policies| {
-        let rule = |(index, (path, class, visibility, keep_seconds, expire_seconds))| TierPolicySpec {
-            name: format!("rule-{index}"),
-            matches: MatchSpec { paths: vec![path] },
-            class,
-            visibility,
-            durability: None,
-            memory: MemoryTierSpec { keep_seconds },
-            disk: None,
-            object_store: None,
-            expire_seconds,
-            cache_control: "Auto".to_owned(),
-        };
+        let rule =
+            |(index, (path, class, (visibility, durability), keep_seconds, expire_seconds))| TierPolicySpec {
+                name: format!("rule-{index}"),
+                matches: MatchSpec { paths: vec![path] },
+                class,
+                visibility,
+                durability,
+                memory: MemoryTierSpec { keep_seconds },
+                disk: None,
+                object_store: None,
+                expire_seconds,
+                cache_control: "Auto".to_owned(),
+            };
         policies.into_iter().enumerate().map(rule).collect()
     })
 }
@@ -97,14 +100,30 @@ fn hot() -> impl Strategy<Value = MediaOriginSpec> {
     })
 }
 
+/// A disk and an object store, or neither.
+fn tiers() -> impl Strategy<Value = (Option<DiskSpec>, Option<ObjectStoreSpec>)> {
+    let class = option::of(prop_oneof![Just("fast".to_owned()), Just("slow".to_owned())]);
+    let disk = (1..9_u32, class).prop_map(|(size, storage_class_name)| DiskSpec {
+        size: format!("{}Mi", size * 512),
+        storage_class_name,
+    });
+    let store = ("[a-z]{3,9}", option::of("[a-z]{1,9}")).prop_map(|(bucket, secret)| ObjectStoreSpec {
+        url: format!("s3://{bucket}/live"),
+        endpoint: None,
+        region: None,
+        credentials_secret_ref: secret.map(|name| SecretRefSpec { name }),
+    });
+    (option::of(disk), option::of(store))
+}
+
 /// A whole valid spec.
 fn spec() -> impl Strategy<Value = MediaOriginSpec> {
     let pod = (strings(), strings(), strings(), strings(), option::of("[a-z]{1,9}:1"), 0..3_usize);
     let service = (0..3_u8, 1..65_535_i32, option::of(30_000..32_767_i32), strings());
     let size = (512..4096_u32, option::of(1_000..4_000_u32), 16..2_000_i32);
-    (hot(), 0..=1_i32, size, option::of("[a-z]{1,9}"), service, pod).prop_map(
-        |(hot, replicas, (memory, cpu, connections), secret, service, pod)| {
-            let mut spec = MediaOriginSpec { replicas, ..hot };
+    (hot(), 0..=1_i32, (size, tiers()), option::of("[a-z]{1,9}"), service, pod).prop_map(
+        |(hot, replicas, ((memory, cpu, connections), (disk, object_store)), secret, service, pod)| {
+            let mut spec = MediaOriginSpec { replicas, disk, object_store, ..hot };
             spec.memory = MemorySpec { limit: format!("{memory}Mi") };
             spec.cpu = CpuSpec { request: "0.5".to_owned(), limit: cpu.map(|milli| format!("{milli}m")) };
             spec.limits = LimitsSpec { connections, ..spec.limits };
@@ -129,13 +148,20 @@ fn spec() -> impl Strategy<Value = MediaOriginSpec> {
     )
 }
 
+/// Class and size of the volume that a spec wants.
+fn volume(spec: &MediaOriginSpec) -> Option<(String, Bytes)> {
+    let disk = spec.disk.as_ref()?;
+    Some((disk.storage_class_name.clone()?, Bytes::parse(&disk.size).unwrap()))
+}
+
 proptest! {
     /// A second plan on the result of the first is empty; nothing of it is a Result.
     #[test]
     fn plan_after_apply_is_empty(spec in spec(), generation in 1..1_000_i64) {
         let first = plan(&settings(), &observed(&spec, generation, BTreeMap::new()));
         prop_assert!(matches!(first.verdict, Verdict::Accepted(_)), "{first}");
-        prop_assert_eq!(first.actions.len(), Kind::ALL.len());
+        let without_volume = Kind::ALL.len() - 1;
+        prop_assert_eq!(first.actions.len(), without_volume + usize::from(volume(&spec).is_some()));
         let second = plan(&settings(), &observed(&spec, generation, applied(&first)));
         prop_assert!(second.actions.is_empty(), "{second}");
     }
@@ -145,11 +171,22 @@ proptest! {
     fn one_plan_is_enough_for_any_edit(before in spec(), after in spec()) {
         let first = plan(&settings(), &observed(&before, 1, BTreeMap::new()));
         let edited = plan(&settings(), &observed(&after, 2, applied(&first)));
+        if let (Some((class, size)), Some((new_class, new_size))) = (volume(&before), volume(&after))
+            && (class != new_class || new_size < size)
+        {
+            prop_assert!(matches!(edited.verdict, Verdict::Invalid(_)), "{edited}");
+            prop_assert!(edited.actions.is_empty(), "{edited}");
+            return Ok(());
+        }
+        let found = |plan: &Plan, kind| plan.children.iter().find(|child| child.kind == kind).cloned();
         for kind in Kind::ALL {
             let acts = edited.actions.iter().any(|action| matches!(action, Action::Apply(child, _) if child.kind == kind));
-            prop_assert_eq!(acts, child(&first, kind) != child(&edited, kind), "{}", kind);
+            let wanted = found(&edited, kind);
+            prop_assert_eq!(acts, wanted.is_some() && found(&first, kind) != wanted, "{}", kind);
         }
-        let last = plan(&settings(), &observed(&after, 2, applied(&edited)));
+        let mut live = applied(&first);
+        live.extend(applied(&edited));
+        let last = plan(&settings(), &observed(&after, 2, live));
         prop_assert!(last.actions.is_empty(), "{last}");
     }
 
@@ -163,9 +200,10 @@ proptest! {
         edited.limits.upload_idle_seconds = hot.limits.upload_idle_seconds;
         let before = plan(&settings(), &observed(&cold, 1, BTreeMap::new()));
         let after = plan(&settings(), &observed(&edited, 2, BTreeMap::new()));
-        for kind in [Kind::Deployment, Kind::Service, Kind::ServiceAccount] {
-            prop_assert_eq!(child(&before, kind), child(&after, kind));
-        }
+        let cold = |plan: &Plan| -> Vec<_> {
+            plan.children.iter().filter(|child| child.kind != Kind::ConfigMap).cloned().collect()
+        };
+        prop_assert_eq!(cold(&before), cold(&after));
         prop_assert_ne!(child(&before, Kind::ConfigMap), child(&after, Kind::ConfigMap));
     }
 
@@ -264,7 +302,19 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
     spec.pod_template.image_pull_secrets = vec![SecretRefSpec { name: "registry".to_owned() }];
     spec.pod_template.priority_class_name = Some("high".to_owned());
     spec.pod_template.node_selector = BTreeMap::from([("disk".to_owned(), "fast".to_owned())]);
+    let secret = SecretRefSpec { name: "bucket".to_owned() };
+    spec.object_store = Some(ObjectStoreSpec {
+        url: "s3://bucket".to_owned(),
+        endpoint: None,
+        region: None,
+        credentials_secret_ref: Some(secret),
+    });
+    spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: None });
+    let ephemeral = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
+    known::<Deployment>(&child(&ephemeral, Kind::Deployment));
+    spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: Some("fast".to_owned()) });
     let plan = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
+    known::<PersistentVolumeClaim>(&child(&plan, Kind::PersistentVolumeClaim));
     known::<ServiceAccount>(&child(&plan, Kind::ServiceAccount));
     known::<ConfigMap>(&child(&plan, Kind::ConfigMap));
     known::<Service>(&child(&plan, Kind::Service));

@@ -18,6 +18,7 @@
 //! late                                 the Deployment's controller says that the rollout does not move on
 //! pod live-1 ready                     what becomes of a pod: ready | starting | gone | unschedulable WORDS | creating |
 //!                                      waiting REASON WORDS | crashed EXIT-CODE REASON WORDS
+//! volume bound 20Gi                    what becomes of the volume of the disk: bound SIZE | lost | error WORDS (about its growth)
 //! clock +20                            time passes, in seconds
 //! delete                               somebody asks to delete the MediaOrigin
 //! show Deployment /spec/replicas       prints a part of a child
@@ -27,6 +28,7 @@
 //! Every script ends with a plan that has nothing to do and a status that is not written again; the runner adds that.
 
 mod kstatus;
+mod merge;
 mod world;
 
 use std::path::Path;

@@ -95,7 +95,7 @@ fn what_the_tiers_cannot_keep_is_refused_with_what_to_write() {
 #[test]
 fn the_tiers_become_cold_settings() {
     let cold = parse(&format!("{{{DISK}, {STORE}}}")).unwrap().cold;
-    let dir = "/var/lib/mediaorigin".to_owned();
+    let dir = "/var/lib/mediaorigin/objects".to_owned();
     // Nine tenths of 1024 MiB.
     assert_eq!(cold.disk, Some(DiskConfig { dir, size_bytes: 921 << 20, is_persistent: true }));
     let (endpoint, region) = ("http://minio:9000", "eu-west-1");

@@ -80,7 +80,7 @@ fn same(path: &str, desired: &Value, live: &Value) -> bool {
 fn same_quantity(path: &str, desired: &Value, live: &Value) -> bool {
     let (Some(desired), Some(live)) = (desired.as_str(), live.as_str()) else { return false };
     let unit = path.rsplit('.').next().unwrap_or_default();
-    if unit == "memory" {
+    if ["memory", "storage", "ephemeral-storage", "sizeLimit"].contains(&unit) {
         return Bytes::parse(desired).is_ok() && Bytes::parse(desired) == Bytes::parse(live);
     }
     unit == "cpu" && milli(desired).is_some() && milli(desired) == milli(live)

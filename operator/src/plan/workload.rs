@@ -9,8 +9,8 @@ use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig};
 use mediaorigin_crds::names;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
-    CpuSpec, ImagePullPolicySpec, MediaOriginSpec, PodTemplateSpec, TaintEffectSpec, TolerationOperatorSpec,
-    TolerationSpec,
+    ImagePullPolicySpec, MediaOriginSpec, PodTemplateSpec, SecretRefSpec, TaintEffectSpec,
+    TolerationOperatorSpec, TolerationSpec,
 };
 use serde_json::{Map, Value, json};
 
@@ -27,6 +27,14 @@ const SECRET_MODE: i32 = 0o440;
 const GRACE_SECONDS: i64 = 60;
 /// After which a rollout that does not move on is reported as stalled.
 const PROGRESS_DEADLINE_SECONDS: i32 = 300;
+/// The same with a disk: first the pod before it drains (up to [`GRACE_SECONDS`]) and its volume moves to another node, then the
+/// files of the disk are counted.
+const DISK_PROGRESS_DEADLINE_SECONDS: i32 = 900;
+/// Failures of the start's probe, one a second, after which the process is up and has read its configuration: a minute is far
+/// beyond what that takes.
+const START_FAILURES: i32 = 60;
+/// The same with a disk, whose lock the pod before may hold for [`GRACE_SECONDS`], and whose files are counted first.
+const DISK_START_FAILURES: i32 = 600;
 
 /// The Deployment of an origin.
 pub fn deployment(settings: &Settings, observed: &Observed, spec: &MediaOriginSpec, cold: &Cold) -> Child {
@@ -34,14 +42,27 @@ pub fn deployment(settings: &Settings, observed: &Observed, spec: &MediaOriginSp
         "spec": {
             "replicas": spec.replicas,
             "revisionHistoryLimit": 3,
-            "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+            "progressDeadlineSeconds": if spec.disk.is_some() { DISK_PROGRESS_DEADLINE_SECONDS } else { PROGRESS_DEADLINE_SECONDS },
             "selector": { "matchLabels": selector_map(&observed.name) },
-            // A new pod serves before an old one goes.
-            "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } },
+            "strategy": strategy(spec),
             "template": template(settings, &observed.name, spec, cold),
         },
     });
     Child::new(Kind::Deployment, observed, &Map::new(), rest)
+}
+
+fn is_persistent(spec: &MediaOriginSpec) -> bool {
+    spec.disk.as_ref().is_some_and(|disk| disk.storage_class_name.is_some())
+}
+
+/// A new pod serves before an old one goes. Not where they share a volume: it is on one node at a time, so a new pod on another
+/// one would wait for the old one to go, and the old one for the new one to serve.
+fn strategy(spec: &MediaOriginSpec) -> Value {
+    if is_persistent(spec) {
+        json!({ "type": "Recreate" })
+    } else {
+        json!({ "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } })
+    }
 }
 
 fn template(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold) -> Value {
@@ -60,6 +81,7 @@ fn template(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold
             "runAsNonRoot": true,
             "runAsUser": USER,
             "runAsGroup": USER,
+            // Volumes belong to the group, so that the process can write to its disk.
             "fsGroup": USER,
             "seccompProfile": { "type": "RuntimeDefault" },
         },
@@ -67,6 +89,10 @@ fn template(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold
         "containers": [container(settings, spec, cold)],
         "volumes": volumes(name, spec),
     });
+    if is_persistent(spec) {
+        // Otherwise the kubelet goes through all files of the disk at every start.
+        pod["securityContext"]["fsGroupChangePolicy"] = json!("OnRootMismatch");
+    }
     place(&mut pod, wanted);
     json!({ "metadata": { "labels": labels, "annotations": annotations }, "spec": pod })
 }
@@ -112,7 +138,7 @@ fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value 
             { "name": names::MEDIA_PORT_NAME, "containerPort": names::MEDIA_PORT, "protocol": "TCP" },
             { "name": names::ADMIN_PORT_NAME, "containerPort": names::ADMIN_PORT, "protocol": "TCP" },
         ],
-        "resources": resources(&spec.memory.limit, &spec.cpu),
+        "resources": resources(spec),
         "securityContext": {
             "allowPrivilegeEscalation": false,
             "readOnlyRootFilesystem": true,
@@ -120,8 +146,7 @@ fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value 
         },
         // A crash explains itself in the status: the last lines of the log where the process wrote no message.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        // The process is up and has read its configuration; a minute is far beyond what that takes.
-        "startupProbe": probe("/livez", 1, 2, 60),
+        "startupProbe": probe("/livez", 1, 2, if spec.disk.is_some() { DISK_START_FAILURES } else { START_FAILURES }),
         // It accepts requests. True while it drains, too: a terminating pod is taken out of the Service anyway, and serves on
         // where there is no other (terminating endpoints that are still serving).
         "readinessProbe": probe("/readyz", 1, 2, 2),
@@ -147,15 +172,23 @@ fn environment(spec: &MediaOriginSpec, cold: &Cold) -> Vec<Value> {
     ours.iter().map(|(name, value)| variable(name, value)).chain(wanted).collect()
 }
 
-fn resources(memory: &str, cpu: &CpuSpec) -> Value {
-    // The limit has been parsed before; printing it exactly keeps `1024Mi` and `1Gi` the same template.
-    let memory = Bytes::parse(memory).map_or_else(|_| memory.to_owned(), |bytes| bytes.to_string());
+/// A quantity that has been parsed before; printing it exactly keeps `1024Mi` and `1Gi` the same template.
+fn exact(quantity: &str) -> String {
+    Bytes::parse(quantity).map_or_else(|_| quantity.to_owned(), |bytes| bytes.to_string())
+}
+
+fn resources(spec: &MediaOriginSpec) -> Value {
+    let (memory, cpu) = (exact(&spec.memory.limit), &spec.cpu);
     let mut resources = json!({
         "requests": { "memory": memory, "cpu": cpu.request },
         "limits": { "memory": memory },
     });
     if let Some(limit) = &cpu.limit {
         resources["limits"]["cpu"] = json!(limit);
+    }
+    if let Some(disk) = spec.disk.as_ref().filter(|disk| disk.storage_class_name.is_none()) {
+        // The node must have the room, and such a pod is not the first to go when a node's disk fills.
+        resources["requests"]["ephemeral-storage"] = json!(exact(&disk.size));
     }
     resources
 }
@@ -175,16 +208,36 @@ fn mounts(spec: &MediaOriginSpec) -> Value {
     if spec.access.write.is_some() {
         mounts.push(json!({ "name": "publisher", "mountPath": names::PUBLISHER_DIR, "readOnly": true }));
     }
+    if credentials(spec).is_some() {
+        mounts
+            .push(json!({ "name": "object-store", "mountPath": names::OBJECT_STORE_DIR, "readOnly": true }));
+    }
+    if spec.disk.is_some() {
+        mounts.push(json!({ "name": "disk", "mountPath": names::DISK_MOUNT }));
+    }
     json!(mounts)
 }
 
 fn volumes(name: &str, spec: &MediaOriginSpec) -> Value {
     let mut volumes = vec![json!({ "name": "config", "configMap": { "name": name } })];
+    let secret = |secret: &SecretRefSpec| json!({ "secretName": secret.name, "defaultMode": SECRET_MODE });
     if let Some(write) = &spec.access.write {
-        let secret = json!({ "secretName": write.secret_ref.name, "defaultMode": SECRET_MODE });
-        volumes.push(json!({ "name": "publisher", "secret": secret }));
+        volumes.push(json!({ "name": "publisher", "secret": secret(&write.secret_ref) }));
+    }
+    if let Some(credentials) = credentials(spec) {
+        volumes.push(json!({ "name": "object-store", "secret": secret(credentials) }));
+    }
+    if let Some(disk) = &spec.disk {
+        volumes.push(match disk.storage_class_name {
+            Some(_) => json!({ "name": "disk", "persistentVolumeClaim": { "claimName": name } }),
+            None => json!({ "name": "disk", "emptyDir": { "sizeLimit": exact(&disk.size) } }),
+        });
     }
     json!(volumes)
+}
+
+fn credentials(spec: &MediaOriginSpec) -> Option<&SecretRefSpec> {
+    spec.object_store.as_ref()?.credentials_secret_ref.as_ref()
 }
 
 fn toleration(spec: &TolerationSpec) -> Value {

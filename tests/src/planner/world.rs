@@ -11,6 +11,7 @@ use mediaorigin_operator::status::{Report, status};
 use serde_json::{Value, json};
 
 use super::kstatus::kstatus;
+use super::merge::{merge, merge_applied, remove_absent};
 
 /// When every script starts: 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600;
@@ -63,6 +64,7 @@ impl World {
                 self.child("Deployment")?["status"]["conditions"] = json!([condition]);
             }
             "pod" => self.pod(rest)?,
+            "volume" => self.volume(rest)?,
             "clock" => self.seconds += rest.trim_start_matches('+').parse::<i64>()?,
             "delete" => self.origin["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
             "reconcile" => return self.reconcile(),
@@ -155,6 +157,9 @@ impl World {
             let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
             live["metadata"]["generation"] = json!(generation + 1);
         }
+        if kind == Kind::PersistentVolumeClaim && live["status"].is_null() {
+            live["status"] = json!({ "phase": "Pending" });
+        }
         if kind == Kind::Service {
             live["spec"]["clusterIP"] = json!("10.96.0.7"); // as an API server would
         }
@@ -167,8 +172,12 @@ impl World {
         let template = deployment["spec"]["template"].to_string();
         let wanted = deployment["spec"]["replicas"].as_u64().unwrap_or_default();
         let current = |pod: &Value| pod["metadata"]["annotations"][TEMPLATE] == template.as_str();
-        if wanted == 0 {
+        let recreates = deployment["spec"]["strategy"]["type"] == "Recreate";
+        if wanted == 0 || (recreates && !self.pods.iter().all(current)) {
             self.pods.clear();
+        }
+        if wanted == 0 {
+            // None is made.
         } else if forbidden.is_none() && !self.pods.iter().any(current) {
             self.pods_made += 1;
             let name = format!("live-{}", self.pods_made);
@@ -241,6 +250,22 @@ impl World {
         Ok(())
     }
 
+    /// What the driver makes of the claim: `bound 20Gi`, `lost`, or `error WORDS` about its growth.
+    fn volume(&mut self, words: &str) -> Result<()> {
+        let (state, rest) = words.split_once(' ').unwrap_or((words, ""));
+        let status = &mut self.child("PersistentVolumeClaim")?["status"];
+        match state {
+            "bound" => *status = json!({ "phase": "Bound", "capacity": { "storage": rest } }),
+            "lost" => status["phase"] = json!("Lost"),
+            "error" => {
+                let condition = json!({ "type": "ControllerResizeError", "status": "True", "message": rest });
+                status["conditions"] = json!([condition]);
+            }
+            _ => bail!("a volume cannot become {state}"),
+        }
+        Ok(())
+    }
+
     fn show(&mut self, words: &str) -> Result<String> {
         let (name, path) = words.split_once(' ').context("a kind and a path")?;
         let child = self.child(name)?;
@@ -299,75 +324,4 @@ fn yaml(block: &str) -> Result<Value> {
     let value: Value = serde_yaml::from_str(block)?;
     ensure!(value.is_object(), "not an object: {block}");
     Ok(value)
-}
-
-/// A merge patch (RFC 7386): null removes.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (key, value) in fields {
-        match (value, target.as_object_mut()) {
-            (Value::Null, Some(target)) => {
-                target.remove(key);
-            }
-            _ => merge(&mut target[key], value),
-        }
-    }
-}
-
-/// Merges what is applied; items of lists are told apart by `name`, as far as they have one.
-fn merge_applied(target: &mut Value, body: &Value) {
-    match (target, body) {
-        (Value::Object(target), Value::Object(body)) => {
-            for (key, value) in body {
-                merge_applied(target.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (Value::Array(target), Value::Array(body)) if named(body) && named(target) => {
-            for item in body {
-                match target.iter_mut().find(|other| other["name"] == item["name"]) {
-                    Some(other) => merge_applied(other, item),
-                    None => target.push(item.clone()),
-                }
-            }
-        }
-        (target, body) => *target = body.clone(),
-    }
-}
-
-/// Removes from `live` what is in `previous` and not in `body`.
-fn remove_absent(live: &mut Value, previous: &Value, body: &Value) {
-    match (live, previous) {
-        (Value::Object(live), Value::Object(previous)) => {
-            for (key, value) in previous {
-                if body.get(key).is_none() {
-                    live.remove(key);
-                } else if let Some(live) = live.get_mut(key) {
-                    remove_absent(live, value, &body[key]);
-                }
-            }
-        }
-        (Value::Array(live), Value::Array(previous)) if named(previous) => {
-            let in_body = |item: &Value| body.as_array()?.iter().find(|other| other["name"] == item["name"]);
-            live.retain(|item| {
-                in_body(item).is_some() || !previous.iter().any(|old| old["name"] == item["name"])
-            });
-            for item in live {
-                let old = previous.iter().find(|old| old["name"] == item["name"]);
-                if let (Some(old), Some(new)) = (old, in_body(item)) {
-                    remove_absent(item, old, &new.clone());
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn named(items: &[Value]) -> bool {
-    items.iter().all(|item| item["name"].is_string())
 }

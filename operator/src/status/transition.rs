@@ -1,0 +1,47 @@
+//! Which changes of the conditions become events.
+
+use mediaorigin_crds::v1alpha1::{ConditionStatus, MediaOriginStatus};
+
+use super::{cut, find};
+use crate::reasons::{ConditionType, ReadyReason, StalledReason};
+
+/// Longest note of an event.
+const NOTE_LENGTH_MAX: usize = 1_000;
+
+/// A change that people want to see in `kubectl describe`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Somebody should look at it.
+    pub warning: bool,
+    /// The reason of the condition that changed.
+    pub reason: String,
+    /// The condition that changed.
+    pub condition: &'static str,
+    /// Its message.
+    pub note: String,
+}
+
+/// `Progressing` and `Reconciling` come and go with every rollout and make no events; neither does what is fine from the start.
+pub(super) fn transitions(before: &MediaOriginStatus, after: &MediaOriginStatus) -> Vec<Transition> {
+    let kinds = [ConditionType::Accepted, ConditionType::Ready, ConditionType::Stalled];
+    let mut events: Vec<Transition> = Vec::new();
+    for kind in kinds {
+        let (old, new) = (find(before, kind.as_str()), find(after, kind.as_str()));
+        let Some(new) = new else { continue };
+        let is_new = old.is_none_or(|old| (old.status, &old.reason) != (new.status, &new.reason));
+        let served = old.is_some_and(|old| old.reason == ReadyReason::Serving.as_str());
+        let dull = new.reason == StalledReason::NotStalled.as_str()
+            || (new.reason == ReadyReason::Starting.as_str() && !served)
+            || events.iter().any(|event| event.reason == new.reason);
+        if is_new && !dull {
+            let good = new.status == ConditionStatus::True && kind != ConditionType::Stalled;
+            events.push(Transition {
+                warning: !good,
+                reason: new.reason.clone(),
+                condition: kind.as_str(),
+                note: cut(&new.message, NOTE_LENGTH_MAX),
+            });
+        }
+    }
+    events
+}

@@ -22,6 +22,7 @@ use crate::memory::object::Meta;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod fence;
+pub mod object_store;
 #[cfg(test)]
 pub(crate) mod twin;
 

@@ -4,6 +4,7 @@
 
 mod e2e;
 mod encoders;
+mod object_store;
 mod readers;
 mod scenarios;
 mod tidy;

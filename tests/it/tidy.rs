@@ -100,19 +100,22 @@ fn every_dependency_has_an_allowed_licence_and_comes_from_the_registry() {
 }
 
 /// Crates that are in the lock file twice, each with what would remove it.
-const DUPLICATES: [(&str, &str); 9] = [
+const DUPLICATES: [(&str, &str); 12] = [
     ("base64", "k8s-openapi 0.29 and tower-http 0.7 are on 0.22, kube-client 5 and we on 0.23"),
     (
         "bit-vec",
         "proptest 1 is on 0.8, yasna 0.6 on 0.9: an optional part of rcgen that is locked and not built",
     ),
+    ("crypto-common", "as digest"),
+    ("digest", "crc-fast 1 (of object_store) is on 0.10, md-5 (of the same) on 0.11"),
     ("getrandom", "ring 0.17 is on 0.2, ahash 0.8 on 0.3"),
     ("hashbrown", "kube-runtime 5 is on 0.16"),
-    ("http", "actix-http 3 is on 0.2, kube on 1; no program links both"),
+    ("http", "actix-http 3 is on 0.2, kube and object_store on 1"),
     ("syn", "procedural macros of derive_more, pin-project and tracing are on 2"),
     ("synstructure", "asn1-rs-derive 0.6 is on 0.13: as yasna"),
     ("thiserror", "prost-like helpers below kube are on 1"),
     ("thiserror-impl", "as thiserror"),
+    ("tower-http", "reqwest 0.13 (of object_store) is on 0.6, kube-client 5 on 0.7"),
 ];
 
 #[test]

@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod capture;
+pub mod faults;
 pub mod peer;
 pub mod planner;
+pub mod s3;
 pub mod scenario;

@@ -21,7 +21,8 @@ pub(crate) async fn wait(origin: &Origin, limits: Limits) {
     tokio::time::sleep(limits.min.min(limits.max)).await;
     let rest = limits.max.saturating_sub(limits.min);
     let quiet = async {
-        while origin.memory.counts().uploads > 0 {
+        let owed = || origin.tiers().map_or(0, |tiers| tiers.owed());
+        while origin.memory.counts().uploads > 0 || owed() > 0 {
             tokio::time::sleep(TICK).await;
         }
     };

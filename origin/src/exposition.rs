@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 
 use crate::connection::{Counters, Refusal, TimeoutPhase};
 use crate::origin::Origin;
+use crate::tiers::report::Report;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TermLabels {
@@ -26,6 +27,9 @@ pub fn registry(origin: &Origin) -> Registry {
     let mut registry = origin.metrics.registry();
     memory(&mut registry, origin);
     connections(&mut registry, &origin.connections);
+    if let Some(below) = &origin.below {
+        tiers(&mut registry, &Report::of(below));
+    }
     let connections_max = signed(origin.config.cold().connections_max);
     registry.register("connections_max", "Connections that may be open", ConstGauge::new(connections_max));
     let report = origin.config.report();
@@ -94,6 +98,37 @@ fn memory(registry: &mut Registry, origin: &Origin) {
         "Log lines dropped because the writer was behind",
         ConstCounter::new(crate::log::dropped()),
     );
+}
+
+fn tiers(registry: &mut Registry, report: &Report) {
+    let mut gauge =
+        |name: &str, help: &str, value: u64| registry.register(name, help, ConstGauge::new(signed(value)));
+    gauge("copies_owed", "Copies that a lower tier is owed", report.copies.owed);
+    if let Some(disk) = &report.disk {
+        gauge("disk_files", "Versions on the disk", disk.files);
+        gauge("disk_bytes", "What they occupy", disk.bytes);
+        gauge("disk_limit_bytes", "What they may occupy", disk.limit);
+        gauge("disk_index_bytes", "Memory of the disk tier's index, estimated", disk.index_bytes);
+    }
+    if let Some(store) = &report.object_store {
+        gauge("object_store_requests_in_flight", "Requests to the object store under way", store.in_flight);
+    }
+    let mut counter =
+        |name: &str, help: &str, value: u64| registry.register(name, help, ConstCounter::new(value));
+    counter("copies", "Copies made in the background", report.copies.done);
+    counter("copies_failed", "Attempts of copies that failed", report.copies.failed);
+    counter("copies_given_up", "Copies given up for want of room", report.copies.given_up);
+    if let Some(disk) = &report.disk {
+        counter("disk_corrupt", "Files of the disk tier found damaged", disk.corrupt);
+        counter("disk_evictions", "Versions that left the disk for want of space", disk.evicted);
+        counter("disk_syncs", "Syncs of a folder", disk.syncs);
+    }
+    if let Some(store) = &report.object_store {
+        counter("object_store_read_bytes", "Bytes read from the object store", store.read_bytes);
+        counter("object_store_written_bytes", "Bytes written to the object store", store.written_bytes);
+        counter("object_store_retries", "Requests to the object store that were repeated", store.retries);
+        counter("object_store_hedges", "Requests to the object store that were doubled", store.hedges);
+    }
 }
 
 fn connections(registry: &mut Registry, counters: &Counters) {

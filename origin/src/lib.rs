@@ -12,7 +12,9 @@
 pub mod access;
 pub mod access_log;
 pub mod args;
+mod below;
 pub mod clock;
+pub mod cold;
 pub mod config;
 pub mod connection;
 pub mod drain;

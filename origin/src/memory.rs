@@ -182,6 +182,13 @@ impl Memory {
         Some(Arc::clone(&object.version))
     }
 
+    /// The place in the order of the complete version under `path`.
+    pub fn committed_sequence(&self, path: &str, now: Now) -> Option<u64> {
+        let shard = self.shard(path);
+        let object = self.object(&shard, path).filter(|object| !object.is_expired(now.elapsed))?;
+        Some(object.sequence)
+    }
+
     /// Opens an upload; with a known length all its memory is reserved.
     pub async fn open(self: &Arc<Self>, opening: Opening, clock: &Clock) -> Result<Upload, Full> {
         let cost = opening.meta.cost(&opening.path);

@@ -17,6 +17,8 @@ use crate::log::Filter;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::streams::Streams;
+use crate::tiers::open::Opened;
+use crate::tiers::walker::Tiers;
 use crate::tls::{ClientCertificates, Tls};
 
 /// The state of one origin. Built once, outside of what is built per worker.
@@ -26,6 +28,8 @@ pub struct Origin {
     pub clock: Clock,
     /// The memory tier.
     pub memory: Arc<Memory>,
+    /// The tiers below it, where there are any.
+    pub below: Option<Opened>,
     /// The terms of its budget.
     pub budget: Budget,
     /// The configuration in force.
@@ -57,6 +61,7 @@ impl Origin {
         Self {
             clock,
             memory: Arc::new(Memory::new(resolved.budget.objects.get())),
+            below: None,
             budget: resolved.budget,
             access: ArcSwap::from_pointee(Access::load(publisher_dir.as_deref())),
             config: Live::new(resolved),
@@ -69,6 +74,11 @@ impl Origin {
             connections: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// The tiers below memory, where there are any.
+    pub fn tiers(&self) -> Option<&Arc<Tiers>> {
+        self.below.as_ref().map(|below| &below.tiers)
     }
 
     /// The same with a certificate for the media port.

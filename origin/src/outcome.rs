@@ -7,6 +7,10 @@ use crate::memory::gone::Reason;
 pub enum Outcome {
     /// Served a complete object.
     Hit,
+    /// Served a complete object from the disk.
+    Disk,
+    /// Served a complete object from the object store.
+    ObjectStore,
     /// Served an object that is being written.
     Growing,
     /// The client's copy is current.
@@ -53,6 +57,10 @@ pub enum Outcome {
     CredentialsUnreadable,
     /// Larger than the limit.
     TooLarge,
+    /// A tier below memory does not do what the request needs.
+    TierUnavailable,
+    /// What is not in memory has to wait for what is live.
+    Shed,
     /// All memory is held by what must be kept.
     Full,
     /// The upload was silent for too long.
@@ -79,6 +87,8 @@ impl Outcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
+            Self::Disk => "disk",
+            Self::ObjectStore => "object-store",
             Self::Growing => "growing",
             Self::NotModified => "not-modified",
             Self::Missing => "missing",
@@ -102,6 +112,8 @@ impl Outcome {
             Self::Forbidden => "forbidden",
             Self::CredentialsUnreadable => "credentials-unreadable",
             Self::TooLarge => "too-large",
+            Self::TierUnavailable => "tier-unavailable",
+            Self::Shed => "shed",
             Self::Full => "full",
             Self::Stalled => "stalled",
             Self::Broken => "broken",
@@ -114,6 +126,8 @@ impl Outcome {
     pub const fn cache_status(self) -> Option<&'static str> {
         Some(match self {
             Self::Hit => "mediaorigin; hit",
+            Self::Disk => "mediaorigin; hit; detail=disk",
+            Self::ObjectStore => "mediaorigin; fwd=miss; detail=object-store",
             Self::Growing => "mediaorigin; hit; detail=growing",
             Self::NotModified => "mediaorigin; hit; detail=not-modified",
             Self::Unsatisfiable => "mediaorigin; hit; detail=unsatisfiable",
@@ -137,6 +151,7 @@ impl Outcome {
                 | Self::ConditionFailed
                 | Self::TooLarge
                 | Self::Full
+                | Self::TierUnavailable
                 | Self::Stalled
                 | Self::Broken
                 | Self::DigestMismatch

@@ -12,10 +12,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
 use crate::access_log::Sink;
+use crate::below::Below;
 use crate::clock::Clock;
 use crate::connection::{self, Drain, Settings, Shared};
 use crate::log::Filter;
 use crate::origin::Origin;
+use crate::tiers::open::{self, Folders};
 use crate::tls::{ClientCertificates, Tls, TlsError};
 use crate::{drain, http, tend};
 
@@ -83,6 +85,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// A tier below memory cannot be opened.
+    #[error(transparent)]
+    Tier(#[from] open::OpenError),
     /// The media port's certificate is not good.
     #[error("the certificate of the media port: {0}")]
     Tls(#[from] TlsError),
@@ -100,6 +105,7 @@ pub struct Running {
     pub admin_addr: SocketAddr,
     origin: Arc<Origin>,
     drain: Drain,
+    below: Option<Below>,
     stop: Option<oneshot::Sender<Stop>>,
     ended: Option<oneshot::Receiver<()>>,
     thread: Option<JoinHandle<()>>,
@@ -131,7 +137,6 @@ pub async fn start(resolved: Resolved, options: Options) -> Result<Running, Star
 
 /// Starts an origin from a plain thread; it listens when this returns.
 pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, StartError> {
-    // The tiers below memory are not opened yet.
     let Options {
         listen,
         admin_listen,
@@ -139,24 +144,29 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         workers,
         file,
         publisher_dir,
+        disk_dir,
+        object_store_credentials_dir,
         mediastore_log,
         log_filter,
         tls_dir,
         client_certificates,
-        ..
     } = options;
+    let folders = Folders { disk: disk_dir, credentials: object_store_credentials_dir };
     let tls = tls_dir.map(|dir| Tls::load(&dir, client_certificates)).transpose()?;
     let (media, media_addr) = bind(listen)?;
     let (admin, admin_addr) = bind(admin_listen)?;
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
     let settings = Settings { workers, connections_max, ..Settings::default() };
+    let cold = resolved.cold.clone();
     let mut origin = Origin::new(resolved, publisher_dir, clock).with_tls(tls);
+    let below = Below::start(&cold, &folders, &mut origin)?;
     origin.log_filter = log_filter;
     let origin = Arc::new(origin);
     if let Some(sink) = mediastore_log {
         origin.book.write_as_mediastore(sink);
     }
     let drain = Drain::new();
+    let below = below.map(|below| below.tend(&origin));
     let parts = Parts { origin: Arc::clone(&origin), drain: drain.clone(), media, admin, settings, file };
     let (stop, stopped) = oneshot::channel();
     let (end, ended) = oneshot::channel();
@@ -176,6 +186,7 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         admin_addr,
         origin,
         drain,
+        below,
         stop: Some(stop),
         ended: Some(ended),
         thread: Some(thread),
@@ -222,6 +233,9 @@ impl Running {
             let _ = ended.await;
         }
         self.join();
+        if let Some(below) = self.below.take() {
+            below.close().await;
+        }
     }
 
     fn ask(&mut self, how: Stop) {

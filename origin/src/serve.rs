@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, select_all};
-use mediaorigin_crds::policy::{Class, Policies, Treatment};
+use mediaorigin_crds::policy::{Class, Keep, Policies, Treatment};
 
 use crate::clock::Clock;
+use crate::cold;
 use crate::http::coding::{self, Representation};
 use crate::http::evaluate::{self, Extent, Target, Verdict};
 use crate::http::request::ReadRequest;
@@ -15,6 +16,7 @@ use crate::memory::blob::State;
 use crate::memory::object::Version;
 use crate::memory::{Found, Memory};
 use crate::outcome::Outcome;
+use crate::tiers::walker::{Tiers, Wish};
 
 /// How long a GET waits for the first byte of an upload that is open: an LL-DASH packager opens the next segment's upload
 /// before it has a byte of it. Below what CDNs wait for a first byte, and long enough for a segment's first fragment.
@@ -23,9 +25,16 @@ pub const FIRST_BYTE_WAIT: Duration = Duration::from_secs(3);
 const ATTEMPTS_MAX: usize = 8;
 
 /// Answers a GET or HEAD.
-pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: &ReadRequest) -> Answer {
+pub async fn read(
+    memory: &Memory,
+    tiers: Option<&Arc<Tiers>>,
+    clock: &Clock,
+    policies: &Policies,
+    request: &ReadRequest,
+) -> Answer {
     let path = request.path.as_str();
     let treatment = policies.treat(path);
+    let below = Below { tiers, wish: Wish::of(treatment.policy), clock, request, treatment: &treatment };
     let deadline = tokio::time::Instant::now() + FIRST_BYTE_WAIT;
     for _ in 0..ATTEMPTS_MAX {
         let version = match memory.find(path, clock.now()) {
@@ -33,10 +42,16 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
                 let chosen = coding::choose(memory, clock, &version, request).await;
                 return complete(&chosen, clock, request, &treatment);
             }
-            Found::Growing(version) => version,
-            Found::Gone(reason) => return response::missing(reason.into(), path, &treatment),
-            Found::Nothing => return response::missing(Outcome::Missing, path, &treatment),
+            Found::Gone(reason) => return below.read_or(reason.into()).await,
+            Found::Nothing => return below.read_or(Outcome::Missing).await,
+            Found::Growing(version) => match below.read_at_once().await {
+                Some(answer) => return answer,
+                None => version,
+            },
             Found::Announced(uploads) => {
+                if let Some(answer) = below.read_at_once().await {
+                    return answer;
+                }
                 let _held = memory.hold();
                 if tokio::time::timeout_at(deadline, any_change(&uploads)).await.is_err() {
                     return response::missing(Outcome::Announced, path, &treatment);
@@ -49,6 +64,33 @@ pub async fn read(memory: &Memory, clock: &Clock, policies: &Policies, request: 
         }
     }
     response::missing(Outcome::Missing, path, &treatment)
+}
+
+/// What is asked of the tiers below memory.
+struct Below<'a> {
+    tiers: Option<&'a Arc<Tiers>>,
+    wish: Wish,
+    clock: &'a Clock,
+    request: &'a ReadRequest,
+    treatment: &'a Treatment<'a>,
+}
+
+impl Below<'_> {
+    /// The answer from a lower tier; without one it is `missing`.
+    async fn read_or(&self, missing: Outcome) -> Answer {
+        let answer = self.read(&self.wish).await;
+        answer.unwrap_or_else(|| response::missing(missing, self.request.path.as_str(), self.treatment))
+    }
+
+    /// The same from what is known without asking over a network: a complete version wins over one that is being written,
+    /// but nobody at the live edge waits for the news that the object store has none.
+    async fn read_at_once(&self) -> Option<Answer> {
+        self.read(&Wish { object_store: Keep::Never, ..self.wish }).await
+    }
+
+    async fn read(&self, wish: &Wish) -> Option<Answer> {
+        cold::read(self.tiers?, wish, self.clock, self.request, self.treatment).await
+    }
 }
 
 /// As [`read`], where a complete version is there and nothing must be waited for.

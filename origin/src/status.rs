@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::memory::Counts;
 use crate::origin::Origin;
+use crate::tiers::report::Report;
 use crate::tls::Tls;
 
 /// The document.
@@ -32,6 +33,9 @@ pub struct Status {
     pub draining: bool,
     /// Memory in bytes.
     pub memory: Memory,
+    /// The tiers below memory, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiers: Option<Report>,
     /// Objects.
     pub objects: usize,
     /// Seconds since the newest media segment was complete; absent before the first.
@@ -104,6 +108,7 @@ impl Status {
             tls_refused: origin.tls.as_ref().and_then(Tls::problem).unwrap_or_default(),
             draining: origin.is_draining(),
             memory: memory(origin, &counts),
+            tiers: origin.below.as_ref().map(Report::of),
             objects: counts.sizes.live + counts.sizes.evictable,
             newest_segment_age_seconds: newest.map(|newest| now.saturating_sub(newest).as_secs_f64()),
             uploads_open: counts.uploads,

@@ -13,6 +13,7 @@ use mediaorigin_crds::policy::{Policies, Treatment, Visibility};
 
 use crate::access_log::Entry;
 use crate::clock::Clock;
+use crate::cold;
 use crate::http::digests::Mismatch;
 use crate::http::evaluate;
 use crate::http::mime;
@@ -20,9 +21,11 @@ use crate::http::request::{Conditions, DeleteRequest, WriteRequest};
 use crate::http::response::{self, Answer};
 use crate::memory::blob::Uid;
 use crate::memory::object::{Meta, Version};
-use crate::memory::upload::{Committed, Opening, Terms, Upload};
+use crate::memory::upload::{Committed, Opening, Upload};
 use crate::memory::{Deleted, Full, Memory};
 use crate::outcome::Outcome;
+use crate::tiers::TierError;
+use crate::tiers::walker::{Condition, Current, Tiers, Wish};
 
 /// Why an upload was given up.
 #[derive(Debug)]
@@ -35,8 +38,13 @@ enum Failure {
 }
 
 /// Answers a PUT or POST; `uid` names the version that it makes.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "four are the state of an origin, which a later change may bundle"
+)]
 pub async fn write<E: Display>(
     memory: &Arc<Memory>,
+    tiers: Option<&Arc<Tiers>>,
     clock: &Clock,
     policies: &Policies,
     request: &WriteRequest,
@@ -51,7 +59,9 @@ pub async fn write<E: Display>(
     if request.length.is_some_and(|length| length > bytes_max) {
         return failed(&Failure::TooLarge, bytes_max).of(treatment.class);
     }
-    if !may_write(&request.conditions, memory.committed(path, clock.now()).as_deref()) {
+    let current = memory.committed(path, clock.now());
+    // What is not in memory may be in a tier below: that is asked when the bytes are here.
+    if (current.is_some() || tiers.is_none()) && !may_write(&request.conditions, current.as_deref()) {
         return condition_failed(&request.conditions).of(treatment.class);
     }
     let upload = match memory.open(opening(request, &treatment, uid), clock).await {
@@ -61,27 +71,59 @@ pub async fn write<E: Display>(
     let received = receive(upload, body, request, bytes_max, limits.upload_idle, clock, entry);
     let answer = match received.await {
         Ok(upload) => {
-            let terms = Terms { keep: treatment.policy.keep(), expire: treatment.policy.expire() };
-            let condition = |current: Option<&Version>| may_write(&request.conditions, current);
-            let answer = committed(&upload.commit(clock.now(), terms, condition), &request.conditions);
-            let expires_at = terms.expire.and_then(|expire| clock.now().wall.checked_add(expire));
-            Answer { expires_at, ..answer }
+            let wish = Wish::of(treatment.policy);
+            let answer = match commit(upload, tiers, clock, wish, &request.conditions).await {
+                Ok(result) => committed(&result, &request.conditions),
+                Err(error) => cold::unavailable(&error),
+            };
+            Answer { expires_at: wish.terms.expires_at(clock.now()), ..answer }
         }
         Err(failure) => failed(&failure, bytes_max),
     };
     answer.of(treatment.class)
 }
 
+/// Makes an upload the version under its path: in memory, or in all tiers that its rule wants.
+async fn commit(
+    upload: Upload,
+    tiers: Option<&Arc<Tiers>>,
+    clock: &Clock,
+    wish: Wish,
+    conditions: &Conditions,
+) -> Result<Committed, Arc<TierError>> {
+    match tiers {
+        Some(tiers) => tiers.commit(upload, wish, condition(conditions)).await,
+        None => Ok(upload.commit(clock.now(), wish.terms, |current| may_write(conditions, current))),
+    }
+}
+
 /// Answers a DELETE.
-pub fn delete(memory: &Memory, clock: &Clock, policies: &Policies, request: &DeleteRequest) -> Answer {
+pub async fn delete(
+    memory: &Memory,
+    tiers: Option<&Arc<Tiers>>,
+    clock: &Clock,
+    policies: &Policies,
+    request: &DeleteRequest,
+) -> Answer {
     let path = request.path.as_str();
-    let condition = |current: Option<&Version>| may_write(&request.conditions, current);
-    let answer = match memory.delete(path, clock.now(), condition) {
+    let treatment = policies.treat(path);
+    let deleted = match tiers {
+        None => Ok(memory.delete(path, clock.now(), |current| may_write(&request.conditions, current))),
+        Some(tiers) => {
+            let wish = Wish::of(treatment.policy);
+            tiers.delete(Arc::from(path), wish, condition(&request.conditions)).await
+        }
+    };
+    let deleted = match deleted {
+        Ok(deleted) => deleted,
+        Err(error) => return cold::unavailable(&error).of(treatment.class),
+    };
+    let answer = match deleted {
         Deleted::Gone => Answer::empty(StatusCode::NO_CONTENT, Outcome::Deleted),
         Deleted::Nothing => Answer::text(StatusCode::NOT_FOUND, Outcome::Missing, "no such object"),
         Deleted::Refused => condition_failed(&request.conditions),
     };
-    answer.of(policies.treat(path).class)
+    answer.of(treatment.class)
 }
 
 fn opening(request: &WriteRequest, treatment: &Treatment<'_>, uid: Uid) -> Opening {
@@ -145,6 +187,18 @@ fn broken(error: &impl Display, written: u64, length: Option<u64>) -> Failure {
         Some(length) => format!("the body ended after {written} of {length} bytes"),
         None => format!("the body broke off after {written} bytes, before its last chunk"),
     })
+}
+
+/// The condition of a request, to be decided where nothing can come in between.
+fn condition(conditions: &Conditions) -> Option<Condition> {
+    if conditions.is_empty() {
+        return None;
+    }
+    let conditions = conditions.clone();
+    Some(Box::new(move |current: Option<&Current>| {
+        let current = current.map(|current| (current.etag.as_str(), current.modified));
+        evaluate::may_write(&conditions.preconditions(), current)
+    }))
 }
 
 fn may_write(conditions: &Conditions, current: Option<&Version>) -> bool {

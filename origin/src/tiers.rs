@@ -16,15 +16,27 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
+use crate::clock::Now;
 use crate::memory::blob::Uid;
 use crate::memory::object::Meta;
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod disk;
 pub mod fence;
+mod known;
+mod listing;
+pub mod local;
+mod locks;
 pub mod object_store;
+pub mod open;
+pub mod outbound;
+pub mod pieces;
+pub mod report;
+pub mod tend;
 #[cfg(test)]
 pub(crate) mod twin;
+pub mod walker;
 
 /// What a tier keeps of a version beside its bytes: enough to answer for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +56,18 @@ pub struct Record {
     pub modified: SystemTime,
     /// From when on it is gone.
     pub expires_at: Option<SystemTime>,
+}
+
+impl Record {
+    /// Whether it is gone at `now`.
+    pub fn is_expired(&self, now: Now) -> bool {
+        self.expires_at.is_some_and(|at| at <= now.wall)
+    }
+
+    /// The strong `ETag`, with its quotes.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.uid)
+    }
 }
 
 /// A tier, as a label.

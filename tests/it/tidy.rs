@@ -102,6 +102,8 @@ fn every_dependency_has_an_allowed_licence_and_comes_from_the_registry() {
 /// Crates that are in the lock file twice, each with what would remove it.
 const DUPLICATES: [(&str, &str); 12] = [
     ("base64", "k8s-openapi 0.29 and tower-http 0.7 are on 0.22, kube-client 5 and we on 0.23"),
+    ("crypto-common", "as digest"),
+    ("digest", "crc-fast 1 (of object_store) is on 0.10, md-5 (of the same) on 0.11"),
     (
         "bit-vec",
         "proptest 1 is on 0.8, yasna 0.6 on 0.9: an optional part of rcgen that is locked and not built",

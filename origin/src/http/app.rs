@@ -76,7 +76,7 @@ pub fn reply(
     if let Some(id) = head.text(&X_REQUEST_ID).filter(|id| *id == entry.id()) {
         headers.extend(HeaderValue::from_str(&id).map(|id| (X_REQUEST_ID, id)));
     }
-    if content.reader().is_some() {
+    if content.reader().is_some() || content.is_cold() {
         entry.reads();
     }
     if outcome != Outcome::Options {
@@ -100,7 +100,7 @@ async fn answer(
     policies: &Policies,
     entry: &mut Entry,
 ) -> Answer {
-    let (memory, clock) = (&origin.memory, &origin.clock);
+    let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
     let admitted = admit(head, origin);
     if request::is_write(head)
         && admitted.is_ok()
@@ -110,10 +110,10 @@ async fn answer(
     }
     match admitted {
         Err(answer) => answer,
-        Ok(MediaRequest::Read(read)) => serve::read(memory, clock, policies, &read).await,
+        Ok(MediaRequest::Read(read)) => serve::read(memory, tiers, clock, policies, &read).await,
         Ok(MediaRequest::Write(write)) => {
             let uid = Uid(fastrand::u128(..));
-            let answer = store::write(memory, clock, policies, &write, payload, uid, entry).await;
+            let answer = store::write(memory, tiers, clock, policies, &write, payload, uid, entry).await;
             if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class)) =
                 (answer.outcome, answer.class)
             {
@@ -121,7 +121,7 @@ async fn answer(
             }
             answer
         }
-        Ok(MediaRequest::Delete(delete)) => store::delete(memory, clock, policies, &delete),
+        Ok(MediaRequest::Delete(delete)) => store::delete(memory, tiers, clock, policies, &delete).await,
         Ok(MediaRequest::Folder(path)) if memory.committed(path.as_str(), clock.now()).is_none() => {
             Answer::empty(StatusCode::CREATED, Outcome::Folder)
         }

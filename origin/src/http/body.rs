@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::access_log::Entry;
 use crate::memory::blob::Read;
 use crate::memory::object::Reader;
+use crate::tiers::pieces::ColdReader;
 
 /// Where the bytes come from.
 #[derive(Debug)]
@@ -22,16 +23,23 @@ pub enum Content {
     Head(Option<u64>),
     /// So many bytes of a version.
     Sized(Reader, u64),
+    /// So many bytes of a version that is not in memory.
+    Cold(Box<ColdReader>, u64),
     /// A version that is being written, to its end.
     Stream(Reader),
 }
 
 impl Content {
+    /// Whether the bytes come from below memory.
+    pub fn is_cold(&self) -> bool {
+        matches!(self, Self::Cold(..))
+    }
+
     /// Who reads the bytes of a version, where there are any.
     pub fn reader(&self) -> Option<&Reader> {
         match self {
             Self::Sized(reader, _) | Self::Stream(reader) => Some(reader),
-            Self::None | Self::Text(_) | Self::Head(_) => None,
+            Self::None | Self::Text(_) | Self::Head(_) | Self::Cold(..) => None,
         }
     }
 }
@@ -62,7 +70,9 @@ impl MessageBody for MediaBody {
         match &self.content {
             Content::None => BodySize::None,
             Content::Text(text) => BodySize::Sized(text.len() as u64),
-            Content::Head(Some(length)) | Content::Sized(_, length) => BodySize::Sized(*length),
+            Content::Head(Some(length)) | Content::Sized(_, length) | Content::Cold(_, length) => {
+                BodySize::Sized(*length)
+            }
             Content::Head(None) | Content::Stream(_) => BodySize::Stream,
         }
     }
@@ -74,6 +84,10 @@ impl MessageBody for MediaBody {
             Content::Text(text) if text.is_empty() => return Poll::Ready(None),
             Content::Text(text) => Read::Bytes(mem::take(text)),
             Content::Sized(reader, _) | Content::Stream(reader) => match reader.poll_next(cx) {
+                Poll::Ready(read) => read,
+                Poll::Pending => return Poll::Pending,
+            },
+            Content::Cold(reader, _) => match reader.poll_next(cx) {
                 Poll::Ready(read) => read,
                 Poll::Pending => return Poll::Pending,
             },

@@ -18,6 +18,7 @@ use super::tags;
 use crate::memory::blob::State;
 use crate::memory::object::{Reader, Version};
 use crate::outcome::Outcome;
+use crate::tiers::Record;
 
 /// `Cache-Control` of answers that are not about an object.
 const NEVER: &str = "no-store";
@@ -179,6 +180,49 @@ fn priority(class: Class, served: Outcome) -> Option<&'static str> {
 pub fn condition_failed(names: &str) -> Answer {
     let text = format!("a condition of the request does not hold ({names})");
     Answer::text(StatusCode::PRECONDITION_FAILED, Outcome::ConditionFailed, &text)
+}
+
+/// The answer to a reader from below memory: what the evaluator decided about a complete version, whose bytes are
+/// `content`.
+pub fn cold(
+    request: &ReadRequest,
+    record: &Record,
+    outcome: Outcome,
+    verdict: Verdict,
+    content: Content,
+    treatment: &Treatment<'_>,
+) -> Answer {
+    let mut answer = match verdict {
+        Verdict::Part(span) => {
+            let mut answer = Answer::empty(StatusCode::PARTIAL_CONTENT, outcome);
+            let range = format!("bytes {}-{}/{}", span.first, span.last, record.size);
+            answer.push_text(header::CONTENT_RANGE, &range);
+            answer
+        }
+        Verdict::NotModified => Answer::empty(StatusCode::NOT_MODIFIED, Outcome::NotModified),
+        Verdict::ConditionFailed => return condition_failed(&request.conditions.names()),
+        Verdict::Unsatisfiable => return unsatisfiable(record.size),
+        Verdict::Whole | Verdict::Wait(_) | Verdict::Follow(_) => Answer::empty(StatusCode::OK, outcome),
+    };
+    answer.push_text(header::ETAG, &record.etag());
+    answer.push_text(header::LAST_MODIFIED, &httpdate::fmt_http_date(record.modified));
+    let stored = record.meta.cache_control.as_deref();
+    answer.headers.extend(caching::object(treatment, &record.path, stored, Facts::default()));
+    answer.headers.extend(tags::headers(&record.path, treatment.cdn));
+    answer.expires_at = record.expires_at;
+    if answer.status == StatusCode::NOT_MODIFIED {
+        return answer;
+    }
+    if let Some(value) = priority(record.meta.class, outcome) {
+        answer.push(PRIORITY, HeaderValue::from_static(value));
+    }
+    answer.content = content;
+    answer.push_text(header::CONTENT_TYPE, &record.meta.content_type);
+    if let Some(coding) = &record.meta.content_encoding {
+        answer.push_text(header::CONTENT_ENCODING, coding);
+    }
+    answer.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    answer
 }
 
 /// The answer to a reader of a path with nothing to read.

@@ -99,4 +99,10 @@ impl Memory {
         self.note_gone(&object.version.path, Reason::Evicted);
         true
     }
+
+    /// Evicts whatever may be evicted.
+    #[cfg(test)]
+    pub(crate) fn evict_all(&self, now: Now) {
+        while self.evict_one(now.elapsed) {}
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use mediaorigin_crds::policy::Class;
 
 use super::blob::{Blob, Uid};
@@ -14,6 +15,7 @@ use super::object::{Meta, Object, Started, Version};
 use super::{Full, Memory, Purpose, Shard, Slot, fill};
 use crate::clock::{Clock, Now};
 use crate::manifest;
+use crate::tiers::Record;
 
 /// Size of the first chunk of an upload of unknown length: most playlists fit.
 const FIRST_CHUNK_BYTES: usize = 4 * 1024;
@@ -109,6 +111,24 @@ impl Upload {
         shard.entry(Arc::clone(&version.path)).or_default().uploads.push(Arc::clone(&version));
         drop(shard);
         Ok(Self { memory, version, reserved, written: 0, chunks: 0, is_over: false })
+    }
+
+    /// Whether a commit at `now` would store nothing: there is no byte, or a version that started later is there.
+    pub fn is_empty_or_superseded(&self, now: Now) -> bool {
+        let Some(started) = self.version.started() else { return true };
+        let there = self.memory.committed_sequence(&self.version.path, now);
+        there.is_some_and(|there| there > started.sequence) || self.overtaken_by(&self.memory, now).is_some()
+    }
+
+    /// What lower tiers keep of it, under the name of `same` where that has the same bytes.
+    pub fn record(&self, same: Option<&Arc<Version>>, expires_at: Option<SystemTime>) -> Option<Record> {
+        let sequence = self.version.started()?.sequence;
+        same.unwrap_or(&self.version).record(self.written, sequence, expires_at)
+    }
+
+    /// What was written, in order.
+    pub fn pieces(&self) -> Vec<Bytes> {
+        self.version.blob.pieces()
     }
 
     /// What it makes.

@@ -129,11 +129,7 @@ impl Outbound {
         self.owed.load(Ordering::Relaxed)
     }
 
-    /// Whether there is room for more.
-    pub(super) fn has_room(&self) -> bool {
-        self.owed() < WORKERS
-    }
-
+    /// Counters.
     pub(super) fn counts(&self) -> Counts {
         Counts {
             owed: self.owed(),
@@ -183,10 +179,13 @@ async fn work(tiers: Weak<Tiers>, queue: Queue) {
 
 impl Tiers {
     /// Makes a copy, unless it is not wanted any more.
-    async fn copy(&self, copy: &Copy) -> Result<(), TierError> {
+    pub(super) async fn copy(&self, copy: &Copy) -> Result<(), TierError> {
         let Copy { record, tier, pieces, until, must: _, version: _ } = copy;
         let now = self.clock.now();
-        let newer = self.memory.committed_sequence(&record.path, now).is_some_and(|sequence| sequence > record.sequence);
+        let newer = self
+            .memory
+            .committed_sequence(&record.path, now)
+            .is_some_and(|sequence| sequence > record.sequence);
         if newer || record.is_expired(now) {
             return Ok(());
         }

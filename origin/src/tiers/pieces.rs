@@ -48,8 +48,14 @@ impl ReadError {
 impl Tiers {
     /// A reader of `first..end` of a version; its first byte is there when this returns.
     pub async fn open(self: &Arc<Self>, cold: &Cold, first: u64, end: u64) -> Result<ColdReader, ReadError> {
-        let mut reader =
-            ColdReader { tiers: Arc::clone(self), cold: cold.clone(), position: first, end, current: None, ahead: None };
+        let mut reader = ColdReader {
+            tiers: Arc::clone(self),
+            cold: cold.clone(),
+            position: first,
+            end,
+            current: None,
+            ahead: None,
+        };
         if first < end {
             let piece = reader.piece_at(first);
             let version = piece.await.unwrap_or(Err(ReadError::Busy))?;

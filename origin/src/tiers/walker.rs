@@ -9,6 +9,9 @@
 //! What changes a path holds its lock from the condition to the end, in a task of its own: a client that hangs up cannot
 //! stop it half-way. A version is in memory before anybody is told, and never leaves memory while a copy of it is owed.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,10 +19,10 @@ use bytes::Bytes;
 use mediaorigin_crds::policy::{Durability, Keep, TierPolicy};
 use tokio::runtime::Handle;
 
-use super::known::Known;
+use super::known::{Known, Seen};
 use super::local::Local;
 use super::locks::Locks;
-use super::outbound::{Copy, Outbound};
+use super::outbound::{Copy, Counts, Outbound};
 use super::{ErrorKind, Put, Record, Removed, Tier, TierError, TierName};
 use crate::clock::{Clock, Now};
 use crate::memory::object::Version;
@@ -86,7 +89,12 @@ impl Wish {
         }
     }
 
-    /// Until when a tier that keeps it so keeps it; `None` is for as long as it lives.
+    /// Until when a tier keeps what is written at `now`; `None` is for as long as it lives.
+    pub(super) fn until_in(&self, tier: TierName, now: Now) -> Option<SystemTime> {
+        let keep = if tier == TierName::Disk { self.disk } else { self.object_store };
+        Self::until(keep, now)
+    }
+
     fn until(keep: Keep, now: Now) -> Option<SystemTime> {
         match keep {
             Keep::For(time) => now.wall.checked_add(time),
@@ -131,8 +139,9 @@ impl Tiers {
         };
         let now = self.clock.now();
         let record = match self.known.get(path, now) {
-            Some(record) => record,
-            None => self.ask(store, path, now).await?,
+            Seen::Present(record) => Some(record),
+            Seen::Absent => None,
+            Seen::Unknown => self.ask(store, path, now).await?,
         };
         let is_current = |record: &Arc<Record>| !self.outbound.is_behind(path, record.sequence);
         Ok(record.filter(is_current).map(|record| Cold { record, tier: Arc::clone(store) }))
@@ -237,15 +246,8 @@ impl Tiers {
     }
 
     /// What the rule wants beside that, later.
-    fn copy_on(
-        &self,
-        record: &Arc<Record>,
-        version: &Arc<Version>,
-        pieces: &[Bytes],
-        wish: &Wish,
-        now: Now,
-    ) {
-        let mut copy = |tier: TierName, until: Option<SystemTime>| {
+    fn copy_on(&self, record: &Arc<Record>, version: &Arc<Version>, pieces: &[Bytes], wish: &Wish, now: Now) {
+        let copy = |tier: TierName, until: Option<SystemTime>| {
             let version = Some(Arc::clone(version));
             let must = wish.durability == Durability::Disk;
             self.outbound.push(Copy {
@@ -294,7 +296,8 @@ impl Tiers {
         let now = self.clock.now();
         let through = self.memory.next_sequence(now);
         let mut gone = false;
-        let below = [self.object_store.as_ref(), self.disk.as_ref().map(as_tier).as_ref()].map(Option::<&Arc<dyn Tier>>::cloned);
+        let below = [self.object_store.as_ref(), self.disk.as_ref().map(as_tier).as_ref()]
+            .map(Option::<&Arc<dyn Tier>>::cloned);
         for tier in below.into_iter().flatten() {
             if tier.name() == TierName::ObjectStore && wish.object_store == Keep::Never {
                 continue;
@@ -304,7 +307,11 @@ impl Tiers {
         self.known.changed(&path, None, now);
         let deleted = self.memory.delete(&path, now, |_| true);
         // What was there may have been expired: then there was nothing for those who ask.
-        Ok(if current.is_some() && (gone || deleted == Deleted::Gone) { Deleted::Gone } else { Deleted::Nothing })
+        Ok(if current.is_some() && (gone || deleted == Deleted::Gone) {
+            Deleted::Gone
+        } else {
+            Deleted::Nothing
+        })
     }
 
     /// What a reader would be given now.
@@ -316,10 +323,9 @@ impl Tiers {
             return Ok(Some(Current { etag: version.etag(), modified: started.modified }));
         }
         let cold = self.find(path, wish).await?;
-        Ok(cold.filter(|cold| !cold.record.is_expired(now)).map(|cold| Current {
-            etag: cold.record.etag(),
-            modified: cold.record.modified,
-        }))
+        Ok(cold
+            .filter(|cold| !cold.record.is_expired(now))
+            .map(|cold| Current { etag: cold.record.etag(), modified: cold.record.modified }))
     }
 
     /// Frees what is over in the disk tier; some at a time.
@@ -333,6 +339,11 @@ impl Tiers {
     /// Copies that are still owed.
     pub fn owed(&self) -> usize {
         self.outbound.owed()
+    }
+
+    /// What became of copies.
+    pub fn copies(&self) -> Counts {
+        self.outbound.counts()
     }
 }
 

@@ -1,0 +1,92 @@
+//! The read path below memory: find the version in a lower tier, ask the same evaluator, answer from pieces.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use mediaorigin_crds::policy::{Class, Treatment};
+
+use crate::clock::Clock;
+use crate::http::body::Content;
+use crate::http::evaluate::{self, Extent, Method, Target, Verdict};
+use crate::http::request::ReadRequest;
+use crate::http::response::{self, Answer};
+use crate::outcome::Outcome;
+use crate::tiers::pieces::ReadError;
+use crate::tiers::walker::{Cold, Tiers, Wish};
+use crate::tiers::{TierError, TierName};
+
+/// Times that a path is looked up again because its version was replaced before its first byte was read.
+const ATTEMPTS_MAX: usize = 4;
+
+/// Answers a GET or HEAD from below memory; `None` where no tier has anything.
+pub async fn read(
+    tiers: &Arc<Tiers>,
+    wish: &Wish,
+    clock: &Clock,
+    request: &ReadRequest,
+    treatment: &Treatment<'_>,
+) -> Option<Answer> {
+    let path = request.path.as_str();
+    for _ in 0..ATTEMPTS_MAX {
+        let cold = match tiers.find(path, wish).await {
+            Ok(cold) => cold?,
+            Err(error) => return Some(unavailable(&error).of(treatment.class)),
+        };
+        if cold.record.is_expired(clock.now()) {
+            return Some(response::missing(Outcome::Expired, path, treatment));
+        }
+        match answer(tiers, &cold, clock, request, treatment).await {
+            Ok(answer) => return Some(answer.of(cold.record.meta.class)),
+            Err(error) if error.is_gone() => tiers.doubt(&cold.record.path),
+            Err(ReadError::Tier(error)) => return Some(unavailable(&error).of(treatment.class)),
+            Err(ReadError::Full(_) | ReadError::Busy) => return Some(shed().of(treatment.class)),
+        }
+    }
+    None
+}
+
+async fn answer(
+    tiers: &Arc<Tiers>,
+    cold: &Cold,
+    clock: &Clock,
+    request: &ReadRequest,
+    treatment: &Treatment<'_>,
+) -> Result<Answer, ReadError> {
+    let record = &cold.record;
+    let etag = record.etag();
+    let extent = Extent::Complete(record.size);
+    let shares_second = record.meta.class == Class::Manifest;
+    let target =
+        Target { etag: &etag, modified: record.modified, now: clock.now().wall, shares_second, extent };
+    let verdict = evaluate::evaluate(request.method, &request.conditions.preconditions(), &target);
+    let content = match (request.method, verdict) {
+        (Method::Head, _) => Content::Head(Some(record.size)),
+        (Method::Get, Verdict::Whole) => sized(tiers, cold, 0, record.size).await?,
+        (Method::Get, Verdict::Part(span)) => {
+            sized(tiers, cold, span.first, span.last.saturating_add(1)).await?
+        }
+        (Method::Get, _) => Content::None,
+    };
+    let outcome = match cold.tier.name() {
+        TierName::ObjectStore => Outcome::ObjectStore,
+        TierName::Disk | TierName::Memory => Outcome::Disk,
+    };
+    Ok(response::cold(request, record, outcome, verdict, content, treatment))
+}
+
+async fn sized(tiers: &Arc<Tiers>, cold: &Cold, first: u64, end: u64) -> Result<Content, ReadError> {
+    let reader = tiers.open(cold, first, end).await?;
+    Ok(Content::Cold(Box::new(reader), end - first))
+}
+
+/// The answer where a tier cannot do what it is needed for. Its own words are for the log.
+pub fn unavailable(error: &TierError) -> Answer {
+    tracing::warn!(%error, "a tier does not do what a request needs");
+    let text = format!("the {} is not available ({})", error.tier.as_str(), error.kind.as_str());
+    Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::TierUnavailable, &text)
+}
+
+fn shed() -> Answer {
+    let text = "too much that is not in memory is asked for: what is live comes first";
+    Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed, text)
+}

@@ -1,0 +1,99 @@
+//! The names in all tiers, merged.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::walker::Tiers;
+use super::{Listed, Tier, TierError, TierName};
+use crate::clock::Now;
+
+impl Tiers {
+    /// Up to `limit` names directly in `folder` that follow `after`, as [`Tier::list`] has them, from memory and all tiers
+    /// below it. What is expired is left out.
+    pub async fn list(
+        self: &Arc<Self>,
+        folder: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Listed>, Arc<TierError>> {
+        let (mut all, mut after) = (Vec::new(), after.to_owned());
+        // A page may lose what is expired: there is more as long as a tier has more.
+        loop {
+            let (page, end) = self.page(folder, &after, limit).await?;
+            all.extend(page);
+            all.truncate(limit);
+            match end {
+                Some(end) if all.len() < limit => after = end,
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// The names up to where the first tier that has more ends, and that name.
+    async fn page(
+        self: &Arc<Self>,
+        folder: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<Listed>, Option<String>), Arc<TierError>> {
+        let now = self.clock.now();
+        let mut names = BTreeMap::new();
+        // A page ends where the first tier that has more ends: behind that it is not known what another one has.
+        let mut end: Option<String> = None;
+        let mut take = |listed: Vec<Listed>| {
+            if listed.len() >= limit
+                && let Some(last) = listed.last().map(|last| name(last).to_owned())
+                && end.as_ref().is_none_or(|end| last < *end)
+            {
+                end = Some(last);
+            }
+            for one in listed {
+                let newer = |there: &Listed| sequence(&one) > sequence(there);
+                if names.get(name(&one)).is_none_or(newer) {
+                    names.insert(name(&one).to_owned(), one);
+                }
+            }
+        };
+        take(self.memory.list(folder, after, limit, now));
+        let below =
+            [self.disk.as_ref().map(|disk| Arc::clone(disk) as Arc<dyn Tier>), self.object_store.clone()];
+        for tier in below.into_iter().flatten() {
+            let (folder, after) = (folder.to_owned(), after.to_owned());
+            let listed = self.runtime.spawn(async move { tier.list(&folder, &after, limit).await });
+            take(listed.await.unwrap_or_else(|_| Ok(Vec::new())).map_err(Arc::new)?);
+        }
+        let within = |(name, _): &(String, Listed)| end.as_ref().is_none_or(|end| name <= end);
+        let names = names.into_iter().take_while(within).map(|(_, listed)| listed);
+        Ok((names.filter(|listed| self.is_shown(listed, now)).collect(), end))
+    }
+
+    fn is_shown(&self, listed: &Listed, now: Now) -> bool {
+        match listed {
+            Listed::Folder(_) => true,
+            Listed::Object(record) => {
+                !record.is_expired(now) && !self.outbound.is_behind(&record.path, record.sequence)
+            }
+        }
+    }
+
+    /// Which tiers there are below memory.
+    pub fn names(&self) -> impl Iterator<Item = TierName> {
+        let disk = self.disk.is_some().then_some(TierName::Disk);
+        let object_store = self.object_store.is_some().then_some(TierName::ObjectStore);
+        disk.into_iter().chain(object_store)
+    }
+}
+
+fn name(listed: &Listed) -> &str {
+    match listed {
+        Listed::Object(record) => &record.path,
+        Listed::Folder(name) => name,
+    }
+}
+
+fn sequence(listed: &Listed) -> u64 {
+    match listed {
+        Listed::Object(record) => record.sequence,
+        Listed::Folder(_) => u64::MAX,
+    }
+}

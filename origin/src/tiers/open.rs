@@ -1,0 +1,100 @@
+//! From the settings of an origin to its tiers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig};
+use tokio::runtime::Handle;
+
+use super::disk::{self, Disk, DiskOptions};
+use super::local::Local;
+use super::object_store::{self, Credentials, ObjectStoreOptions, ObjectStoreTier};
+use super::walker::Tiers;
+use crate::clock::Clock;
+use crate::memory::Memory;
+
+/// Folders that win over those in the settings.
+#[derive(Clone, Debug, Default)]
+pub struct Folders {
+    /// Where the disk tier is.
+    pub disk: Option<PathBuf>,
+    /// Where the object store's credentials are.
+    pub credentials: Option<PathBuf>,
+}
+
+/// The tiers that were opened, by what they are.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// All together.
+    pub tiers: Arc<Tiers>,
+    /// The disk.
+    pub disk: Option<Arc<Disk>>,
+    /// What it may occupy, in bytes.
+    pub disk_bytes_max: u64,
+    /// The object store.
+    pub object_store: Option<Arc<ObjectStoreTier>>,
+}
+
+/// Why a tier cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The disk.
+    #[error("cannot open the disk tier: {0}")]
+    Disk(#[from] disk::OpenError),
+    /// The object store.
+    #[error("cannot open the object store: {0}")]
+    ObjectStore(#[from] object_store::OpenError),
+}
+
+/// Opens the tiers below `memory`, if the settings have any; waits until no other process has the disk's folder.
+pub async fn open(
+    cold: &Cold,
+    folders: &Folders,
+    memory: &Arc<Memory>,
+    clock: &Clock,
+    runtime: Handle,
+) -> Result<Option<Opened>, OpenError> {
+    let disk = match &cold.disk {
+        Some(config) => Some(Arc::new(open_disk(config, folders, memory).await?)),
+        None => None,
+    };
+    let object_store = match &cold.object_store {
+        Some(config) => Some(Arc::new(open_object_store(config, folders, clock)?)),
+        None => None,
+    };
+    if disk.is_none() && object_store.is_none() {
+        return Ok(None);
+    }
+    let tiers = Tiers::new(
+        Arc::clone(memory),
+        clock.clone(),
+        disk.clone().map(|disk| disk as Arc<dyn Local>),
+        object_store.clone().map(|store| store as Arc<dyn super::Tier>),
+        runtime,
+    );
+    let disk_bytes_max = cold.disk.as_ref().map_or(0, |disk| disk.size_bytes);
+    Ok(Some(Opened { tiers, disk, disk_bytes_max, object_store }))
+}
+
+async fn open_disk(config: &DiskConfig, folders: &Folders, memory: &Memory) -> Result<Disk, OpenError> {
+    let folder = folders.disk.clone().unwrap_or_else(|| PathBuf::from(&config.dir));
+    let (disk, scan) = Disk::open(DiskOptions::new(folder, config.size_bytes)).await?;
+    memory.pass_sequence(scan.sequence_max);
+    tracing::info!(files = scan.files, bytes = scan.bytes, damaged = scan.damaged, "the disk tier is open");
+    Ok(disk)
+}
+
+fn open_object_store(
+    config: &ObjectStoreConfig,
+    folders: &Folders,
+    clock: &Clock,
+) -> Result<ObjectStoreTier, OpenError> {
+    let ObjectStoreConfig { url, endpoint, region, credentials_dir } = config;
+    let folder = folders.credentials.clone().or_else(|| credentials_dir.as_ref().map(PathBuf::from));
+    let mut options = ObjectStoreOptions::new(url.clone());
+    options.allow_http = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    options.endpoint.clone_from(endpoint);
+    options.region.clone_from(region);
+    options.credentials = folder.map_or(Credentials::Environment, Credentials::Folder);
+    Ok(ObjectStoreTier::open(options, clock.clone())?)
+}

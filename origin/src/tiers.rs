@@ -21,6 +21,7 @@ use crate::memory::object::Meta;
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod disk;
 pub mod fence;
 pub mod object_store;
 #[cfg(test)]

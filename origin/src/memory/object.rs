@@ -22,7 +22,7 @@ pub const OBJECT_COST: u64 = 1_408;
 pub const COST_MAX: u64 = 8 * 1_024;
 
 /// The headers that came with the upload, and what the rules made of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Meta {
     /// `Content-Type` of answers.
     pub content_type: String,

@@ -44,8 +44,15 @@ impl Fence {
 
     /// Whether a version with this sequence comes too late.
     pub fn bars(&self, path: &str, sequence: u64) -> bool {
-        !self.through.is_empty()
-            && self.through.get(&self.key(path)).is_some_and(|through| sequence <= *through)
+        self.through(path).is_some_and(|through| sequence <= through)
+    }
+
+    /// Up to which sequence nothing comes, if that is remembered.
+    pub fn through(&self, path: &str) -> Option<u64> {
+        if self.through.is_empty() {
+            return None;
+        }
+        self.through.get(&self.key(path)).copied()
     }
 
     /// What it occupies, estimated.

@@ -47,40 +47,39 @@ impl Mount {
         }
         let folder = std::env::temp_dir().join(format!("mediaorigin-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let kind = match (Self::ext4(&folder), Self::tmpfs(&folder)) {
-            (Ok(()), _) => "ext4",
-            (Err(_), Some(Ok(()))) => "tmpfs",
-            (Err(loop_error), tmpfs) => {
+        let loop_device = Self::ext4(&folder);
+        let mounted = loop_device.clone().map(|()| "ext4").or_else(|_| Self::tmpfs(&folder));
+        match mounted {
+            Ok(kind) => {
+                println!("on {kind}");
+                Some(Self { folder, kind })
+            }
+            Err(tmpfs) => {
                 let _ = fs::remove_dir_all(&folder);
                 let known = std::env::var_os(NO_MOUNT).is_some();
-                assert!(known, "{loop_error}; tmpfs: {tmpfs:?}; set {NO_MOUNT}=1 if that cannot be helped");
+                assert!(known, "{loop_device:?}; {tmpfs}; set {NO_MOUNT}=1 if that cannot be helped");
                 println!("NOT RUN: {NO_MOUNT} is set and nothing could be mounted");
-                return None;
+                None
             }
-        };
-        println!("on {kind}");
-        Some(Self { folder, kind })
+        }
     }
 
     fn ext4(folder: &Path) -> Result<(), String> {
         let image = folder.with_extension("img");
         let file = fs::File::create(&image).map_err(|error| error.to_string())?;
         file.set_len(MEGABYTES * 1_024 * 1_024).map_err(|error| error.to_string())?;
-        let (image_text, folder) = (image.to_str().unwrap(), folder.to_str().unwrap());
-        let mounted = run("mkfs.ext4", &["-q", "-m", "0", image_text])
-            .and_then(|()| run("mount", &["-o", "loop", image_text, folder]));
+        let (text, folder) = (image.to_string_lossy(), folder.to_string_lossy());
+        let mounted = run("mkfs.ext4", &["-q", "-m", "0", &text])
+            .and_then(|()| run("mount", &["-o", "loop", &text, &folder]));
         // The mount keeps the image until it is unmounted.
         let _ = fs::remove_file(&image);
         mounted
     }
 
-    /// Only where there is no loop device, that is where the folder is not mounted on yet.
-    fn tmpfs(folder: &Path) -> Option<Result<(), String>> {
-        let mounts = fs::read_to_string("/proc/mounts").unwrap();
-        let folder = folder.to_str().unwrap();
-        let is_mounted = mounts.lines().any(|line| line.split_whitespace().nth(1) == Some(folder));
+    fn tmpfs(folder: &Path) -> Result<&'static str, String> {
         let size = format!("size={MEGABYTES}m");
-        (!is_mounted).then(|| run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", folder]))
+        let folder = folder.to_string_lossy();
+        run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", &folder]).map(|()| "tmpfs")
     }
 
     fn remount(&self, how: &str) {

@@ -17,6 +17,7 @@ mod read;
 mod remove;
 mod scan;
 mod shard;
+mod sum;
 mod tallies;
 mod threads;
 mod write;

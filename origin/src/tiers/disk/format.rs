@@ -8,6 +8,7 @@ use bytes::Bytes;
 use mediaorigin_crds::policy::Class;
 use serde::{Deserialize, Serialize};
 
+use super::sum;
 use crate::memory::blob::Uid;
 use crate::memory::object::Meta;
 use crate::tiers::Record;
@@ -96,7 +97,7 @@ impl Name {
 
 /// What spreads paths over the shards.
 pub(super) fn path_sum(path: &str) -> u32 {
-    crc32c::crc32c(path.as_bytes())
+    sum::of(path.as_bytes())
 }
 
 /// The checksums of a body, while it is written.
@@ -111,7 +112,7 @@ pub(super) struct Sums {
 
 impl Sums {
     pub(super) fn add(&mut self, mut data: &[u8]) {
-        self.whole = crc32c::crc32c_append(self.whole, data);
+        self.whole = sum::append(self.whole, data);
         self.length += data.len() as u64;
         while !data.is_empty() {
             if self.filled == 0 {
@@ -119,7 +120,7 @@ impl Sums {
             }
             let (now, later) = data.split_at(data.len().min(BLOCK_BYTES - self.filled));
             if let Some(last) = self.blocks.last_mut() {
-                *last = crc32c::crc32c_append(*last, now);
+                *last = sum::append(*last, now);
             }
             self.filled = (self.filled + now.len()) % BLOCK_BYTES;
             data = later;
@@ -129,14 +130,14 @@ impl Sums {
     /// Everything behind the body: table, metadata, footer.
     pub(super) fn tail(&self, metadata: &[u8]) -> Vec<u8> {
         let mut tail: Vec<u8> = self.blocks.iter().flat_map(|sum| sum.to_le_bytes()).collect();
-        let table = crc32c::crc32c(&tail);
+        let table = sum::of(&tail);
         tail.extend_from_slice(metadata);
         let footer = Footer {
             body_bytes: self.length,
             metadata_bytes: u32::try_from(metadata.len()).unwrap_or(u32::MAX),
             body_sum: self.whole,
             table_sum: table,
-            metadata_sum: crc32c::crc32c(metadata),
+            metadata_sum: sum::of(metadata),
         };
         tail.extend_from_slice(&footer.encode());
         tail
@@ -164,7 +165,7 @@ impl Footer {
             footer[8 + 4 * index..12 + 4 * index].copy_from_slice(&word.to_le_bytes());
         }
         // Bytes 32 to 36 are not used yet; the sum covers them.
-        let sum = crc32c::crc32c(&footer[..36]);
+        let sum = sum::of(&footer[..36]);
         footer[36..40].copy_from_slice(&sum.to_le_bytes());
         footer[40..].copy_from_slice(&MAGIC);
         footer
@@ -174,7 +175,7 @@ impl Footer {
     pub(super) fn decode(end: &[u8], file_bytes: u64) -> Result<Self, Damage> {
         let footer = end.last_chunk::<FOOTER_BYTES>().ok_or(Damage::Length)?;
         let word = |at: usize| footer[at..].first_chunk::<4>().map_or(0, |word| u32::from_le_bytes(*word));
-        if footer[40..] != MAGIC || word(36) != crc32c::crc32c(&footer[..36]) {
+        if footer[40..] != MAGIC || word(36) != sum::of(&footer[..36]) {
             return Err(Damage::Footer);
         }
         if word(28) != VERSION || word(24) as usize != BLOCK_BYTES {
@@ -205,7 +206,7 @@ impl Footer {
 
 /// The table of a body's checksums, one per block.
 pub(super) fn decode_table(table: &[u8], footer: &Footer) -> Result<Vec<u32>, Damage> {
-    if crc32c::crc32c(table) != footer.table_sum {
+    if sum::of(table) != footer.table_sum {
         return Err(Damage::Table);
     }
     Ok(table.as_chunks::<4>().0.iter().map(|sum| u32::from_le_bytes(*sum)).collect())
@@ -268,7 +269,7 @@ impl Metadata {
 
     /// Reads the metadata of a file, which must be the one that its name says.
     pub(super) fn decode(metadata: &[u8], footer: &Footer, name: &Name) -> Result<Self, Damage> {
-        if crc32c::crc32c(metadata) != footer.metadata_sum {
+        if sum::of(metadata) != footer.metadata_sum {
             return Err(Damage::Metadata);
         }
         let wire: Wire = serde_json::from_slice(metadata).map_err(|_| Damage::Metadata)?;

@@ -15,6 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::format::{BLOCK_BYTES, Damage, FOOTER_BYTES, Footer, Metadata, Name, decode_table};
 use super::inner::{Answer, Inner, failed, refused};
+use super::sum;
 use super::threads::Lane;
 use crate::tiers::{Bytestream, ErrorKind, Record, TierError};
 
@@ -166,7 +167,7 @@ impl Open {
     /// The bytes of a range within one piece, checked.
     fn read(&self, range: &Range<u64>, whole: Option<u32>) -> Result<Piece, TierError> {
         let checked = self.read_blocks(range).and_then(|bytes| {
-            let whole = whole.map(|sum| crc32c::crc32c_append(sum, &bytes));
+            let whole = whole.map(|sum| sum::append(sum, &bytes));
             let is_last = range.end == self.footer.body_bytes;
             if is_last && whole.is_some_and(|sum| sum != self.footer.body_sum) {
                 return Err(Damage::Body.into());
@@ -185,7 +186,7 @@ impl Open {
         let bytes = read_range(file, blocks)?;
         let sums = self.table.iter().skip(usize::try_from(first).unwrap_or(usize::MAX));
         let mut sums = sums.copied();
-        if bytes.chunks(BLOCK_BYTES).any(|block| sums.next() != Some(crc32c::crc32c(block))) {
+        if bytes.chunks(BLOCK_BYTES).any(|block| sums.next() != Some(sum::of(block))) {
             return Err(Damage::Block.into());
         }
         let offset = |at: u64| usize::try_from(at - start).unwrap_or(usize::MAX).min(bytes.len());

@@ -82,7 +82,8 @@ impl Index {
         }
     }
 
-    /// What the index occupies, estimated: nodes of the trees are three quarters full, a path has one allocation.
+    /// What the index occupies, estimated: nodes of the trees are half full where names count up, as those of segments do; a
+    /// path is an allocation of its own. Measured with half a million: 270 to 350 bytes, the estimate is within 5 %.
     fn index_bytes(&self) -> u64 {
         let places = self.entries.len() * size_of::<(Arc<str>, Entry)>()
             + self.recency.len() * size_of::<(u64, Arc<str>)>()
@@ -90,6 +91,6 @@ impl Index {
         let paths = self.path_bytes + self.entries.len() * 32;
         let rest =
             self.metas.len() * 256 + self.others.len() * 128 + self.deleted.bytes() + self.evicted.bytes();
-        (places / 3 * 4 + paths + rest) as u64
+        (places * 2 + paths + rest) as u64
     }
 }

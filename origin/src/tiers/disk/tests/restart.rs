@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{CACHE, Folder, as_tier, cache, open};
 use crate::tiers::Tier;
 use crate::tiers::contract::{assert_holds, assert_nothing, body, pieces, record, store};
-use crate::tiers::disk::{DiskOptions, Hold, Keeping, OpenError};
+use crate::tiers::disk::{DiskOptions, Hold, Keeping, OpenError, sum};
 
 #[tokio::test]
 async fn everything_is_found_again_with_its_fields_its_hold_and_its_time() {
@@ -95,7 +95,7 @@ async fn a_file_of_a_later_version_of_the_program_is_a_reason_not_to_start() {
     let mut file = fs::read(&path).unwrap();
     let footer = file.len() - 48;
     file[footer + 28] = 2;
-    let sum = crc32c::crc32c(&file[footer..footer + 36]);
+    let sum = sum::of(&file[footer..footer + 36]);
     file[footer + 36..footer + 40].copy_from_slice(&sum.to_le_bytes());
     fs::write(&path, &file).unwrap();
     let error = crate::tiers::disk::Disk::open(folder.options()).await.unwrap_err();

@@ -7,5 +7,6 @@ mod e2e;
 mod encoders;
 mod object_store;
 mod readers;
+mod redbot;
 mod scenarios;
 mod tidy;

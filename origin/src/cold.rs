@@ -33,6 +33,9 @@ pub async fn read(
             Err(error) => return Some(unavailable(&error).of(treatment.class)),
         };
         if cold.record.is_expired(clock.now()) {
+            if cold.tier.name() == TierName::ObjectStore {
+                tiers.expire(&cold.record);
+            }
             return Some(response::missing(Outcome::Expired, path, treatment));
         }
         match answer(tiers, &cold, clock, request, treatment).await {

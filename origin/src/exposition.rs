@@ -14,8 +14,8 @@ use prometheus_client::registry::Registry;
 
 use crate::connection::{Counters, Refusal, TimeoutPhase};
 use crate::origin::Origin;
-use crate::tiers::report::Report;
 use crate::streams::State;
+use crate::tiers::report::Report;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TermLabels {

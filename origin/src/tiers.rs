@@ -64,6 +64,17 @@ impl Record {
         self.expires_at.is_some_and(|at| at <= now.wall)
     }
 
+    /// The same for a tier that keeps it until `until` at most.
+    #[must_use]
+    pub fn until(self: &Arc<Self>, until: Option<SystemTime>) -> Arc<Self> {
+        match until {
+            Some(until) if self.expires_at.is_none_or(|at| until < at) => {
+                Arc::new(Self { expires_at: Some(until), ..Self::clone(self) })
+            }
+            _ => Arc::clone(self),
+        }
+    }
+
     /// The strong `ETag`, with its quotes.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.uid)

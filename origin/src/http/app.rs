@@ -148,7 +148,17 @@ async fn put(
         Ok(demands) => {
             let (body, findings) = Watched::new(payload, demands);
             let uid = Uid(fastrand::u128(..));
-            let stored = store::write(&origin.memory, origin.tiers(), &origin.clock, policies, write, body, uid, entry).await;
+            let stored = store::write(
+                &origin.memory,
+                origin.tiers(),
+                &origin.clock,
+                policies,
+                write,
+                body,
+                uid,
+                entry,
+            )
+            .await;
             if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class)) =
                 (stored.outcome, stored.class)
             {

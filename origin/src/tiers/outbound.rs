@@ -194,6 +194,7 @@ impl Tiers {
                 disk.store(record, pieces, true, *until).await?;
             }
             (TierName::ObjectStore, disk, Some(store)) => {
+                let record = &record.until(*until);
                 if store.put(record, pieces).await? == Put::Stored {
                     self.known.changed(&record.path, Some(Arc::clone(record)), now);
                     self.outbound.caught_up(record);

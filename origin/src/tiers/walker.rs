@@ -229,6 +229,7 @@ impl Tiers {
                 return disk.store(record, pieces, false, Wish::until(wish.disk, now)).await;
             }
             (Durability::Durable, _, Some(store)) => {
+                let record = &record.until(wish.until_in(TierName::ObjectStore, now));
                 let put = store.put(record, pieces).await?;
                 self.known.changed(&record.path, Some(Arc::clone(record)), now);
                 put
@@ -326,6 +327,17 @@ impl Tiers {
         Ok(cold
             .filter(|cold| !cold.record.is_expired(now))
             .map(|cold| Current { etag: cold.record.etag(), modified: cold.record.modified }))
+    }
+
+    /// Removes from the object store what a reader found to be over; nobody waits for it.
+    pub fn expire(&self, record: &Arc<Record>) {
+        let Some(store) = self.object_store.clone() else { return };
+        let record = Arc::clone(record);
+        self.runtime.spawn(async move {
+            if let Err(error) = store.delete(&record.path, record.sequence).await {
+                tracing::debug!(%error, "what is over stays in the object store for now");
+            }
+        });
     }
 
     /// Frees what is over in the disk tier; some at a time.

@@ -103,7 +103,7 @@ fn every_dependency_has_an_allowed_licence_and_comes_from_the_registry() {
 }
 
 /// Crates that are in the lock file twice, each with what would remove it.
-const DUPLICATES: [(&str, &str); 12] = [
+const DUPLICATES: [(&str, &str); 14] = [
     ("base64", "k8s-openapi 0.29 and tower-http 0.7 are on 0.22, kube-client 5 and we on 0.23"),
     ("crypto-common", "as digest"),
     ("digest", "crc-fast 1 (of object_store) is on 0.10, md-5 (of the same) on 0.11"),

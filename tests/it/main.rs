@@ -5,6 +5,7 @@
 mod disk;
 mod e2e;
 mod encoders;
+mod http2;
 mod object_store;
 mod readers;
 mod scenarios;

@@ -26,6 +26,7 @@ mod fast;
 mod framing;
 mod head;
 mod hold;
+mod http2;
 mod intake;
 mod linger;
 mod outbox;
@@ -95,6 +96,8 @@ pub struct Settings {
     pub head_bytes_max: usize,
     /// Most header lines of a request, at most [`HEADERS_CEILING`].
     pub headers_max: usize,
+    /// Requests of one HTTP/2 connection that are answered at the same time.
+    pub streams_max: u32,
     /// Whether the fast part is asked; without it the application answers everything, alike and slower.
     pub fast: bool,
 }
@@ -114,6 +117,7 @@ impl Default for Settings {
             unsent_bytes_max: 32 * 1024,
             head_bytes_max: 32 * 1024,
             headers_max: 96,
+            streams_max: 128,
             fast: true,
         }
     }

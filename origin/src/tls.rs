@@ -23,7 +23,7 @@ use crate::connection::TlsConfig;
 /// Bytes of one of the files at most: what a Secret can hold.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The protocols that are offered (ALPN), the best first.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// Whether clients are asked for a certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

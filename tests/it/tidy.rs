@@ -115,7 +115,7 @@ const DUPLICATES: [(&str, &str); 14] = [
     ("digest", "crc-fast 1 (of object_store) is on 0.10, md-5 (of the same) on 0.11"),
     ("getrandom", "ring 0.17 is on 0.2, ahash 0.8 on 0.3"),
     ("hashbrown", "kube-runtime 5 is on 0.16"),
-    ("http", "actix-http 3 is on 0.2, kube and object_store on 1"),
+    ("http", "actix-http 3 is on 0.2, everybody else on 1"),
     ("syn", "procedural macros of derive_more, pin-project and tracing are on 2"),
     ("synstructure", "asn1-rs-derive 0.6 is on 0.13: as yasna"),
     ("thiserror", "prost-like helpers below kube are on 1"),

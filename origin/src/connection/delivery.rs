@@ -103,7 +103,7 @@ pub(super) async fn deliver<H: Headed, B: MessageBody>(
 }
 
 /// Whether the drain leaves the connection open after this response.
-fn drain_keeps(stage: Stage, traffic: Traffic) -> bool {
+pub(super) fn drain_keeps(stage: Stage, traffic: Traffic) -> bool {
     match stage {
         Stage::Open => true,
         Stage::Draining => traffic == Traffic::Uploads,

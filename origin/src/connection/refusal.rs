@@ -1,6 +1,12 @@
 //! The reasons for which the connection loop itself answers, and the answers.
 
+use actix_http::{
+    StatusCode,
+    header::{self, HeaderValue},
+};
 use bytes::Bytes;
+
+use super::{fast::Reply, respond::QuickHead};
 
 /// Why a request never reached the application (or, for [`Refusal::BodyMalformed`], why its answer was replaced).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,7 +15,7 @@ pub enum Refusal {
     RequestLineInvalid,
     /// A line that ends in LF without CR.
     LineFeedBare,
-    /// A version other than 1.0 and 1.1, the HTTP/2 preface included.
+    /// A version other than 1.0 and 1.1, or what only looks like the preface of HTTP/2.
     VersionUnsupported,
     /// `CONNECT`: this is no tunnel.
     TunnelUnsupported,
@@ -116,7 +122,7 @@ impl Refusal {
             Self::LineFeedBare => (BAD, "a line of the head ends in LF without CR"),
             Self::VersionUnsupported => (
                 "505 HTTP Version Not Supported",
-                "this port speaks HTTP/1.1 and HTTP/1.0 without TLS; HTTP/2 is not served here",
+                "this port speaks HTTP/1.0, HTTP/1.1 and HTTP/2, the latter by TLS or by prior knowledge",
             ),
             Self::TunnelUnsupported => ("405 Method Not Allowed", "CONNECT is not served, this is no proxy"),
             Self::TargetInvalid => (BAD, "the request target must be a percent-encoded path or http address"),
@@ -137,6 +143,23 @@ impl Refusal {
             Self::BodyMalformed => (BAD, "the chunked body is malformed"),
             Self::HeadTimeout => ("408 Request Timeout", "the request head did not arrive in time"),
         }
+    }
+
+    /// The answer on an HTTP/2 stream.
+    pub(super) fn reply(self) -> (QuickHead, Bytes) {
+        let (status, text) = self.answer();
+        let code = status.split(' ').next().and_then(|code| code.parse().ok());
+        let reply = Reply {
+            status: code.unwrap_or(StatusCode::BAD_REQUEST),
+            headers: vec![
+                (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ],
+            body: Bytes::from(format!("{text}\n")),
+            close: false,
+            hold: None,
+        };
+        reply.into_parts()
     }
 
     /// The whole response; it always announces the end of the connection.

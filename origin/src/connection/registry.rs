@@ -123,6 +123,15 @@ impl Slot {
         });
     }
 
+    /// As [`Self::enter`], but a phase that goes on keeps its age.
+    pub(super) fn enter_anew(&self, phase: Phase) {
+        let mut is_same = false;
+        self.with(|row| is_same = row.phase == phase);
+        if !is_same {
+            self.enter(phase);
+        }
+    }
+
     /// A response begins that keeps `hold` in memory.
     pub(super) fn begin(&self, hold: Option<Hold>) {
         self.with(|row| (row.pace, row.hold) = (Pace::default(), hold));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Settings, drain::Stage};
+use super::{Settings, TimeoutPhase, drain::Stage};
 
 /// Length of a tick of the coarse clock.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -47,6 +47,17 @@ pub(super) enum Verdict {
     Pressed,
     /// The port is drained and the connection is idle.
     Drained,
+}
+
+impl Verdict {
+    /// What a client that takes too little of a response is counted as.
+    pub(super) fn phase(self) -> TimeoutPhase {
+        match self {
+            Self::TimedOut | Self::Drained => TimeoutPhase::WriteStall,
+            Self::TooSlow => TimeoutPhase::Rate,
+            Self::Pressed => TimeoutPhase::Memory,
+        }
+    }
 }
 
 /// Time-outs in ticks.

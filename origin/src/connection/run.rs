@@ -1,6 +1,7 @@
 //! The life of a connection: heads, one exchange after the other, and the end.
 
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     io,
     marker::PhantomData,
@@ -19,6 +20,7 @@ use super::{
     exchange::{Quick, exchange, hand_out},
     fast::Fast,
     head::{Head, HeadLimits, HeadReader, Taken},
+    http2::{self, PREFACE},
     linger::linger,
     outbox::Outbox,
     refusal::Refusal,
@@ -82,6 +84,10 @@ pub(super) struct Connection {
     pub(super) slot: Slot,
     pub(super) wire: Rc<Wire>,
     reader: HeadReader,
+    /// Whether the peer must be waited for before more can be written; of HTTP/2 only.
+    is_blocked: Cell<bool>,
+    /// Whether a request has been taken.
+    is_used: bool,
     _open: OpenCount,
 }
 
@@ -90,6 +96,8 @@ enum Next<B> {
     /// The fast part has answered.
     Quick(Quick<B>),
     Head(Head),
+    /// The client speaks HTTP/2 without having asked.
+    Http2,
     Refused(Refusal),
     /// The client left, or its time is over, or the port is drained.
     Closed,
@@ -113,11 +121,16 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
+    if connection.wire.is_http_2() {
+        return Box::pin(http2::serve::<S, B, Q>(app, fast, connection)).await;
+    }
     let mut burst = 0;
     loop {
         let after = match connection.next_head(fast).await {
             Next::Quick(quick) => hand_out(&connection, quick).await,
             Next::Head(head) => exchange::<S, B>(app, &connection, head).await,
+            // Boxed, so that connections of HTTP/1.1 do not pay for it.
+            Next::Http2 => return Box::pin(http2::serve::<S, B, Q>(app, fast, connection)).await,
             Next::Refused(reason) => After::Refuse(reason),
             Next::Closed => After::Close,
         };
@@ -154,7 +167,18 @@ impl Connection {
             }
         };
         let wire = Rc::new(Wire::new(transport, worker));
-        Some(Self { slot, wire, reader: HeadReader::default(), _open: open })
+        let reader = HeadReader::default();
+        Some(Self { slot, wire, reader, is_blocked: Cell::new(false), is_used: false, _open: open })
+    }
+
+    /// Whether the peer of an HTTP/2 connection must be waited for before more can be written.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked.get()
+    }
+
+    /// Notes whether it must.
+    pub(super) fn set_blocked(&self, is_blocked: bool) {
+        self.is_blocked.set(is_blocked);
     }
 
     /// Waits for the next request.
@@ -166,13 +190,23 @@ impl Connection {
         let mut phase = None;
         loop {
             let has_bytes = !self.wire.inbox.borrow().is_empty();
-            if has_bytes {
+            let preface = self.preface();
+            if preface == Some(Preface::Whole) {
+                return Next::Http2;
+            }
+            if has_bytes && preface.is_none() {
                 let quick = |view: &HeadView<'_>| settings.fast.then(|| ask(fast, view)).flatten();
                 let mut inbox = self.wire.inbox.borrow_mut();
                 let client = Client { peer: self.wire.peer, is_certified: self.wire.is_certified };
                 match self.reader.take(&mut inbox, limits, client, quick) {
-                    Ok(Some(Taken::Quick(quick))) => return Next::Quick(quick),
-                    Ok(Some(Taken::Head(head))) => return Next::Head(head),
+                    Ok(Some(taken)) => {
+                        drop(inbox);
+                        self.is_used = true;
+                        return match taken {
+                            Taken::Quick(quick) => Next::Quick(quick),
+                            Taken::Head(head) => Next::Head(head),
+                        };
+                    }
                     Ok(None) => {}
                     Err(reason) => return Next::Refused(reason),
                 }
@@ -190,6 +224,18 @@ impl Connection {
                 },
                 Ok(Filled::End) | Err(_) => return Next::Closed,
             }
+        }
+    }
+
+    /// How much of the preface of HTTP/2 lies in the inbox, if nothing else does.
+    fn preface(&self) -> Option<Preface> {
+        let inbox = self.wire.inbox.borrow();
+        let length = inbox.len().min(PREFACE.len());
+        match inbox[..length] == PREFACE[..length] {
+            _ if self.is_used || length == 0 => None,
+            true if length == PREFACE.len() => Some(Preface::Whole),
+            true => Some(Preface::Part),
+            false => None,
         }
     }
 
@@ -261,11 +307,7 @@ impl Connection {
     /// Waits for the sweeper's verdict.
     fn poll_cut(&self, context: &Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(verdict) = self.slot.poll_verdict(context) else { return Poll::Pending };
-        self.wire.worker.counters.add_timed_out(match verdict {
-            Verdict::TimedOut | Verdict::Drained => TimeoutPhase::WriteStall,
-            Verdict::TooSlow => TimeoutPhase::Rate,
-            Verdict::Pressed => TimeoutPhase::Memory,
-        });
+        self.wire.worker.counters.add_timed_out(verdict.phase());
         Poll::Ready(Err(SendError::Cut))
     }
 }
@@ -292,9 +334,16 @@ async fn handshake(accepted: impl Future<Output = io::Result<Transport>>, slot: 
 }
 
 /// Asks the fast part about what it may be asked about.
-fn ask<Q: Fast>(fast: &Q, view: &HeadView<'_>) -> Option<Quick<Q::Body>> {
+pub(super) fn ask<Q: Fast>(fast: &Q, view: &HeadView<'_>) -> Option<Quick<Q::Body>> {
     let reply = view.is_plain_read().then(|| fast.answer(view)).flatten()?;
     Some(Quick { method: view.method().clone(), version: view.version, keep_alive: view.keep_alive, reply })
+}
+
+/// The preface of HTTP/2, as far as it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Preface {
+    Part,
+    Whole,
 }
 
 /// What came of waiting for bytes.

@@ -6,6 +6,7 @@ mod client;
 mod departures;
 mod draining;
 mod fuzz;
+mod http2;
 mod limits;
 mod refusals;
 mod streams;
@@ -87,6 +88,15 @@ impl TestServer {
         while !condition() {
             assert!(start.elapsed() < PATIENCE, "waited in vain for {what}; {:?}", self.counters);
             std::thread::yield_now();
+        }
+    }
+
+    /// As [`Self::wait_for`], and lets the clients of this thread work.
+    async fn wait_for_async(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let start = std::time::Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < PATIENCE, "waited in vain for {what}; {:?}", self.counters);
+            tokio::task::yield_now().await;
         }
     }
 

@@ -32,6 +32,14 @@ impl Transport {
         Ok(Self::Tls(Box::new(RefCell::new(stream))))
     }
 
+    /// Whether the client has asked for HTTP/2.
+    pub(super) fn is_http_2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.borrow().get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
     /// Whether the client has shown a certificate; one that does not verify never gets so far.
     pub(super) fn is_certified(&self) -> bool {
         match self {

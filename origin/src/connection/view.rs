@@ -61,7 +61,7 @@ impl<'a> HeadView<'a> {
         let lines: &'a [Header<'a>] = parsed.headers;
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::RequestLineInvalid)?;
         let version = if minor == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
-        let uri = check_target(&method, target, raw)?;
+        let uri = check_target(&method, target, || uri(raw.slice_ref(target.as_bytes())))?;
         check_host(lines, version)?;
         let framing = body_framing(&method, lines, version)?;
         let awaits_continue = version == Version::HTTP_11
@@ -71,6 +71,23 @@ impl<'a> HeadView<'a> {
         let keep_alive =
             !closes && (version == Version::HTTP_11 || has_token(lines, &header::CONNECTION, "keep-alive"));
         Ok(Self { method, target, uri, lines, client, version, framing, awaits_continue, keep_alive })
+    }
+
+    /// A head that came as the fields of an HTTP/2 stream; `is_complete` when no body follows.
+    pub(super) fn of_stream(
+        method: &Method,
+        target: &'a str,
+        lines: &'a [Header<'a>],
+        client: Client,
+        is_complete: bool,
+    ) -> Result<Self, Refusal> {
+        let uri = check_target(method, target, || uri(Bytes::copy_from_slice(target.as_bytes())))?;
+        // Where the body ends is told by the frames; the length that may be announced is checked against them.
+        let framing = if is_complete { Framing::Empty } else { Framing::Chunked };
+        let awaits_continue = !is_complete && has_token(lines, &header::EXPECT, "100-continue");
+        let method = method.clone();
+        let version = Version::HTTP_2;
+        Ok(Self { method, target, uri, lines, client, version, framing, awaits_continue, keep_alive: true })
     }
 
     /// The method.
@@ -120,7 +137,11 @@ impl<'a> HeadView<'a> {
 
 /// The path and query where there is more to them than plain bytes; an absolute target loses its scheme and host (RFC 9112
 /// section 3.2).
-fn check_target(method: &Method, target: &str, raw: &Bytes) -> Result<Option<Uri>, Refusal> {
+fn check_target(
+    method: &Method,
+    target: &str,
+    parse: impl FnOnce() -> Result<Uri, Refusal>,
+) -> Result<Option<Uri>, Refusal> {
     if *method == Method::CONNECT {
         return Err(Refusal::TunnelUnsupported);
     }
@@ -135,7 +156,7 @@ fn check_target(method: &Method, target: &str, raw: &Bytes) -> Result<Option<Uri
     if target.bytes().any(|byte| !byte.is_ascii() || byte == b'#') {
         return Err(Refusal::TargetInvalid);
     }
-    let uri = uri(raw.slice_ref(target.as_bytes()))?;
+    let uri = parse()?;
     let is_server = target == "*" && *method == Method::OPTIONS;
     if target.starts_with('/') || is_server {
         return Ok(Some(uri));

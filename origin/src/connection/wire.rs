@@ -11,6 +11,7 @@ use std::{
 
 use bytes::BytesMut;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::ReadBuf;
 
 use super::{
     Socket,
@@ -72,6 +73,23 @@ impl Wire {
             resets: Cell::new(false),
             worker,
         }
+    }
+
+    /// Whether the client has asked for HTTP/2 in the TLS handshake.
+    pub(super) fn is_http_2(&self) -> bool {
+        self.transport.is_http_2()
+    }
+
+    /// Reads once into somebody else's buffer, past the inbox.
+    pub(super) fn poll_read_into(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let length = ready!(self.transport.poll_read(context, buffer.initialize_unfilled()))?;
+        self.worker.counters.add_received(length);
+        buffer.advance(length);
+        Poll::Ready(Ok(()))
     }
 
     /// Reads once, at most `size_bytes_max`, to the end of the inbox; 0 is the end of the client's direction.

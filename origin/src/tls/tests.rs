@@ -200,6 +200,36 @@ fn writing_needs_a_client_certificate_where_the_origin_says_so_and_reading_does_
 }
 
 #[test]
+fn http_2_is_spoken_with_whoever_asks_for_it() {
+    let authority = Authority::new();
+    let folder = Folder::new(&authority);
+    let running = begin(&folder, ClientCertificates::NeededToWrite);
+    let own = authority.issue();
+    let put = async |own: Option<&Pair>| {
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(authority.client(own, &[b"h2"])));
+        let socket = tokio::net::TcpStream::connect(running.media_addr).await.unwrap();
+        let stream = connector.connect("origin.test".try_into().unwrap(), socket).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut send = send.ready().await.unwrap();
+        let request = http_types::Request::put("https://origin.test/live/a.ts").body(()).unwrap();
+        let (response, mut body) = send.send_request(request, false).unwrap();
+        body.send_data("abc".into(), true).unwrap();
+        let status = response.await.unwrap().status().as_u16();
+        connection.abort();
+        status
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        assert_eq!(put(None).await, 403);
+        assert_eq!(put(Some(&own)).await, 201);
+    });
+    assert!(ask(running.media_addr, authority.client(None, &[b"http/1.1"]), GET).unwrap().ends_with("abc"));
+    assert!(ask(running.media_addr, authority.client(None, &[]), GET).unwrap().ends_with("abc"));
+}
+
+#[test]
 fn a_renewed_certificate_is_served_and_a_bad_one_is_not() {
     let (authority, next) = (Authority::new(), Authority::new());
     let folder = Folder::new(&authority);

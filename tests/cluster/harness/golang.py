@@ -32,10 +32,12 @@ METRICS_SERVER = Part("metrics-server", (("metrics-server", "sigs.k8s.io/metrics
 HELM = Part("helm", (("helm", "helm.sh/helm/v4/cmd/helm"),))
 STORAGE = Part("local-path-provisioner",
                (("local-path-provisioner", "github.com/rancher/local-path-provisioner"),))
+# Not of the cluster: the conformance suite for HTTP/2, which the origin's tests run.
+H2SPEC = Part("h2spec", (("h2spec", "github.com/summerwind/h2spec/cmd/h2spec"),))
 SHIM = Part("shim", (("runc-shim", "."),))
 PAUSE = Part("pause", (("pause", "."),))
 
-PARTS = (KIND, KUBERNETES, ETCD, COREDNS, METRICS_SERVER, HELM, STORAGE, SHIM, PAUSE)
+PARTS = (KIND, KUBERNETES, ETCD, COREDNS, METRICS_SERVER, HELM, STORAGE, H2SPEC, SHIM, PAUSE)
 
 
 def build(part: Part) -> Path:

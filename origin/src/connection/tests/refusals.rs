@@ -40,7 +40,7 @@ fn request_lines() {
         (b"GET /hello FTP/1.1\r\nHost: a\r\n\r\n", 400, RequestLineInvalid),
         (b"GET /hello HTTP/2.0\r\nHost: a\r\n\r\n", 505, VersionUnsupported),
         (b"GET /hello HTTP/1.2\r\nHost: a\r\n\r\n", 505, VersionUnsupported),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 505, VersionUnsupported),
+        (b"PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n\0\0\0\x04\0\0\0\0\0", 505, VersionUnsupported),
         (b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 405, TunnelUnsupported),
         (b"GET hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, TargetInvalid),
         (b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400, TargetInvalid),

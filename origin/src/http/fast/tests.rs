@@ -1,6 +1,8 @@
 //! The fast part against the application: the same requests, whole and damaged, must come to the same answers, counts and
 //! log lines.
 
+mod http2;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,0 +1,57 @@
+//! HTTP/2 as h2spec sees it: in clear text by prior knowledge, and over TLS.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mediaorigin_crds::load;
+use mediaorigin_origin::{Options, start_blocking};
+use mediaorigin_tests::peer::Peer;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+/// Cases of h2spec 2.2.1 with the strict ones.
+const CASES: usize = 146;
+
+/// Cases that fail in clear text, each with the reason.
+const EXPECTED: [(&str, &str); 1] = [(
+    "2: Sends invalid connection preface",
+    "the port speaks HTTP/1.1 as well: it answers 400 in its words and closes, where h2spec wants the close alone",
+)];
+
+fn h2spec() -> PathBuf {
+    let harness = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/cluster");
+    let output = Command::new(harness).args(["tool", "h2spec"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().into()
+}
+
+/// Names of the cases that failed, of all.
+fn failures(port: u16, extra: &[&str]) -> Vec<String> {
+    let arguments = ["-h", "127.0.0.1", "-P", "/live/a.ts", "-o", "5", "--strict", "-p"];
+    let output = Command::new(h2spec()).args(arguments).arg(port.to_string()).args(extra).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(&format!("{CASES} tests, ")), "{text}");
+    let (_, failures) = text.split_once("Failures:").unwrap_or_default();
+    failures.lines().filter_map(|line| line.trim().strip_prefix("× ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn h2spec_passes_in_clear_text_but_for_what_http_1_has_to_say() {
+    let running = start_blocking(load::built_in().unwrap(), Options::default()).unwrap();
+    let put =
+        Peer::connect(running.media_addr).unwrap().request("PUT", "/live/a.ts", &[], Some(b"abc")).unwrap();
+    assert_eq!(put.head.status, 201);
+    assert_eq!(failures(running.media_addr.port(), &[]), EXPECTED.map(|(name, _)| name));
+}
+
+#[test]
+fn h2spec_passes_over_tls() {
+    let dir = std::env::temp_dir().join(format!("mediaorigin-h2spec-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(dir.join("tls.crt"), cert.pem()).unwrap();
+    std::fs::write(dir.join("tls.key"), signing_key.serialize_pem()).unwrap();
+    let options = Options { tls_dir: Some(dir.clone()), ..Options::default() };
+    let running = start_blocking(load::built_in().unwrap(), options).unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert_eq!(failures(running.media_addr.port(), &["-t", "-k"]), Vec::<String>::new());
+}

@@ -5,8 +5,8 @@
 mod disk;
 mod e2e;
 mod encoders;
-mod kill9;
 mod http2;
+mod kill9;
 mod object_store;
 mod readers;
 mod redbot;

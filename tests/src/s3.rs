@@ -22,18 +22,29 @@ pub struct S3Server {
     pub address: SocketAddr,
     folder: PathBuf,
     secret: String,
+    tls: Vec<String>,
     process: Child,
 }
 
 impl S3Server {
     /// Starts one with an empty bucket.
     pub fn start(secret: &str) -> Result<Self> {
+        Self::start_with(secret, Vec::new())
+    }
+
+    /// Starts one that speaks TLS with the certificate and key of two files.
+    pub fn start_tls(secret: &str, certificate: &Path, key: &Path) -> Result<Self> {
+        let file = |file: &Path| file.display().to_string();
+        Self::start_with(secret, vec!["--cert".to_owned(), file(certificate), "--key".to_owned(), file(key)])
+    }
+
+    fn start_with(secret: &str, tls: Vec<String>) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("mediaorigin-s3-{:016x}", fastrand::u64(..)));
         std::fs::create_dir_all(folder.join(BUCKET)).context("folder")?;
         // Somebody else may take it before the server does; then the server says so and the test fails.
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let process = launch(&folder, address, secret)?;
-        let server = Self { address, folder, secret: secret.to_owned(), process };
+        let process = launch(&folder, address, secret, &tls)?;
+        let server = Self { address, folder, secret: secret.to_owned(), tls, process };
         server.wait()?;
         Ok(server)
     }
@@ -42,7 +53,7 @@ impl S3Server {
     pub fn restart(&mut self, secret: &str) -> Result<()> {
         self.stop()?;
         secret.clone_into(&mut self.secret);
-        self.process = launch(&self.folder, self.address, secret)?;
+        self.process = launch(&self.folder, self.address, secret, &self.tls)?;
         self.wait()
     }
 
@@ -84,13 +95,17 @@ impl Drop for S3Server {
     }
 }
 
-fn launch(folder: &Path, address: SocketAddr, secret: &str) -> Result<Child> {
+fn launch(folder: &Path, address: SocketAddr, secret: &str, tls: &[String]) -> Result<Child> {
     Command::new(program()?)
-        .args(["--quiet", "--port", &address.to_string(), "posix"])
+        .args(["--quiet", "--port", &address.to_string()])
+        .args(tls)
+        .arg("posix")
         .arg(folder)
         .env("ROOT_ACCESS_KEY", ACCESS_KEY)
         .env("ROOT_SECRET_KEY", secret)
         .stdout(Stdio::null())
+        // It calls every connection that a test cuts an internal error.
+        .stderr(Stdio::null())
         .spawn()
         .context("start the S3 server")
 }

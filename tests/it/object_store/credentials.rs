@@ -57,6 +57,7 @@ async fn a_server_that_is_gone_is_unavailable_and_then_back() {
     let begin = Instant::now();
     let (kind, text) = failures(&direct).await;
     assert_eq!(kind, ErrorKind::Unavailable, "{text}");
+    assert!(text.contains("Connection refused"), "{text}");
     assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
     world.server.restart(SECRET).unwrap();
     assert!(direct.find("a.ts").await.unwrap().is_some());
@@ -89,4 +90,29 @@ async fn nonsense_in_a_secret_is_an_error_and_not_a_stop() {
     assert_eq!(error.kind, ErrorKind::Denied);
     assert!(error.text.contains("accessKeyId"), "{error:?}");
     assert!(world.tier.find("a.ts").await.unwrap().is_some(), "the old keys are still good");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_with_a_certificate_that_the_operator_gave() {
+    let secret = Secret::new(SECRET);
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (secret.0.join("tls.crt"), secret.0.join("tls.key"));
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let server = S3Server::start_tls(SECRET, &certificate, &key).unwrap();
+    let encrypted = ObjectStoreOptions {
+        endpoint: Some(format!("https://{}", server.address)),
+        allow_http: false,
+        certificates: Some(certificate.clone()),
+        ..options(server.address, &secret.0)
+    };
+    let tier = open(encrypted.clone());
+    tier.put(&record("a.ts", 1, b"bytes"), &["bytes".into()]).await.unwrap();
+    assert!(tier.find("a.ts").await.unwrap().is_some());
+
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(&certificate, other.cert.pem()).unwrap();
+    let (kind, text) = failures(&open(encrypted)).await;
+    assert_eq!(kind, ErrorKind::Unavailable);
+    assert!(text.to_lowercase().contains("certificate"), "{text}");
 }

@@ -237,6 +237,16 @@ fn connection(options: &ObjectStoreOptions) -> Result<ClientOptions, String> {
         .with_timeout_disabled()
         .with_pool_idle_timeout(IDLE)
         .with_pool_max_idle_per_host(limits.reads_max + limits.writes_max);
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        // In an image of one program, say: what the operator gave is all there is.
+        client = client.with_no_system_certificates(true);
+        let is_plain = options.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
+        if !is_plain && options.certificates.is_none() {
+            return Err(
+                "there are no root certificates on this system, and no file of them is given".to_owned()
+            );
+        }
+    }
     if let Some(file) = &options.certificates {
         let shown = file.display();
         let pem = std::fs::read(file).map_err(|error| format!("{shown}: {error}"))?;

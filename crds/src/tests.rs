@@ -185,3 +185,37 @@ fn an_object_size_beyond_the_budget_is_refused_unless_it_is_the_default() {
     assert_eq!(resolved.policies.limits().object_bytes_max, resolved.budget.objects.get());
     assert_eq!(with("{objectSize: 90Mi}").unwrap_err()[0].field, "spec.limits.objectSize");
 }
+
+/// Proves CP-04: `MediaStore`'s limits of a CORS policy.
+#[test]
+fn cp_04_a_cors_policy_has_limits() {
+    let parse = |rules: &str| {
+        let text = format!(
+            "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: live}}\nspec: {{access: {{cors: [{rules}]}}}}\n"
+        );
+        load::parse(&text).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let rules = |count: usize| vec!["{allowedOrigins: ['*']}"; count].join(", ");
+    assert!(parse(&rules(100)).is_ok());
+    assert_eq!(parse(&rules(101)).unwrap_err(), ["spec.access.cors: 101 rules, 100 are possible"]);
+    let headers = |field: &str, count: usize| {
+        let names: Vec<_> = (0..count).map(|number| format!("x-{number}")).collect();
+        format!("{{allowedOrigins: ['*'], {field}: [{}]}}", names.join(", "))
+    };
+    for field in ["allowedHeaders", "exposeHeaders"] {
+        assert!(parse(&headers(field, 100)).is_ok());
+        assert!(
+            parse(&headers(field, 101)).unwrap_err()[0]
+                .starts_with(&format!("spec.access.cors[0].{field}: "))
+        );
+    }
+    for (rule, at) in [
+        ("{allowedOrigins: ['*'], allowedMethods: [PATCH]}", "spec.access.cors[0].allowedMethods[0]"),
+        ("{allowedOrigins: ['*'], allowedMethods: []}", "spec.access.cors[0].allowedMethods"),
+        ("{allowedOrigins: []}", "spec.access.cors[0].allowedOrigins"),
+        ("{allowedOrigins: ['*'], maxAgeSeconds: -1}", "spec.access.cors[0].maxAgeSeconds"),
+    ] {
+        let problems = parse(rule).unwrap_err();
+        assert!(problems[0].starts_with(&format!("{at}: ")), "{problems:?}");
+    }
+}

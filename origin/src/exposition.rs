@@ -1,8 +1,12 @@
 //! What Prometheus reads: the counters of [`crate::metrics`], and a snapshot of everything else.
 
-use std::sync::atomic::Ordering;
+mod plain;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -10,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::connection::{Counters, Refusal, TimeoutPhase};
 use crate::origin::Origin;
+use crate::streams::State;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TermLabels {
@@ -17,14 +22,48 @@ struct TermLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StreamLabels {
+    stream: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+/// `Content-Type` of OpenMetrics text.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// `Content-Type` of the older format.
+const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Streams that have metrics of their own, those with the newest segments.
+const STREAMS_MAX: usize = 100;
+
+/// All metrics as they are now, in the format that `accept` asks for, with its `Content-Type`.
+pub fn text(origin: &Origin, accept: &str) -> Result<(&'static str, String), fmt::Error> {
+    let mut text = String::new();
+    encode(&mut text, &registry(origin))?;
+    Ok(if prefers_open_metrics(accept) { (OPEN_METRICS, text) } else { (PLAIN, plain::plain(&text)) })
+}
+
+fn prefers_open_metrics(accept: &str) -> bool {
+    let quality = |wanted: &str| {
+        let ranges = accept.split(',').filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_it = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+            let quality = parts.find_map(|parameter| parameter.strip_prefix("q=")?.parse::<f32>().ok());
+            is_it.then_some(quality.unwrap_or(1.0))
+        });
+        ranges.fold(0.0, f32::max)
+    };
+    let open = quality("application/openmetrics-text");
+    open > 0.0 && open >= quality("text/plain")
 }
 
 /// All metrics, as they are now.
 pub fn registry(origin: &Origin) -> Registry {
     let mut registry = origin.metrics.registry();
     memory(&mut registry, origin);
+    streams(&mut registry, origin);
     connections(&mut registry, &origin.connections);
     let connections_max = signed(origin.config.cold().connections_max);
     registry.register("connections_max", "Connections that may be open", ConstGauge::new(connections_max));
@@ -93,6 +132,36 @@ fn memory(registry: &mut Registry, origin: &Origin) {
         "log_lines_dropped",
         "Log lines dropped because the writer was behind",
         ConstCounter::new(crate::log::dropped()),
+    );
+}
+
+fn streams(registry: &mut Registry, origin: &Origin) {
+    let report = origin.streams.report(origin.clock.now().elapsed);
+    let ages = Family::<StreamLabels, Gauge<f64, AtomicU64>>::default();
+    let (missing, late) =
+        (Family::<StreamLabels, Gauge>::default(), Family::<StreamLabels, Gauge>::default());
+    for stream in report.streams.iter().take(STREAMS_MAX) {
+        let labels = StreamLabels { stream: stream.name.clone() };
+        ages.get_or_create(&labels).set(stream.last_segment_age_seconds);
+        missing.get_or_create(&labels).set(signed(stream.missing));
+        late.get_or_create(&labels).set(i64::from(stream.state == State::Late));
+    }
+    registry.register(
+        "stream_live_edge_age_seconds",
+        "Seconds since the newest segment of a stream was complete",
+        ages,
+    );
+    registry.register(
+        "stream_missing_segments",
+        "Numbers that were left out and did not come later, in all renditions of a stream",
+        missing,
+    );
+    registry.register("stream_late", "1 while the next segment of a rendition is overdue", late);
+    registry.register("streams", "Streams that are followed", ConstGauge::new(signed(report.streams.len())));
+    registry.register(
+        "streams_overflow",
+        "Segments of renditions that are not followed because there are too many",
+        ConstCounter::new(report.overflow),
     );
 }
 

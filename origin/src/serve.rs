@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, select_all};
-use mediaorigin_crds::policy::{Class, Policies, Treatment};
+use mediaorigin_crds::policy::{Policies, Treatment};
 
 use crate::clock::Clock;
 use crate::http::coding::{self, Representation};
@@ -80,7 +80,7 @@ fn verdict(chosen: &Representation<'_>, clock: &Clock, request: &ReadRequest, ex
     let version = chosen.version;
     let now = clock.now().wall;
     let modified = version.started().map_or(now, |started| started.modified);
-    let shares_second = version.meta.class == Class::Manifest || version.derived.overwrote();
+    let shares_second = version.derived.shares_second();
     let target = Target { etag: &chosen.etag(), modified, now, shares_second, extent };
     evaluate::evaluate(request.method, &request.conditions.preconditions(), &target)
 }

@@ -15,7 +15,7 @@ use mediaorigin_crds::policy::Class;
 
 use crate::numbering::numbered;
 use rendition::Rendition;
-pub use report::{Report, StreamReport};
+pub use report::{Report, State, StreamReport};
 
 /// Renditions that are followed; of further ones nothing is known. 1 KiB each.
 pub const RENDITIONS_MAX: usize = 2_048;

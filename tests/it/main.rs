@@ -8,5 +8,6 @@ mod encoders;
 mod http2;
 mod object_store;
 mod readers;
+mod redbot;
 mod scenarios;
 mod tidy;

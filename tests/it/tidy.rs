@@ -1,5 +1,8 @@
 //! Rules about the source that a reviewer would otherwise have to remember.
 
+mod conformance;
+mod metrics;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -151,18 +151,16 @@ fn fq_09_a_refused_upload_is_an_event() {
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(record(&lines)["Path"], "/live/cut.ts");
     }
-    let report = |after: &str| {
+    let ask = |path: &str| {
         let mut stream = TcpStream::connect(running.admin_addr).unwrap();
-        stream
-            .write_all(
-                format!("GET /-/events{after} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
-            )
-            .unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        serde_json::from_str::<Value>(body).unwrap()
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     };
+    let report = |after: &str| serde_json::from_str::<Value>(&ask(&format!("/-/events{after}"))).unwrap();
+    assert!(ask("/metrics").contains("\nmediaorigin_uploads_lost_total{reason=\"too-large\"} 1\n"));
     let all = report("");
     assert_eq!(
         all["events"][0],

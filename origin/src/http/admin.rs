@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 use futures_util::StreamExt;
-use prometheus_client::encoding::text::encode;
 use serde::Deserialize;
 
 use crate::events::{Event, Kind};
@@ -50,12 +49,11 @@ async fn ready(origin: web::Data<Origin>) -> HttpResponse {
     }
 }
 
-async fn metrics(origin: web::Data<Origin>) -> HttpResponse {
-    let mut text = String::new();
-    match encode(&mut text, &exposition::registry(&origin)) {
-        Ok(()) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            HttpResponse::Ok().insert_header((CONTENT_TYPE, kind)).body(text)
+async fn metrics(http: HttpRequest, origin: web::Data<Origin>) -> HttpResponse {
+    let accept = http.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    match exposition::text(&origin, accept) {
+        Ok((kind, text)) => {
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, kind)).insert_header((VARY, "Accept")).body(text)
         }
         Err(error) => HttpResponse::InternalServerError().body(format!("{error}\n")),
     }

@@ -14,7 +14,7 @@ pub fn headers(rules: &[CorsRule], origin: Option<&str>, method: &str) -> Header
         headers.push(("vary", "Origin".to_owned()));
     }
     let Some(origin) = origin else { return headers };
-    if let Some(rule) = find(rules, origin, method) {
+    if let Some(rule) = rules.iter().find(|rule| matches(rule, origin, method)) {
         headers.push(("access-control-allow-origin", allowed(rule, origin).into_owned()));
         if !rule.expose.is_empty() {
             headers.push(("access-control-expose-headers", rule.expose.join(", ")));
@@ -26,13 +26,13 @@ pub fn headers(rules: &[CorsRule], origin: Option<&str>, method: &str) -> Header
 /// Headers for the answer to a preflight request for `method` with `wanted` request headers; `None` where no rule allows
 /// it.
 pub fn preflight(rules: &[CorsRule], origin: &str, method: &str, wanted: Option<&str>) -> Option<Headers> {
-    let rule = find(rules, origin, method)?;
     let names = || wanted.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty());
-    let any = rule.headers.iter().any(|header| header == "*");
-    let listed = |name: &str| rule.headers.iter().any(|header| header.eq_ignore_ascii_case(name));
-    if !any && !names().all(listed) {
-        return None;
-    }
+    let takes = |rule: &CorsRule, name: &str| {
+        rule.headers.iter().any(|header| header == "*" || header.eq_ignore_ascii_case(name))
+    };
+    // A rule that does not take the headers does not match, the next one may.
+    let mut rules = rules.iter().filter(|rule| matches(rule, origin, method));
+    let rule = rules.find(|rule| names().all(|name| takes(rule, name)))?;
     let mut headers = vec![
         ("access-control-allow-origin", allowed(rule, origin).into_owned()),
         ("access-control-allow-methods", methods(rule)),
@@ -47,12 +47,9 @@ pub fn preflight(rules: &[CorsRule], origin: &str, method: &str, wanted: Option<
     Some(headers)
 }
 
-fn find<'a>(rules: &'a [CorsRule], origin: &str, method: &str) -> Option<&'a CorsRule> {
+fn matches(rule: &CorsRule, origin: &str, method: &str) -> bool {
     let method = if method == "POST" { "PUT" } else { method };
-    rules.iter().find(|rule| {
-        let origin_matches = rule.origins.iter().any(|allowed| allowed == "*" || allowed == origin);
-        origin_matches && rule.methods.contains(&method)
-    })
+    rule.origins.iter().any(|allowed| allowed == "*" || allowed == origin) && rule.methods.contains(&method)
 }
 
 fn is_open(rule: &CorsRule) -> bool {

@@ -337,7 +337,14 @@ spec:
     assert_eq!(allowed(Some("https://b.example"), "PUT"), None);
     let preflight = |origin: &str, method: &str, wanted| cors::preflight(rules, origin, method, wanted);
     assert!(preflight("https://a.example", "GET", Some("range")).is_some());
-    assert_eq!(preflight("https://a.example", "GET", Some("range, x-other")), None);
+    let next = preflight("https://a.example", "GET", Some("range, x-other")).unwrap();
+    assert_eq!(
+        find(&next, "access-control-allow-origin"),
+        Some("*".to_owned()),
+        "the first rule does not take x-other"
+    );
+    assert_eq!(preflight("https://a.example", "PUT", Some("x-other")), None);
+    assert_eq!(preflight("null", "PUT", None), None);
     assert_eq!(preflight("https://b.example", "DELETE", None), None);
     let open = preflight("https://b.example", "GET", Some("X-Any")).unwrap();
     assert_eq!(find(&open, "access-control-allow-headers"), Some("X-Any".to_owned()));

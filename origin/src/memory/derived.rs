@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::sync::OnceCell;
@@ -18,6 +19,7 @@ pub struct Derived {
     /// The bytes in the other coding, where it is a complete manifest; `None` where there is none that is worth it.
     pub variant: OnceCell<Option<Arc<Variant>>>,
     overwrote: AtomicBool,
+    shares_second: AtomicBool,
 }
 
 /// The coding of a manifest that it was not stored in.
@@ -80,7 +82,17 @@ impl Derived {
         self.overwrote.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_overwrote(&self) {
+    /// Whether the version that it replaced had the same `Last-Modified` in whole seconds, or a later one: a date does not
+    /// tell them apart then.
+    pub fn shares_second(&self) -> bool {
+        self.shares_second.load(Ordering::Relaxed)
+    }
+
+    /// It replaced other bytes that were begun at `old`; it was begun at `new` itself.
+    pub(super) fn set_overwrote(&self, old: SystemTime, new: SystemTime) {
+        let seconds =
+            |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         self.overwrote.store(true, Ordering::Relaxed);
+        self.shares_second.store(seconds(old) >= seconds(new), Ordering::Relaxed);
     }
 }

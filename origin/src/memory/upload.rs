@@ -189,8 +189,8 @@ impl Upload {
         if let Some(old) = &old {
             memory.forget(&mut order, &mut shard, old);
         }
-        if had && same.is_none() {
-            version.derived.set_overwrote();
+        if let (Some(had), None) = (valid.and_then(|object| object.version.started()), same) {
+            version.derived.set_overwrote(had.modified, started.modified);
         }
         let object = Arc::new(object(&version, started.sequence, now, terms));
         order.enter(&object);

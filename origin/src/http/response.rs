@@ -19,6 +19,8 @@ use crate::memory::blob::State;
 use crate::memory::object::{Reader, Version};
 use crate::outcome::Outcome;
 
+/// Bytes of a refusal's reason that are logged and remembered: it may repeat what a client sent.
+const REASON_BYTES_MAX: usize = 512;
 /// `Cache-Control` of answers that are not about an object.
 const NEVER: &str = "no-store";
 const PRIORITY: HeaderName = HeaderName::from_static("priority");
@@ -66,7 +68,7 @@ impl Answer {
     pub fn text(status: StatusCode, outcome: Outcome, text: &str) -> Self {
         let mut answer = Self::empty(status, outcome);
         answer.content = Content::Text(Bytes::from(format!("{text}\n")));
-        answer.reason = Some(text.into());
+        answer.reason = Some(text[..text.floor_char_boundary(REASON_BYTES_MAX)].into());
         answer.push(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         answer.push(header::CACHE_CONTROL, HeaderValue::from_static(NEVER));
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -91,10 +93,12 @@ impl Answer {
         self
     }
 
-    /// The same for readers behind `cdn`: an error of the origin, or a range that is not there yet, is soon another answer.
+    /// The same for readers behind `cdn`: an error of the origin, a range that is not there yet, and a folder, for which no
+    /// rule has a word, are soon another answer.
     #[must_use]
     pub fn seen_by(mut self, cdn: CdnProfile) -> Self {
-        if self.status.is_server_error() || self.status == StatusCode::RANGE_NOT_SATISFIABLE {
+        let is_folder = self.status == StatusCode::NOT_FOUND && self.class.is_none();
+        if self.status.is_server_error() || self.status == StatusCode::RANGE_NOT_SATISFIABLE || is_folder {
             self.replace(header::CACHE_CONTROL, caching::failure(cdn));
         }
         self

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::{Folder, as_tier, open};
 use crate::tiers::ErrorKind;
 use crate::tiers::contract::{assert_holds, assert_nothing, body, read, read_whole, record, store};
-use crate::tiers::disk::{DiskOptions, Loss};
+use crate::tiers::disk::format::FOOTER_BYTES;
+use crate::tiers::disk::{DiskOptions, Loss, sum};
 
 #[tokio::test]
 async fn a_file_cut_off_anywhere_is_set_aside_at_the_start() {
@@ -104,6 +105,66 @@ async fn the_quarantine_is_bounded_in_files_and_bytes() {
     let after = disk.counts();
     assert_eq!(scan.sequence_max, 1);
     assert_eq!((after.quarantined_files, after.quarantined_bytes), (1, before.quarantined_bytes));
+}
+
+/// Puts the right checksum behind a footer that was changed.
+fn seal(file: &mut [u8]) {
+    let footer = file.len() - FOOTER_BYTES;
+    let sum = sum::of(&file[footer..footer + 36]);
+    file[footer + 36..footer + 40].copy_from_slice(&sum.to_le_bytes());
+}
+
+type Forge = fn(&mut Vec<u8>);
+
+/// Each check finds what all others let pass.
+#[tokio::test]
+async fn checksums_that_fit_alone_do_not_fit_together() {
+    let data = body(3, 100);
+    let cases: [(&str, Forge); 4] = [
+        ("block and table", |file| {
+            file[10] ^= 1;
+            let block = sum::of(&file[..100]);
+            file[100..104].copy_from_slice(&block.to_le_bytes());
+        }),
+        ("whole body", |file| {
+            let at = file.len() - FOOTER_BYTES + 12;
+            file[at] ^= 1;
+            seal(file);
+        }),
+        ("metadata", |file| {
+            let at = file.windows(5).position(|text| text == b"video").unwrap();
+            file[at] = b'V';
+        }),
+        ("length", |file| {
+            let at = file.len() - FOOTER_BYTES;
+            file[at] -= 1;
+            seal(file);
+        }),
+    ];
+    for (what, forge) in cases {
+        let folder = Folder::quick();
+        let (disk, _) = folder.open().await;
+        let forged = store(&as_tier(&disk), "a.ts", 7, &data).await;
+        let path = folder.paths().remove(0);
+        let mut file = fs::read(&path).unwrap();
+        forge(&mut file);
+        fs::write(&path, &file).unwrap();
+        let error = read_whole(&as_tier(&disk), &forged).await.unwrap_err();
+        assert_eq!((error.kind, folder.quarantined()), (ErrorKind::Corrupt, 1), "{what}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_under_the_name_of_another_is_not_it() {
+    let folder = Folder::quick();
+    let (disk, _) = folder.open().await;
+    let one = store(&as_tier(&disk), "one.ts", 7, b"one").await;
+    let path = folder.paths().remove(0);
+    let two = store(&as_tier(&disk), "two.ts", 7, b"two").await;
+    let other = folder.paths().into_iter().find(|other| *other != path).unwrap();
+    fs::copy(&path, &other).unwrap();
+    assert_eq!(read_whole(&as_tier(&disk), &two).await.unwrap_err().kind, ErrorKind::Corrupt);
+    assert_holds(&as_tier(&disk), &one, b"one").await;
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::{Folder, as_tier, open, watched};
 use crate::tiers::contract::{assert_holds, body, pieces, read_whole, record, store};
-use crate::tiers::disk::DiskOptions;
 use crate::tiers::disk::files::Step;
 use crate::tiers::disk::format::path_sum;
 use crate::tiers::disk::inner::SHARDS;
 use crate::tiers::disk::threads::{Lane, Lanes};
-use crate::tiers::{ErrorKind, Put, Tier};
+use crate::tiers::disk::{Disk, DiskOptions};
+use crate::tiers::{ErrorKind, Put, Removed, Tier};
 
 fn order(lanes: &mut Lanes, count: usize) -> String {
     let next = std::iter::repeat_with(|| lanes.next()).take(count);
@@ -81,9 +81,8 @@ impl Door {
     }
 }
 
-#[tokio::test]
-async fn renames_that_wait_share_the_next_sync_of_their_folder() {
-    let folder = Folder::new();
+/// A tier whose syncs of shards wait at the first door, and whose renames pass the second.
+async fn doors(folder: &Folder) -> (Arc<Disk>, Door, Door) {
     let (syncs, renames) = (Door::closed(), Door::default());
     let (sync_door, rename_door) = (syncs.clone(), renames.clone());
     let before = move |step: Step<'_>| {
@@ -100,6 +99,13 @@ async fn renames_that_wait_share_the_next_sync_of_their_folder() {
         }
     };
     let (disk, _) = open(watched(folder.options(), before, after)).await;
+    (disk, syncs, renames)
+}
+
+#[tokio::test]
+async fn renames_that_wait_share_the_next_sync_of_their_folder() {
+    let folder = Folder::new();
+    let (disk, syncs, renames) = doors(&folder).await;
     let shard = path_sum("first") % SHARDS;
     let same = (0..).map(|index| format!("{index}")).filter(|path| path_sum(path) % SHARDS == shard);
     let paths: Vec<String> = std::iter::once("first".to_owned()).chain(same.take(9)).collect();
@@ -124,6 +130,47 @@ async fn renames_that_wait_share_the_next_sync_of_their_folder() {
     assert_eq!(counts.commits, 10);
     // The last rename may have been seen a moment before its call had joined the group.
     assert!((2..=3).contains(&counts.syncs) && counts.group_max >= 8, "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_version_that_is_overtaken_while_it_waits_for_its_sync_is_superseded() {
+    let folder = Folder::new();
+    let (disk, syncs, renames) = doors(&folder).await;
+    let put = |sequence: u64| {
+        let tier = as_tier(&disk);
+        let put = async move { tier.put(&record("a", sequence, 1), &pieces(b"x", 1)).await.unwrap() };
+        tokio::spawn(put)
+    };
+    let newer = put(3);
+    syncs.arrived(1).await;
+    // The newer one is not found yet, so this one goes as far as it can.
+    let older = put(2);
+    renames.arrived(2).await;
+    assert_eq!(folder.files().len(), 2);
+    syncs.open();
+    assert_eq!((newer.await.unwrap(), older.await.unwrap()), (Put::Stored, Put::Superseded));
+    assert_holds(&as_tier(&disk), &record("a", 3, 1), b"x").await;
+    disk.close().await;
+    assert_eq!(folder.files().len(), 1);
+}
+
+#[tokio::test]
+async fn a_version_that_is_deleted_while_it_waits_for_its_sync_is_gone() {
+    let folder = Folder::new();
+    let (disk, syncs, renames) = doors(&folder).await;
+    let tier = as_tier(&disk);
+    let put = tokio::spawn(async move { tier.put(&record("a", 3, 1), &pieces(b"x", 1)).await.unwrap() });
+    renames.arrived(1).await;
+    syncs.arrived(1).await;
+    let tier = as_tier(&disk);
+    let delete = tokio::spawn(async move { tier.delete("a", 3).await.unwrap() });
+    while !folder.files().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    syncs.open();
+    assert_eq!((put.await.unwrap(), delete.await.unwrap()), (Put::Superseded, Removed::Nothing));
+    assert_eq!(disk.find("a").await.unwrap(), None);
+    assert_eq!((disk.counts().files, disk.counts().reserved_bytes), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,13 +7,16 @@ mod bad_input;
 mod cluster;
 mod lifecycle;
 mod operator;
+mod s3;
 mod stream;
+mod tiers;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use cluster::Cluster;
 use mediaorigin_tests::peer;
+use serde_json::Value;
 
 /// The media ports of the test cluster on this machine: one for each test that pushes.
 const STREAM_PORT: u16 = 30081;
@@ -21,6 +24,7 @@ const LIFECYCLE_PORT: u16 = 30082;
 const OPERATOR_PORT: u16 = 30083;
 const DRAIN_PORT: u16 = 30084;
 const ACCESS_PORT: u16 = 30085;
+const TIERS_PORT: u16 = 30086;
 
 fn media(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
@@ -49,6 +53,19 @@ fn ready(namespace: &str, port: u16) {
     Cluster::get()
         .kubectl(&format!("wait -n {namespace} --for=condition=Ready mediaorigin/live --timeout=120s"));
     eventually("the port answers", 20, || peer::fetch(media(port), "GET", "/").is_ok());
+}
+
+/// The pods of the origin `live`, those that end included.
+fn pod_uids(namespace: &str) -> Vec<String> {
+    let pods = Cluster::get().json(&format!("get -n {namespace} pods -l app.kubernetes.io/instance=live"));
+    let items = pods["items"].as_array().cloned().unwrap_or_default();
+    items.iter().map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A condition of a `MediaOrigin`, or null.
+fn condition(origin: &Value, kind: &str) -> Value {
+    let conditions = origin["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.into_iter().find(|condition| condition["type"] == kind).unwrap_or_default()
 }
 
 /// Asks until the answer is yes; what a cluster does has no barrier that a client could wait at.

@@ -1,5 +1,7 @@
-//! A proxy that forwards bytes both ways and keeps what the client sent: the bodies of its uploads can be compared with
-//! what the origin serves.
+//! A proxy that forwards bytes both ways and keeps what the client sent and how it was answered: the bodies of its uploads
+//! can be compared with what the origin serves.
+
+mod parse;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,13 +10,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use mediaorigin_origin::manifest::is_earlier_state;
 
 /// How long the answers to what was sent may take.
 const SETTLE_MAX: Duration = Duration::from_secs(20);
 
-/// What one connection's client sent.
+/// What one direction of a connection carried.
 #[derive(Clone, Debug, Default)]
 struct Record {
     bytes: Vec<u8>,
@@ -22,7 +24,14 @@ struct Record {
     reads: Vec<(usize, Instant)>,
 }
 
-type Stream = Arc<Mutex<Record>>;
+/// One connection: what its client sent, and what the origin did.
+#[derive(Debug, Default)]
+struct Exchange {
+    sent: Mutex<Record>,
+    answered: Mutex<Record>,
+}
+
+type Stream = Arc<Exchange>;
 /// All connections in the order of their beginning.
 type Streams = Arc<Mutex<Vec<Stream>>>;
 
@@ -50,6 +59,15 @@ pub struct Sent {
     pub complete: bool,
     /// When its head arrived here.
     pub began: Instant,
+    /// The status of the answer; none where the connection ended without one.
+    pub status: Option<u16>,
+}
+
+impl Sent {
+    /// Whether the origin has promised to keep it.
+    pub fn is_acknowledged(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
 }
 
 impl Capture {
@@ -99,8 +117,11 @@ impl Capture {
             self.streams.lock().map_err(|_| anyhow::anyhow!("a forwarding thread panicked"))?.clone();
         let mut all = Vec::new();
         for stream in streams {
-            let record = stream.lock().map_err(|_| anyhow::anyhow!("a forwarding thread panicked"))?.clone();
-            parse(&record, &mut all)?;
+            let copy = |record: &Mutex<Record>| {
+                let record = record.lock().map_err(|_| anyhow::anyhow!("a forwarding thread panicked"))?;
+                anyhow::Ok(record.clone())
+            };
+            parse::connection(&copy(&stream.sent)?, &copy(&stream.answered)?, &mut all)?;
         }
         all.sort_by_key(|sent| sent.began);
         Ok(all)
@@ -139,26 +160,25 @@ fn count(open: &Open, by: isize) {
     }
 }
 
-fn forward(client: TcpStream, upstream: SocketAddr, record: &Mutex<Record>) {
+fn forward(client: TcpStream, upstream: SocketAddr, stream: &Stream) {
     // An upstream that is not there looks to the client as it would without the proxy: the connection ends.
     let Ok(server) = TcpStream::connect(upstream) else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (Ok(client_back), Ok(server_back)) = (client.try_clone(), server.try_clone()) else { return };
-    let back = thread::spawn(move || pump(server_back, client_back, None));
-    pump(client, server, Some(record));
+    let kept = Arc::clone(stream);
+    let back = thread::spawn(move || pump(server_back, client_back, &kept.answered));
+    pump(client, server, &stream.sent);
     let _ = back.join();
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<&Mutex<Record>>) {
+fn pump(mut from: TcpStream, mut to: TcpStream, record: &Mutex<Record>) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = match from.read(&mut buffer) {
             Ok(count) if count > 0 => count,
             _ => break,
         };
-        if let Some(record) = record
-            && let Ok(mut record) = record.lock()
-        {
+        if let Ok(mut record) = record.lock() {
             let offset = record.bytes.len();
             record.reads.push((offset, Instant::now()));
             record.bytes.extend_from_slice(&buffer[..count]);
@@ -168,62 +188,4 @@ fn pump(mut from: TcpStream, mut to: TcpStream, record: Option<&Mutex<Record>>) 
         }
     }
     let _ = to.shutdown(Shutdown::Write);
-}
-
-impl Record {
-    /// When the byte at `offset` arrived.
-    fn arrival(&self, offset: usize) -> Option<Instant> {
-        let behind = self.reads.partition_point(|(start, _)| *start <= offset);
-        self.reads.get(behind.checked_sub(1)?).map(|(_, at)| *at)
-    }
-}
-
-fn parse(record: &Record, all: &mut Vec<Sent>) -> Result<()> {
-    let mut bytes = &record.bytes[..];
-    while let Some(began) = record.arrival(record.bytes.len() - bytes.len()).filter(|_| !bytes.is_empty()) {
-        let mut headers = [httparse::EMPTY_HEADER; 64];
-        let mut request = httparse::Request::new(&mut headers);
-        let httparse::Status::Complete(length) = request.parse(bytes).context("captured request")? else {
-            return Ok(());
-        };
-        let header = |name: &str| {
-            let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-            found.map(|header| String::from_utf8_lossy(header.value).into_owned())
-        };
-        let chunked = header("transfer-encoding").is_some();
-        let content_length: usize = header("content-length").map_or(Ok(0), |text| text.parse())?;
-        let (method, target) =
-            (request.method.unwrap_or_default().to_owned(), request.path.unwrap_or_default().to_owned());
-        bytes = &bytes[length..];
-        let (body, rest, complete) = if chunked { dechunk(bytes)? } else { sized(bytes, content_length) };
-        bytes = rest;
-        if method != "GET" && method != "HEAD" {
-            all.push(Sent { method, target, body, complete, began });
-        }
-    }
-    Ok(())
-}
-
-fn sized(bytes: &[u8], length: usize) -> (Vec<u8>, &[u8], bool) {
-    let count = length.min(bytes.len());
-    (bytes[..count].to_vec(), &bytes[count..], count == length)
-}
-
-fn dechunk(mut bytes: &[u8]) -> Result<(Vec<u8>, &[u8], bool)> {
-    let mut body = Vec::new();
-    loop {
-        let size = httparse::parse_chunk_size(bytes).map_err(|_| anyhow::anyhow!("captured chunk size"))?;
-        let httparse::Status::Complete((line, length)) = size else { return Ok((body, &[], false)) };
-        let length = usize::try_from(length)?;
-        let Some(rest) = bytes.get(line..) else { bail!("captured chunk") };
-        if rest.len() < length + 2 {
-            body.extend_from_slice(&rest[..length.min(rest.len())]);
-            return Ok((body, &[], false));
-        }
-        body.extend_from_slice(&rest[..length]);
-        bytes = &rest[length + 2..];
-        if length == 0 {
-            return Ok((body, bytes, true));
-        }
-    }
 }

@@ -36,6 +36,19 @@ fn admission_names_the_field() {
             "should match",
         ),
         ("{service: {nodePort: 30089}}", "spec.service", "needs type NodePort"),
+        ("{disk: {size: 1Mi}}", "spec.disk.size", "holds no media"),
+        ("{objectStore: {url: 's3://bucket/a//b'}}", "spec.objectStore.url", "no empty folder"),
+        ("{objectStore: {url: 'file:///srv'}}", "spec.objectStore.url", "one machine"),
+        (
+            "{disk: {size: 1Gi}, tierPolicies: [{name: a, match: {paths: [a]}, durability: Disk}]}",
+            "spec",
+            "set spec.disk.storageClassName",
+        ),
+        (
+            "{tierPolicies: [{name: a, match: {paths: [a]}, objectStore: {keepSeconds: 5}}]}",
+            "spec",
+            "needs spec.objectStore",
+        ),
         ("{service: {type: Ingress}}", "spec.service.type", "supported values"),
     ] {
         let refusal = cluster.refused("apply -n e2e-bad -f -", Some(&spec(lines)));

@@ -52,15 +52,20 @@ impl Cluster {
         assert!(output.status.success(), "helm: {errors}\n{}", self.describe());
     }
 
-    /// Origin and operator, as `tests/images` loaded them.
+    /// The image of the S3 server.
+    pub(crate) fn s3_image() -> String {
+        Self::images().remove(2)
+    }
+
+    /// Origin, operator and S3 server, as `tests/images --with-s3` loaded them.
     fn images() -> Vec<String> {
         let cache = std::env::var("XDG_CACHE_HOME")
             .unwrap_or_else(|_| format!("{}/.cache", std::env::var("HOME").unwrap()));
         let path = Path::new(&cache).join("mediaorigin/images.txt");
         let text = std::fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}; run tests/images", path.display()));
+            .unwrap_or_else(|error| panic!("{}: {error}; run tests/images --with-s3", path.display()));
         let images: Vec<String> = text.lines().map(str::to_owned).collect();
-        assert_eq!(images.len(), 2, "{text}");
+        assert_eq!(images.len(), 3, "{text}");
         images
     }
 

@@ -4,7 +4,7 @@ use mediaorigin_tests::peer::{self, Peer};
 use serde_json::Value;
 
 use super::cluster::Cluster;
-use super::{ACCESS_PORT, LIFECYCLE_PORT, eventually, manifest, media, ready, serve};
+use super::{ACCESS_PORT, LIFECYCLE_PORT, condition, eventually, manifest, media, pod_uids, ready, serve};
 
 const NAMESPACE: &str = "e2e-lifecycle";
 const POLICY: &str =
@@ -12,12 +12,6 @@ const POLICY: &str =
 
 fn get(kind: &str) -> Value {
     Cluster::get().json(&format!("get -n {NAMESPACE} {kind}"))
-}
-
-fn pod_uids() -> Vec<String> {
-    let pods = Cluster::get().json(&format!("get -n {NAMESPACE} pods -l app.kubernetes.io/instance=live"));
-    let items = pods["items"].as_array().cloned().unwrap_or_default();
-    items.iter().map(|pod| pod["metadata"]["uid"].as_str().unwrap().to_owned()).collect()
 }
 
 fn cache_control() -> Option<String> {
@@ -42,16 +36,18 @@ fn apply_scale_edit_lose_a_pod_delete() {
     hot_edit_reaches_the_running_pod();
     scale();
 
-    let before = pod_uids();
+    let before = pod_uids(NAMESPACE);
     cluster.kubectl(&format!("delete -n {NAMESPACE} pod -l app.kubernetes.io/instance=live"));
-    eventually("another pod serves", 90, || pod_uids() != before && pod_uids().len() == 1 && put_answers());
+    eventually("another pod serves", 90, || {
+        pod_uids(NAMESPACE) != before && pod_uids(NAMESPACE).len() == 1 && put_answers()
+    });
     ready(NAMESPACE, LIFECYCLE_PORT);
 
     cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live --timeout=60s"));
     for kind in ["deployment/live", "service/live", "configmap/live", "serviceaccount/live"] {
         eventually(&format!("{kind} is gone"), 60, || get(kind).is_null());
     }
-    eventually("the pods are gone", 90, || pod_uids().is_empty());
+    eventually("the pods are gone", 90, || pod_uids(NAMESPACE).is_empty());
 }
 
 fn put_answers() -> bool {
@@ -83,11 +79,11 @@ fn pod_is_confined() {
 }
 
 fn hot_edit_reaches_the_running_pod() {
-    let before = pod_uids();
+    let before = pod_uids(NAMESPACE);
     let patch = r#"{"spec":{"tierPolicies":[{"name":"live","match":{"paths":["live/**"]},"cacheControl":"max-age=7"}]}}"#;
     Cluster::get().kubectl(&format!("patch -n {NAMESPACE} mediaorigin/live --type=merge -p {patch}"));
     eventually("the edited policy is in force", 30, || cache_control().as_deref() == Some("max-age=7"));
-    assert_eq!(pod_uids(), before, "a hot edit replaced the pod");
+    assert_eq!(pod_uids(NAMESPACE), before, "a hot edit replaced the pod");
 }
 
 /// Through the scale subresource: to 0, back to 1; more is refused with the reason.
@@ -96,10 +92,10 @@ fn scale() {
     let scale =
         |count: &str| cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas {count}"));
     scale("0");
-    eventually("no pod is left", 90, || pod_uids().is_empty());
+    eventually("no pod is left", 90, || pod_uids(NAMESPACE).is_empty());
     eventually("the status says so", 20, || get("mediaorigin/live")["status"]["replicas"] == 0);
     scale("1");
-    eventually("a pod is there again", 90, || pod_uids().len() == 1 && put_answers());
+    eventually("a pod is there again", 90, || pod_uids(NAMESPACE).len() == 1 && put_answers());
     ready(NAMESPACE, LIFECYCLE_PORT);
     let refusal = cluster.refused(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas 2"), None);
     assert!(refusal.contains("more than one pod needs a shared index"), "{refusal}");
@@ -137,9 +133,4 @@ fn a_missing_secret_is_named_and_uploads_need_its_credentials() {
     assert_eq!(put(Some("Basic bGl2ZTp3cm9uZw==")).status, 403);
     assert_eq!(put(Some("Basic bGl2ZTpzM2NyZXQ=")).status, 201);
     cluster.kubectl(&format!("delete -n {namespace} mediaorigin/live"));
-}
-
-fn condition(origin: &Value, kind: &str) -> Value {
-    let conditions = origin["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    conditions.into_iter().find(|condition| condition["type"] == kind).unwrap_or_default()
 }

@@ -9,19 +9,23 @@ use mediaorigin_tests::capture::{Capture, last};
 use mediaorigin_tests::peer;
 
 use super::cluster::Cluster;
-use super::{DRAIN_PORT, STREAM_PORT, eventually, media, serve};
+use super::{DRAIN_PORT, STREAM_PORT, eventually, manifest, media, ready, s3, serve};
 
 const SECONDS: u64 = 30;
+
+/// Both tiers below memory; every upload is acknowledged when it is on the disk.
+const DISK: &str = "  disk: {size: 1Gi, storageClassName: standard}\n";
 
 /// Keeps everything that the test compares at the end.
 const KEEP: &str =
     "  tierPolicies:\n  - {name: all, match: {paths: ['live/**']}, memory: {keepSeconds: 600}}\n";
 
-/// `tests/sample/push`, as `make run` uses it.
-fn push(base: &str, seconds: u64) -> Child {
+/// `tests/sample/push`, as `make run` uses it, with its settings in the environment.
+pub(crate) fn push(base: &str, seconds: u64, settings: &[(&str, &str)]) -> Child {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample/push");
     let mut command = Command::new(script);
     command.env("PUSH_EXTRA_WINDOW", "1000"); // nothing is deleted: all of it is compared
+    command.envs(settings.iter().copied());
     command.args([base, &seconds.to_string()]).stdin(Stdio::null()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
@@ -30,10 +34,13 @@ fn push(base: &str, seconds: u64) -> Child {
 #[test]
 fn ffmpegs_live_hls_and_dash_play_back_byte_for_byte() {
     let cluster = Cluster::get();
-    serve("e2e-stream", STREAM_PORT, KEEP);
+    cluster.namespace("e2e-stream");
+    let store = s3::start("e2e-stream");
+    cluster.apply("e2e-stream", &manifest("live", STREAM_PORT, &format!("{DISK}{store}{KEEP}")));
+    ready("e2e-stream", STREAM_PORT);
 
     let capture = Capture::start(media(STREAM_PORT)).unwrap();
-    let encoder = push(&format!("http://{}/live/e2e", capture.address), SECONDS);
+    let encoder = push(&format!("http://{}/live/e2e", capture.address), SECONDS, &[]);
     let playlist = "/live/e2e/hls/360p/live.m3u8";
     eventually("the first playlist is there", 30, || {
         peer::fetch(media(STREAM_PORT), "GET", playlist).is_ok_and(|answer| answer.head.status == 200)
@@ -87,7 +94,7 @@ fn read_to_the_end(url: &str) -> u64 {
 fn a_deleted_pod_drains_and_the_encoder_does_not_end() {
     let cluster = Cluster::get();
     serve("e2e-drain", DRAIN_PORT, KEEP);
-    let mut encoder = push(&format!("http://{}/live/drain", media(DRAIN_PORT)), 25);
+    let mut encoder = push(&format!("http://{}/live/drain", media(DRAIN_PORT)), 25, &[]);
     let playlist = "/live/drain/hls/360p/live.m3u8";
     let plays =
         || peer::fetch(media(DRAIN_PORT), "GET", playlist).is_ok_and(|answer| answer.head.status == 200);

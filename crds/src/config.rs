@@ -9,7 +9,7 @@ use crate::budget::{Budget, TooSmall};
 use crate::document::Metadata;
 use crate::policy::{Disk, Limits, Tiers};
 use crate::units::Bytes;
-use crate::v1alpha1::{CdnProfileSpec, CorsRuleSpec, TierPolicySpec};
+use crate::v1alpha1::{CdnProfileSpec, CorsRuleSpec, MediaStoreSpec, ReadAccessSpec, TierPolicySpec};
 
 /// What the operator writes into the `ConfigMap`. Unknown keys are refused when it is read: an origin must not ignore
 /// silently what an operator asked of it.
@@ -40,7 +40,7 @@ pub struct Cold {
     pub media_port: u16,
     /// Port for probes, metrics and status.
     pub admin_port: u16,
-    /// Folder with the files `username` and `password`; absent where everyone may write.
+    /// Folder with the files of the publishers' Secret; absent where everyone may write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publisher_dir: Option<String>,
     /// The disk tier; absent where there is none.
@@ -97,6 +97,12 @@ pub struct Hot {
     pub object_bytes_max: u64,
     /// Longest silence within an upload in seconds.
     pub upload_idle_seconds: u32,
+    /// Who may read.
+    #[serde(default)]
+    pub read_access: ReadAccessSpec,
+    /// How close answers are to those of MediaStore.
+    #[serde(default)]
+    pub media_store: MediaStoreSpec,
 }
 
 impl Cold {

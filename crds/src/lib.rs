@@ -16,6 +16,7 @@ pub mod load;
 pub mod names;
 pub mod policy;
 pub mod problem;
+pub mod publishers;
 mod schema;
 pub mod units;
 pub mod v1alpha1;

@@ -6,8 +6,9 @@ use crate::budget::Budget;
 use crate::config::{Cold, OriginConfig};
 use crate::document::{self, Metadata};
 use crate::names;
-use crate::policy::Policies;
+use crate::policy::{MediaStore, Policies, ReadAccess};
 use crate::problem::{self, Problem};
+use crate::v1alpha1::{MediaStoreSpec, ReadAccessSpec};
 use crate::validate::{cors, tier, validate};
 
 /// A configuration that an origin can run: parsed, validated, compiled.
@@ -51,10 +52,26 @@ impl OriginConfig {
                     cors,
                     self.hot.limits(),
                     tier::cdn_profile(self.hot.cdn_profile),
-                ),
+                )
+                .with(read_access(self.hot.read_access), media_store(self.hot.media_store)),
             }),
             _ => Err(problems),
         }
+    }
+}
+
+fn read_access(spec: ReadAccessSpec) -> ReadAccess {
+    match spec {
+        ReadAccessSpec::Public => ReadAccess::Public,
+        ReadAccessSpec::Authenticated => ReadAccess::Authenticated,
+        ReadAccessSpec::SignedUrls => ReadAccess::SignedUrls,
+    }
+}
+
+fn media_store(spec: MediaStoreSpec) -> MediaStore {
+    match spec {
+        MediaStoreSpec::Relaxed => MediaStore::Relaxed,
+        MediaStoreSpec::Strict => MediaStore::Strict,
     }
 }
 

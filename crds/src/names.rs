@@ -27,7 +27,7 @@ pub const ADMIN_PORT_NAME: &str = "admin";
 pub const CONFIG_DIR: &str = "/etc/mediaorigin";
 /// The key in the `ConfigMap`, and so the file in [`CONFIG_DIR`].
 pub const CONFIG_FILE: &str = "origin.yaml";
-/// Where the publisher's Secret is mounted; it holds the files `username` and `password` (`kubernetes.io/basic-auth`).
+/// Where the publishers' Secret is mounted.
 pub const PUBLISHER_DIR: &str = "/etc/mediaorigin-publisher";
 /// Where the disk of `spec.disk` is mounted in an origin's pod.
 pub const DISK_MOUNT: &str = "/var/lib/mediaorigin";

@@ -244,6 +244,29 @@ pub(crate) fn glob(text: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(text).literal_separator(true).backslash_escape(false).build()
 }
 
+/// Globs that paths are compared with, as `tierPolicies` have them.
+#[derive(Clone, Debug)]
+pub struct PathGlobs(Vec<GlobMatcher>);
+
+impl PathGlobs {
+    pub(crate) fn new(globs: Vec<GlobMatcher>) -> Self {
+        Self(globs)
+    }
+
+    /// Whether one of them matches `path` (decoded, without a leading slash).
+    pub fn matches(&self, path: &str) -> bool {
+        self.0.iter().any(|glob| glob.is_match(path))
+    }
+}
+
+impl PartialEq for PathGlobs {
+    fn eq(&self, other: &Self) -> bool {
+        let texts =
+            |globs: &Self| globs.0.iter().map(|glob| glob.glob().glob().to_owned()).collect::<Vec<_>>();
+        texts(self) == texts(other)
+    }
+}
+
 /// One cross-origin rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsRule {
@@ -257,6 +280,26 @@ pub struct CorsRule {
     pub expose: Vec<String>,
     /// How long a preflight answer may be remembered.
     pub max_age: Duration,
+}
+
+/// Who may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadAccess {
+    /// Everyone.
+    Public,
+    /// Whoever has credentials.
+    Authenticated,
+    /// Whoever has credentials or a signed URL.
+    SignedUrls,
+}
+
+/// How close answers are to those of AWS Elemental MediaStore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaStore {
+    /// Its requests are answered as its SDKs expect, without its limits.
+    Relaxed,
+    /// Its limits and habits hold for every request.
+    Strict,
 }
 
 /// Bounds on what clients may ask.
@@ -276,6 +319,8 @@ pub struct Policies {
     pub(crate) cors: Vec<CorsRule>,
     pub(crate) limits: Limits,
     pub(crate) cdn: CdnProfile,
+    pub(crate) read_access: ReadAccess,
+    pub(crate) media_store: MediaStore,
 }
 
 /// What the policies say of one object.
@@ -292,6 +337,7 @@ pub struct Treatment<'a> {
 }
 
 impl Policies {
+    /// For everyone to read, without the habits of other origins.
     pub(crate) fn new(
         rules: Vec<TierPolicy>,
         tiers: Tiers,
@@ -299,7 +345,19 @@ impl Policies {
         limits: Limits,
         cdn: CdnProfile,
     ) -> Self {
-        Self { rules, built_in: TierPolicy::built_in(tiers), cors, limits, cdn }
+        let (read_access, media_store) = (ReadAccess::Public, MediaStore::Relaxed);
+        Self { rules, built_in: TierPolicy::built_in(tiers), cors, limits, cdn, read_access, media_store }
+    }
+
+    /// The same with these readers and habits. MediaStore sends no `Cache-Control` but the stored one.
+    pub(crate) fn with(mut self, read_access: ReadAccess, media_store: MediaStore) -> Self {
+        if media_store == MediaStore::Strict {
+            let all = self.rules.iter_mut().chain([&mut self.built_in]);
+            for rule in all.filter(|rule| rule.cache_control == CacheControl::Auto) {
+                rule.cache_control = CacheControl::AsStored;
+            }
+        }
+        Self { read_access, media_store, ..self }
     }
 
     /// What applies to the object under `path` (decoded, without a leading slash).
@@ -323,6 +381,16 @@ impl Policies {
     /// Bounds on what clients may ask.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Who may read.
+    pub fn read_access(&self) -> ReadAccess {
+        self.read_access
+    }
+
+    /// How close answers are to those of MediaStore.
+    pub fn media_store(&self) -> MediaStore {
+        self.media_store
     }
 
     /// Names of the rules in order, the built-in one last.

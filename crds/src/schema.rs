@@ -185,3 +185,11 @@ pub(crate) fn object_store_rules() -> Value {
         }
     ])
 }
+
+pub(crate) fn access_rules() -> Value {
+    json!([{
+        "rule": "self.read == 'Public' || has(self.write)",
+        "message": "readers are checked against the Secret of access.write: name one",
+        "fieldPath": ".read"
+    }])
+}

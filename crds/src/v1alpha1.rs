@@ -122,9 +122,13 @@ pub struct MediaOriginSpec {
     #[serde(default)]
     pub cdn_profile: CdnProfileSpec,
 
-    /// Who may write, and which web pages may read.
+    /// Who may write, who may read, and which web pages may read.
     #[serde(default)]
     pub access: AccessSpec,
+
+    /// How close answers are to those of other origins. Changes are in force within seconds, without a restart.
+    #[serde(default)]
+    pub compatibility: CompatibilitySpec,
 
     /// The Service in front of the pods.
     #[serde(default)]
@@ -384,14 +388,21 @@ pub enum CdnProfileSpec {
     GoogleCdn,
 }
 
-/// Who may write, and which web pages may read.
+/// Who may write, who may read, and which web pages may read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::access_rules())))]
 pub struct AccessSpec {
     /// Who may write. Default: everyone who reaches the Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write: Option<WriteAccessSpec>,
+
+    /// Who may read. `Public`: everyone. `Authenticated`: whoever has credentials of the Secret in `write`. `SignedUrls`: these, and
+    /// whoever has a URL that is signed with the Secret's `urlSigningKey`. Default `Public`. A change is in force within
+    /// seconds, without a restart.
+    #[serde(default)]
+    pub read: ReadAccessSpec,
 
     /// Cross-origin rules, the first that matches wins; at most 100. Default: any page may GET and HEAD.
     /// An empty list sends no CORS headers at all.
@@ -405,9 +416,47 @@ pub struct AccessSpec {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
 pub struct WriteAccessSpec {
-    /// Secret of type `kubernetes.io/basic-auth` in the same namespace: uploads and deletions must carry its `username`
-    /// and `password` as HTTP Basic credentials. A changed Secret is in force within a minute, without a restart.
+    /// Secret in the same namespace; uploads, deletions and listings must carry credentials of it: `username` and `password`
+    /// (Basic), `token` (Bearer), `accessKeyId` and `secretAccessKey` (AWS Signature Version 4), or those in
+    /// `publishers.yaml`, which may be limited to paths. A changed Secret is in force within a minute, without a restart; one that makes
+    /// no sense is reported, and the one before stays in force.
     pub secret_ref: SecretRefSpec,
+}
+
+/// Who may read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ReadAccessSpec {
+    /// Everyone.
+    #[default]
+    Public,
+    /// Whoever has credentials of the Secret.
+    Authenticated,
+    /// Whoever has these, or a signed URL.
+    SignedUrls,
+}
+
+/// How close answers are to those of other origins.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct CompatibilitySpec {
+    /// AWS Elemental MediaStore. `Relaxed`: its requests (signed ones, and those with its headers) are answered as its SDKs expect, without
+    /// its limits. `Strict`: its limits and habits hold for every request: 25 MB (10 MB for streaming uploads), 30 seconds per upload, its
+    /// paths, no `Cache-Control` unless the upload had one. Default `Relaxed`.
+    #[serde(default)]
+    pub media_store: MediaStoreSpec,
+}
+
+/// How close answers are to those of AWS Elemental MediaStore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum MediaStoreSpec {
+    /// Its requests are answered as its SDKs expect, without its limits.
+    #[default]
+    Relaxed,
+    /// Its limits and habits hold for every request.
+    Strict,
 }
 
 /// A Secret in the same namespace.
@@ -793,6 +842,7 @@ impl Default for MediaOriginSpec {
             tier_policies: Vec::new(),
             cdn_profile: CdnProfileSpec::default(),
             access: AccessSpec::default(),
+            compatibility: CompatibilitySpec::default(),
             service: ServiceSpec::default(),
             pod_template: PodTemplateSpec::default(),
         }
@@ -829,7 +879,7 @@ impl Default for MemoryTierSpec {
 
 impl Default for AccessSpec {
     fn default() -> Self {
-        Self { write: None, cors: default_cors() }
+        Self { write: None, read: ReadAccessSpec::default(), cors: default_cors() }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::names;
 use crate::policy::{Disk, Tiers};
 use crate::problem::Problem;
 use crate::units::Bytes;
-use crate::v1alpha1::{CpuSpec, LimitsSpec, MediaOriginSpec, ServiceSpec, ServiceTypeSpec};
+use crate::v1alpha1::{CpuSpec, LimitsSpec, MediaOriginSpec, ReadAccessSpec, ServiceSpec, ServiceTypeSpec};
 
 /// Smallest and largest value of `spec.limits.objectSize`.
 pub const OBJECT_SIZE_RANGE: (Bytes, Bytes) = (Bytes(64 * Bytes::KIB), Bytes(4096 * Bytes::MIB));
@@ -107,6 +107,8 @@ fn accepted(spec: &MediaOriginSpec, budget: Budget, limits: &ParsedLimits) -> Ac
             cdn_profile: spec.cdn_profile,
             object_bytes_max: object_size.get(),
             upload_idle_seconds: limits.upload_idle_seconds,
+            read_access: spec.access.read,
+            media_store: spec.compatibility.media_store,
         },
         budget,
     }
@@ -141,7 +143,7 @@ fn check_name(name: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let edge = |byte: Option<&u8>| byte.is_some_and(|byte| *byte != b'-');
     let bytes = text.as_bytes();
@@ -230,6 +232,10 @@ fn check_secret(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
     {
         let message = format!("\"{}\" is not the name of a Secret", write.secret_ref.name);
         problems.push(Problem::new("spec.access.write.secretRef.name", message));
+    }
+    if spec.access.read != ReadAccessSpec::Public && spec.access.write.is_none() {
+        let message = "readers are checked against the Secret of access.write: name one";
+        problems.push(Problem::new("spec.access.read", message));
     }
 }
 

@@ -11,6 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, USER_AGENT};
 use mediaorigin_crds::policy::Class;
 
+use crate::access::token;
 use crate::events::{Event, Events, Kind};
 use crate::http::response::Answer;
 use crate::http::view::RequestView;
@@ -110,7 +111,8 @@ impl Entry {
         Self {
             book,
             method,
-            path: cut(head.path(), PATH_BYTES_MAX),
+            // Without the token of a signed URL: whoever reads the log must not be able to use it.
+            path: cut(token::split(head.path()).1, PATH_BYTES_MAX),
             peer: head.peer(),
             id,
             agent: agent.map(|agent| cut(&agent, TEXT_BYTES_MAX)),

@@ -52,6 +52,8 @@ pub fn registry(origin: &Origin) -> Registry {
         "1 while the media port's certificate is not the one in its folder",
         tls_refused.into(),
     );
+    let help = "1 while the publishers' Secret makes no sense; the last good one is in force";
+    gauge("secret_refused", help, i64::from(!origin.access.problems().is_empty()));
     gauge("draining", "1 while the origin is about to stop", i64::from(origin.is_draining()));
     gauge("ready", "1 while the origin is ready", i64::from(origin.unready().is_none()));
     registry

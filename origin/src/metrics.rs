@@ -65,6 +65,8 @@ pub struct Metrics {
     pub connections_full: Counter,
     /// Configurations refused.
     pub refusals: Counter,
+    /// Contents of the publishers' Secret refused.
+    pub secret_refusals: Counter,
     /// Requests.
     pub total: AtomicU64,
 }
@@ -157,6 +159,8 @@ impl Metrics {
             self.connections_full.clone(),
         );
         registry.register("config_refusals", "Configurations refused", self.refusals.clone());
+        let help = "Contents of the publishers' Secret refused";
+        registry.register("secret_refusals", help, self.secret_refusals.clone());
         registry
     }
 }

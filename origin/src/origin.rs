@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
 use mediaorigin_crds::budget::Budget;
 use mediaorigin_crds::load::Resolved;
 
@@ -30,10 +29,8 @@ pub struct Origin {
     pub budget: Budget,
     /// The configuration in force.
     pub config: Live,
-    /// Who may write.
-    pub access: ArcSwap<Access>,
-    /// Where the credentials are.
-    pub publisher_dir: Option<PathBuf>,
+    /// Who may write, list and read.
+    pub access: Access,
     /// The certificate of the media port, where it speaks TLS.
     pub tls: Option<Tls>,
     /// Counters of requests.
@@ -58,9 +55,8 @@ impl Origin {
             clock,
             memory: Arc::new(Memory::new(resolved.budget.objects.get())),
             budget: resolved.budget,
-            access: ArcSwap::from_pointee(Access::load(publisher_dir.as_deref())),
+            access: Access::load(publisher_dir),
             config: Live::new(resolved),
-            publisher_dir,
             tls: None,
             metrics: Arc::clone(&metrics),
             book: Arc::new(Book::new(metrics, name)),
@@ -85,10 +81,7 @@ impl Origin {
     /// Why it is not ready to serve, if it is not. A draining origin is ready: Kubernetes takes a terminating pod out by
     /// itself, and refusing here would drop encoders that have nowhere else to go.
     pub fn unready(&self) -> Option<String> {
-        match &**self.access.load() {
-            Access::Unreadable(reason) => Some(format!("credentials: {reason}")),
-            Access::Open | Access::Basic(_) => None,
-        }
+        self.access.unready()
     }
 
     /// Whether it is about to stop.

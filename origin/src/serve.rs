@@ -82,7 +82,11 @@ fn verdict(chosen: &Representation<'_>, clock: &Clock, request: &ReadRequest, ex
     let modified = version.started().map_or(now, |started| started.modified);
     let shares_second = version.meta.class == Class::Manifest || version.derived.overwrote();
     let target = Target { etag: &chosen.etag(), modified, now, shares_second, extent };
-    evaluate::evaluate(request.method, &request.conditions.preconditions(), &target)
+    let mut preconditions = request.conditions.preconditions();
+    if request.whole_while_growing && matches!(extent, Extent::Growing(_)) {
+        preconditions.range = None;
+    }
+    evaluate::evaluate(request.method, &preconditions, &target)
 }
 
 /// The answer from `version`, or `None` where its writer went away while the request was held.

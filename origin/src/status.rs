@@ -24,6 +24,8 @@ pub struct Status {
     pub generation: i64,
     /// The state of the configuration file.
     pub config: Config,
+    /// The publishers' Secret.
+    pub access: Access,
     /// Why it is not ready; empty when it is.
     pub unready: String,
     /// Why the media port's certificate is not the one in its folder; empty when it is.
@@ -63,6 +65,16 @@ pub struct Config {
     pub needs_restart: Vec<&'static str>,
 }
 
+/// The publishers' Secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Publishers and readers with credentials.
+    pub parties: usize,
+    /// What is wrong with the Secret now: the last good one is in force. Empty when nothing is.
+    pub refused: Vec<String>,
+}
+
 /// Memory in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,6 +112,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             generation: hot.metadata.generation,
             config: Config { refused: report.refused, needs_restart: report.needs_restart },
+            access: Access { parties: origin.access.parties(), refused: origin.access.problems() },
             unready: origin.unready().unwrap_or_default(),
             tls_refused: origin.tls.as_ref().and_then(Tls::problem).unwrap_or_default(),
             draining: origin.is_draining(),

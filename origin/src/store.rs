@@ -95,7 +95,7 @@ fn opening(request: &WriteRequest, treatment: &Treatment<'_>, uid: Uid) -> Openi
             cache_control: request.cache_control.clone(),
             class: treatment.class,
         },
-        early: treatment.visibility == Visibility::Early,
+        early: request.visibility.unwrap_or(treatment.visibility) == Visibility::Early,
         length: request.length,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::access::Access;
+use crate::access;
 use crate::config::{self, Change};
 use crate::events::{Event, Kind};
 use crate::origin::Origin;
@@ -37,21 +37,26 @@ pub(crate) async fn run(origin: Arc<Origin>, file: Option<PathBuf>, mut served: 
 }
 
 fn look_at_access(origin: &Origin) {
-    let access = Access::load(origin.publisher_dir.as_deref());
-    if **origin.access.load() == access {
-        return;
-    }
-    match &access {
-        Access::Unreadable(reason) => {
-            tracing::error!(reason, "the publisher's credentials cannot be read");
-            tell(origin, Kind::Credentials, format!("they cannot be read: {reason}"));
-        }
-        Access::Basic(_) | Access::Open => {
-            tracing::info!("the publisher's credentials changed");
+    match origin.access.reload() {
+        access::Change::None => {}
+        access::Change::Swapped => {
+            tracing::info!(parties = origin.access.parties(), "the publishers' credentials changed");
             tell(origin, Kind::Credentials, "they changed");
         }
+        access::Change::Refused(problems) => {
+            origin.metrics.secret_refusals.inc();
+            let text = problems.join("; ");
+            tell(
+                origin,
+                Kind::Credentials,
+                format!("they make no sense, the last good ones are in force: {text}"),
+            );
+            tracing::error!(
+                ?problems,
+                "the publishers' credentials make no sense, the last good ones are in force"
+            );
+        }
     }
-    origin.access.store(Arc::new(access));
 }
 
 fn look_at_certificate(origin: &Origin) {

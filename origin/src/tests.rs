@@ -1,4 +1,4 @@
-//! Access, configuration, and a whole origin in this process. Behaviour on the wire is in the scenario scripts.
+//! Configuration, and a whole origin in this process. Behaviour on the wire is in the scenario scripts.
 
 mod slow_readers;
 
@@ -9,49 +9,9 @@ use std::time::{Duration, SystemTime};
 use mediaorigin_crds::load as contract;
 use mediaorigin_crds::policy::Durability;
 
-use crate::access::{Access, Credentials, Grant};
 use crate::clock::Clock;
 use crate::config::{Change, Live};
 use crate::{Options, Running, drain, start, start_blocking};
-
-#[test]
-fn credentials_are_compared_whole() {
-    let access = Access::Basic(Credentials::new("user", "pa:ss"));
-    let basic = |text: &str| {
-        use base64::Engine;
-        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text))
-    };
-    let cases = [
-        (None, Grant::Challenge),
-        (Some(basic("user:pa:ss")), Grant::Granted),
-        (Some(basic("user:pa:ss").replace("Basic", "bAsIc")), Grant::Granted),
-        (Some(basic("user:pa:s")), Grant::Denied),
-        (Some(basic("user:pa:sss")), Grant::Denied),
-        (Some(basic("")), Grant::Denied),
-        (Some("Bearer x".to_owned()), Grant::Denied),
-        (Some("Basic ***".to_owned()), Grant::Denied),
-        (Some(String::new()), Grant::Denied),
-    ];
-    for (header, grant) in cases {
-        assert_eq!(access.check(header.as_deref()), grant, "{header:?}");
-    }
-    assert_eq!(Access::Open.check(None), Grant::Granted);
-    assert!(!format!("{access:?}").contains("pa:ss"));
-}
-
-#[test]
-fn credentials_that_cannot_be_read_let_nobody_write() {
-    let dir = std::env::temp_dir().join(format!("mediaorigin-access-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("username"), "user\n").unwrap();
-    let unreadable = Access::load(Some(&dir));
-    assert!(matches!(unreadable.check(None), Grant::Unavailable(reason) if reason.contains("password")));
-    std::fs::write(dir.join("password"), "").unwrap();
-    assert!(matches!(Access::load(Some(&dir)), Access::Unreadable(reason) if reason.contains("empty")));
-    std::fs::write(dir.join("password"), "secret").unwrap();
-    assert_eq!(Access::load(Some(&dir)), Access::Basic(Credentials::new("user", "secret")));
-    std::fs::remove_dir_all(&dir).unwrap();
-}
 
 fn document(generation: u32, extra: &str, object_bytes_max: u64) -> String {
     format!(

@@ -6,13 +6,14 @@
 //! config                         a MediaOrigin's spec (YAML), up to `end`
 //!   limits: {uploadIdleSeconds: 5}
 //! end
-//! publisher live secret          write credentials; the spec must name a Secret
+//! secret username live           a file of the publishers' Secret (of several lines: `secret NAME`, lines, `end`); the spec must name one
 //!
 //! a: PUT /live/x.ts chunked      request on connection `a`; indented: headers, and `| text` for a body with a length
 //!   Content-Type: video/mp2t
 //! a> abc                         one chunk (or bytes, where the request has a length); `*9000` is 9000 times `x`
 //! a> end                         the last chunk; `cut` ends the connection, `half-close` its sending side
-//! a< 201                         answer; indented: headers (`*` matches anything), `!Name` for absent, `| text` for the whole body
+//! a< 201                         answer; indented: headers (`*` matches anything), `!Name` for absent, `| text` for the whole body,
+//!                                `~ text` for one with `*` in it
 //! b< 200 ...                     answer whose body is read piece by piece
 //! b< + abc                       the next bytes of the body are these; `b< end`, `b< cut`: how it ends
 //! b< closed                      the connection ends without another byte

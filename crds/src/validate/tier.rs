@@ -176,7 +176,7 @@ fn is_header_value(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text && !text.is_empty()
 }
 
-fn globs(at: &str, paths: &[String], problems: &mut Vec<Problem>) -> Vec<globset::GlobMatcher> {
+pub(crate) fn globs(at: &str, paths: &[String], problems: &mut Vec<Problem>) -> Vec<globset::GlobMatcher> {
     if paths.is_empty() || paths.len() > PATHS_MAX {
         problems.push(Problem::new(at, format!("{} globs, 1 to {PATHS_MAX} are possible", paths.len())));
     }

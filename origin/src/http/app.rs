@@ -5,16 +5,18 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use mediaorigin_crds::policy::Policies;
+use mediaorigin_crds::policy::{MediaStore, Policies};
 
 use super::body::MediaBody;
-use super::request::{self, ALLOW, MediaRequest, OptionsRequest, Reject};
+use super::request::{self, ALLOW, MediaRequest, OptionsRequest, Reject, WriteRequest};
 use super::response::Answer;
 use super::view::RequestView;
 use super::{cmcd, cors};
-use crate::access::Grant;
+use crate::access::{self, Action, Admission, Denial, token};
 use crate::access_log::{Entry, X_REQUEST_ID};
 use crate::connection::{Hold, Reply};
+use crate::mediastore::upload::{Demands, Watched};
+use crate::mediastore::{self, Dialect, strict};
 use crate::memory::blob::Uid;
 use crate::origin::Origin;
 use crate::outcome::Outcome;
@@ -58,10 +60,10 @@ pub async fn handle(
 /// The answer to a read that needs no waiting: a complete object lies in memory. `None` means that the application must be
 /// asked, which comes to the same answer where there is one here.
 pub fn at_once(head: &impl RequestView, origin: &Origin, policies: &Policies) -> Option<Answer> {
-    match admit(head, origin) {
-        Ok(MediaRequest::Read(read)) => serve::at_once(&origin.memory, &origin.clock, policies, &read),
-        Ok(_) | Err(_) => None,
-    }
+    let dialect = Dialect::of(head, policies.media_store());
+    let Ok((MediaRequest::Read(read), _)) = admit(head, dialect, origin, policies) else { return None };
+    let answer = serve::at_once(&origin.memory, &origin.clock, policies, &read)?;
+    Some(mediastore::answer::speak(answer, dialect, None))
 }
 
 /// What goes on the wire: the answer with the headers for pages, and a body whose end writes `entry`.
@@ -101,25 +103,18 @@ async fn answer(
     entry: &mut Entry,
 ) -> Answer {
     let (memory, clock) = (&origin.memory, &origin.clock);
-    let admitted = admit(head, origin);
-    if request::is_write(head)
-        && admitted.is_ok()
-        && let Some(name) = origin.access.load().publisher()
+    let dialect = Dialect::of(head, policies.media_store());
+    let admitted = admit(head, dialect, origin, policies);
+    if let Ok((_, admission)) = &admitted
+        && let Some(name) = admission.name()
     {
         entry.requested_by(name);
     }
-    match admitted {
+    let answer = match admitted.map(|(request, _)| request) {
         Err(answer) => answer,
         Ok(MediaRequest::Read(read)) => serve::read(memory, clock, policies, &read).await,
         Ok(MediaRequest::Write(write)) => {
-            let uid = Uid(fastrand::u128(..));
-            let answer = store::write(memory, clock, policies, &write, payload, uid, entry).await;
-            if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class)) =
-                (answer.outcome, answer.class)
-            {
-                origin.streams.committed(write.path.as_str(), class, clock.now().elapsed);
-            }
-            answer
+            return put(head, payload, &write, dialect, origin, policies, entry).await;
         }
         Ok(MediaRequest::Delete(delete)) => store::delete(memory, clock, policies, &delete),
         Ok(MediaRequest::Folder(path)) if memory.committed(path.as_str(), clock.now()).is_none() => {
@@ -133,42 +128,68 @@ async fn answer(
         Ok(MediaRequest::Options(options)) => {
             options_answer(policies, head.text(&header::ORIGIN).as_deref(), &options)
         }
-    }
+    };
+    mediastore::answer::speak(answer, dialect, None)
+}
+
+/// Stores a body that is watched on its way.
+async fn put(
+    head: &impl RequestView,
+    payload: web::Payload,
+    write: &WriteRequest,
+    dialect: Dialect,
+    origin: &Origin,
+    policies: &Policies,
+    entry: &mut Entry,
+) -> Answer {
+    let is_strict = policies.media_store() == MediaStore::Strict;
+    let (answer, digest) = match Demands::of(head, write, dialect, is_strict) {
+        Err(reject) => (Answer::reject(&reject), None),
+        Ok(demands) => {
+            let (body, findings) = Watched::new(payload, demands);
+            let uid = Uid(fastrand::u128(..));
+            let stored = store::write(&origin.memory, &origin.clock, policies, write, body, uid, entry).await;
+            if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class)) =
+                (stored.outcome, stored.class)
+            {
+                origin.streams.committed(write.path.as_str(), class, origin.clock.now().elapsed);
+            }
+            (findings.judge(stored), findings.digest())
+        }
+    };
+    mediastore::answer::speak(answer, dialect, digest)
 }
 
 /// Understands a request and decides whether its client may ask this, from the head alone.
-fn admit(head: &impl RequestView, origin: &Origin) -> Result<MediaRequest, Answer> {
+fn admit(
+    head: &impl RequestView,
+    dialect: Dialect,
+    origin: &Origin,
+    policies: &Policies,
+) -> Result<(MediaRequest, Admission), Answer> {
+    let Some(action) = request::action(head) else {
+        let request = request::parse(head, head.path(), dialect).map_err(|reject| Answer::reject(&reject))?;
+        return Ok((request, Admission::Anybody));
+    };
+    let read = policies.read_access();
+    let denied = |denial| access::answer::denied(denial, action, read, dialect);
     // Before anything of the body, and before `100 Continue`: an encoder that is told to go on takes a later 401 for
     // nothing, and every object is lost without a word.
-    if request::is_write(head)
-        && let Some(refusal) = refusal(origin, head.text(&header::AUTHORIZATION).as_deref())
-    {
-        return Err(refusal);
-    }
-    if request::is_write(head) && origin.needs_certificate() && !head.client().is_certified {
+    let admission = origin.access.admit(head, action, read, origin.clock.now().wall).map_err(denied)?;
+    if action == Action::Write && origin.needs_certificate() && !head.client().is_certified {
         let text = "writing needs a client certificate";
         return Err(Answer::text(StatusCode::FORBIDDEN, Outcome::Forbidden, text));
     }
-    request::parse(head).map_err(|reject| Answer::reject(&reject))
-}
-
-fn refusal(origin: &Origin, authorization: Option<&str>) -> Option<Answer> {
-    match origin.access.load().check(authorization) {
-        Grant::Granted => None,
-        Grant::Challenge => {
-            let text = "writing needs credentials";
-            let mut answer = Answer::text(StatusCode::UNAUTHORIZED, Outcome::Unauthenticated, text);
-            let challenge = HeaderValue::from_static("Basic realm=\"mediaorigin\", charset=\"UTF-8\"");
-            answer.push(header::WWW_AUTHENTICATE, challenge);
-            Some(answer)
-        }
-        Grant::Denied => {
-            Some(Answer::text(StatusCode::FORBIDDEN, Outcome::Forbidden, "these credentials may not write"))
-        }
-        Grant::Unavailable(_) => {
-            let text = "the publisher's credentials cannot be read";
-            Some(Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::CredentialsUnreadable, text))
-        }
+    let key = if action == Action::Read { token::split(head.path()).1 } else { head.path() };
+    let request = request::parse(head, dialect.key(key), dialect);
+    let request = request.and_then(|request| match policies.media_store() {
+        MediaStore::Strict => strict::check(&request).map(|()| request),
+        MediaStore::Relaxed => Ok(request),
+    });
+    let request = request.map_err(|reject| Answer::reject(&reject))?;
+    match request.path() {
+        Some(path) if !admission.covers(path.as_str()) => Err(denied(Denial::Forbidden)),
+        _ => Ok((request, admission)),
     }
 }
 

@@ -1,12 +1,15 @@
 //! A request as the origin understands it, or the refusal that it earns. Pure.
 
 use actix_web::http::{StatusCode, header};
+use mediaorigin_crds::policy::Visibility;
 
 use super::coding;
 use super::digests::Digests;
 use super::evaluate::{Method, Preconditions};
 use super::path::{ObjectPath, PathError};
 use super::view::RequestView;
+use crate::access::Action;
+use crate::mediastore::{self, Dialect};
 use crate::outcome::Outcome;
 
 /// What every path allows.
@@ -40,6 +43,8 @@ pub struct ReadRequest {
     pub prefers_gzip: bool,
     /// Under which conditions, and which part.
     pub conditions: Conditions,
+    /// Whether a range is passed over while the object is being written.
+    pub whole_while_growing: bool,
 }
 
 /// PUT or POST.
@@ -57,6 +62,8 @@ pub struct WriteRequest {
     pub cache_control: Option<String>,
     /// Digests that the body must have.
     pub digests: Digests,
+    /// From when on it can be read, where the request says so.
+    pub visibility: Option<Visibility>,
     /// Under which conditions.
     pub conditions: Conditions,
 }
@@ -101,8 +108,21 @@ pub struct Reject {
     pub text: String,
 }
 
+impl MediaRequest {
+    /// The object that it is about. A folder is none: to make one changes nothing, and encoders make those above theirs, too.
+    pub fn path(&self) -> Option<&ObjectPath> {
+        match self {
+            Self::Read(read) => Some(&read.path),
+            Self::Write(write) => Some(&write.path),
+            Self::Delete(delete) => Some(&delete.path),
+            Self::Folder(_) | Self::Options(_) => None,
+        }
+    }
+}
+
 impl Reject {
-    fn malformed(text: impl Into<String>) -> Self {
+    /// A request that makes no sense, for this reason.
+    pub fn malformed(text: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, outcome: Outcome::Malformed, text: text.into() }
     }
 }
@@ -162,14 +182,14 @@ impl Conditions {
     }
 }
 
-/// Understands a request, or says what is wrong with it.
-pub fn parse(head: &impl RequestView) -> Result<MediaRequest, Reject> {
+/// Understands a request for the object that `key` names (encoded, with its leading slash), or says what is wrong with it.
+pub fn parse(head: &impl RequestView, key: &str, dialect: Dialect) -> Result<MediaRequest, Reject> {
     match head.method() {
-        "GET" => read(Method::Get, head),
-        "HEAD" => read(Method::Head, head),
-        "PUT" | "POST" => write(head),
+        "GET" => read(Method::Get, head, key, dialect),
+        "HEAD" => read(Method::Head, head, key, dialect),
+        "PUT" | "POST" => write(head, key, dialect),
         "DELETE" => {
-            let path = path(head, StatusCode::NOT_FOUND)?;
+            let path = path(key, StatusCode::NOT_FOUND)?;
             Ok(MediaRequest::Delete(DeleteRequest { path, conditions: Conditions::of(head) }))
         }
         "MKCOL" => folder(head),
@@ -185,9 +205,13 @@ pub fn parse(head: &impl RequestView) -> Result<MediaRequest, Reject> {
     }
 }
 
-/// Whether the request, understood or not, would change something: it needs credentials then.
-pub fn is_write(head: &impl RequestView) -> bool {
-    matches!(head.method(), "PUT" | "POST" | "DELETE" | "MKCOL")
+/// What the request, understood or not, wants to do to objects; `None` where it is not about any.
+pub fn action(head: &impl RequestView) -> Option<Action> {
+    match head.method() {
+        "PUT" | "POST" | "DELETE" | "MKCOL" => Some(Action::Write),
+        "GET" | "HEAD" => Some(Action::Read),
+        _ => None,
+    }
 }
 
 /// A conditional header: a byte that is not ASCII is legal in an entity tag (RFC 9110 §8.8.3). Such a condition must not be
@@ -197,14 +221,20 @@ fn condition(head: &impl RequestView, name: &header::HeaderName) -> Option<Strin
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
-fn read(method: Method, head: &impl RequestView) -> Result<MediaRequest, Reject> {
-    let path = path(head, StatusCode::NOT_FOUND)?;
+fn read(
+    method: Method,
+    head: &impl RequestView,
+    key: &str,
+    dialect: Dialect,
+) -> Result<MediaRequest, Reject> {
+    let path = path(key, StatusCode::NOT_FOUND)?;
     let (conditions, prefers_gzip) = (Conditions::of(head), coding::prefers_gzip(head));
-    Ok(MediaRequest::Read(ReadRequest { method, path, prefers_gzip, conditions }))
+    let whole_while_growing = dialect == Dialect::Strict;
+    Ok(MediaRequest::Read(ReadRequest { method, path, prefers_gzip, conditions, whole_while_growing }))
 }
 
-fn write(head: &impl RequestView) -> Result<MediaRequest, Reject> {
-    let path = path(head, StatusCode::BAD_REQUEST)?;
+fn write(head: &impl RequestView, key: &str, dialect: Dialect) -> Result<MediaRequest, Reject> {
+    let path = path(key, StatusCode::BAD_REQUEST)?;
     if head.has(&header::CONTENT_RANGE) {
         // RFC 9110 §14.5: storing a part as the whole would be wrong bytes.
         return Err(Reject::malformed("a PUT of a part of an object (Content-Range) is not supported"));
@@ -216,6 +246,7 @@ fn write(head: &impl RequestView) -> Result<MediaRequest, Reject> {
         content_encoding: stored(head, &header::CONTENT_ENCODING)?.filter(|coding| coding != "identity"),
         cache_control: stored(head, &header::CACHE_CONTROL)?,
         digests: Digests::read(head).map_err(Reject::malformed)?,
+        visibility: mediastore::visibility(head, dialect)?,
         conditions: Conditions::of(head),
     }))
 }
@@ -240,8 +271,8 @@ fn folder(head: &impl RequestView) -> Result<MediaRequest, Reject> {
 }
 
 /// The key of the request; `folder` is the status where the path names none.
-fn path(head: &impl RequestView, folder: StatusCode) -> Result<ObjectPath, Reject> {
-    ObjectPath::parse(head.path()).map_err(|error| match error {
+fn path(key: &str, folder: StatusCode) -> Result<ObjectPath, Reject> {
+    ObjectPath::parse(key).map_err(|error| match error {
         PathError::Folder if folder == StatusCode::NOT_FOUND => {
             Reject { status: folder, outcome: Outcome::Missing, text: error.to_string() }
         }

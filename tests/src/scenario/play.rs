@@ -43,11 +43,7 @@ impl World {
             if script.spec.trim().is_empty() { "  {}" } else { &script.spec }
         );
         let mut resolved = load::parse(&document).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
-        let publisher = script
-            .publisher
-            .as_ref()
-            .map(|(user, password)| Folder::with_credentials(user, password))
-            .transpose()?;
+        let publisher = (!script.secret.is_empty()).then(|| Folder::of(&script.secret)).transpose()?;
         if let Some(folder) = &publisher {
             resolved.cold.publisher_dir = Some(folder.0.display().to_string());
         }
@@ -146,6 +142,13 @@ impl World {
         }
         let (body, end) = peer.read_rest()?;
         ensure!(end == Piece::End, "the body was cut after {} bytes", body.len());
+        if let Some(pattern) = &expect.body_like {
+            ensure!(
+                glob(pattern, &String::from_utf8_lossy(&body)),
+                "body {}, expected {pattern}",
+                show(&body)
+            );
+        }
         match &expect.body {
             Some(expected) if body != *expected => bail!("body {}, expected {}", show(&body), show(expected)),
             _ => Ok(()),
@@ -206,16 +209,18 @@ fn glob(pattern: &str, text: &str) -> bool {
 struct Folder(std::path::PathBuf);
 
 impl Folder {
-    fn with_credentials(user: &str, password: &str) -> Result<Self> {
+    fn of(files: &[(String, String)]) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!(
             "mediaorigin-publisher-{}-{:x}",
             std::process::id(),
             fastrand::u64(..)
         ));
         std::fs::create_dir(&folder)?;
-        std::fs::write(folder.join("username"), user)?;
-        std::fs::write(folder.join("password"), password)?;
-        Ok(Self(folder))
+        let folder = Self(folder);
+        for (name, text) in files {
+            std::fs::write(folder.0.join(name), text)?;
+        }
+        Ok(folder)
     }
 }
 

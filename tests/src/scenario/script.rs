@@ -9,8 +9,8 @@ pub struct Script {
     pub proves: Vec<String>,
     /// The spec of the origin, as YAML; empty for the defaults.
     pub spec: String,
-    /// Write credentials.
-    pub publisher: Option<(String, String)>,
+    /// Files of the publishers' Secret.
+    pub secret: Vec<(String, String)>,
     /// What happens, each with its line number.
     pub steps: Vec<(usize, Step)>,
 }
@@ -68,6 +68,8 @@ pub struct Expect {
     pub headers: Vec<(String, Option<String>)>,
     /// The whole body.
     pub body: Option<Vec<u8>>,
+    /// A pattern for the whole body.
+    pub body_like: Option<String>,
     /// The body is left to the following steps.
     pub pieces: bool,
 }
@@ -86,6 +88,12 @@ impl Script {
                     script.spec.push_str(line);
                     script.spec.push('\n');
                 }
+                continue;
+            }
+            if let Some(name) = line.trim().strip_prefix("secret ").filter(|name| !name.contains(' ')) {
+                let lines = lines.by_ref().take_while(|(_, line)| line.trim() != "end");
+                let text: Vec<&str> = lines.map(|(_, line)| line).collect();
+                script.secret.push((name.to_owned(), text.join("\n")));
                 continue;
             }
             let mut detail = Vec::new();
@@ -110,9 +118,9 @@ impl Script {
                 self.proves.extend(rest.split_whitespace().map(str::to_owned));
                 return Ok(());
             }
-            "publisher" => {
-                let (user, password) = rest.split_once(' ').context("user and password")?;
-                self.publisher = Some((user.to_owned(), password.to_owned()));
+            "secret" => {
+                let (name, value) = rest.split_once(' ').context("name and value")?;
+                self.secret.push((name.to_owned(), value.to_owned()));
                 return Ok(());
             }
             "clock" => Step::Clock(rest.strip_prefix('+').context("+seconds")?.parse()?),
@@ -197,6 +205,8 @@ fn expect(on: String, rest: &str, detail: &[&str]) -> Result<Step> {
     for line in detail {
         if let Some(text) = line.strip_prefix("| ") {
             expect.body.get_or_insert_with(Vec::new).extend(content(text)?);
+        } else if let Some(pattern) = line.strip_prefix("~ ") {
+            expect.body_like = Some(pattern.to_owned());
         } else if *line == "|" {
             expect.body = Some(Vec::new());
         } else if let Some(name) = line.strip_prefix('!') {

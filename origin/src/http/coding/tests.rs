@@ -7,6 +7,7 @@ use actix_web::test::TestRequest;
 
 use super::super::request::{self, MediaRequest};
 use super::*;
+use crate::mediastore::Dialect;
 use crate::memory::blob::Uid;
 use crate::memory::object::Meta;
 use crate::memory::upload::{Committed, Opening, Terms};
@@ -42,7 +43,8 @@ fn gzip_is_preferred_where_a_client_says_so() {
 fn read(headers: &[(&'static str, &'static str)]) -> ReadRequest {
     let request =
         headers.iter().fold(TestRequest::default(), |request, header| request.insert_header(*header));
-    match request::parse(&request.uri("/live/a.m3u8").to_http_request()) {
+    let request = request.uri("/live/a.m3u8").to_http_request();
+    match request::parse(&request, "/live/a.m3u8", Dialect::Plain) {
         Ok(MediaRequest::Read(read)) => read,
         other => panic!("{other:?}"),
     }

@@ -9,4 +9,5 @@ mod http2;
 mod object_store;
 mod readers;
 mod scenarios;
+mod sdks;
 mod tidy;

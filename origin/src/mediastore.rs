@@ -3,6 +3,7 @@
 //! A request is taken for MediaStore's when it is signed or carries one of its headers; in `Strict` mode every one is.
 
 pub mod answer;
+pub mod list;
 pub mod sigv4;
 pub mod strict;
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub enum Outcome {
     Folder,
     /// Deleted.
     Deleted,
+    /// The names in a folder.
+    Listed,
     /// Answered what a page or a client may do.
     Options,
     /// No rule allows this page.
@@ -104,6 +106,7 @@ impl Outcome {
             Self::Empty => "empty",
             Self::Folder => "folder",
             Self::Deleted => "deleted",
+            Self::Listed => "listed",
             Self::Options => "options",
             Self::OriginRefused => "origin-refused",
             Self::Malformed => "malformed",

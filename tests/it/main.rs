@@ -11,4 +11,5 @@ mod object_store;
 mod readers;
 mod redbot;
 mod scenarios;
+mod sdks;
 mod tidy;

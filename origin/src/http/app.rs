@@ -125,6 +125,7 @@ async fn answer(
             let status = StatusCode::METHOD_NOT_ALLOWED;
             Answer::reject(&Reject { status, outcome: Outcome::MethodRefused, text })
         }
+        Ok(MediaRequest::List(list)) => list.answer(memory, tiers, policies, clock.now()).await,
         Ok(MediaRequest::Options(options)) => {
             options_answer(policies, head.text(&header::ORIGIN).as_deref(), &options)
         }
@@ -177,7 +178,9 @@ fn admit(
     origin: &Origin,
     policies: &Policies,
 ) -> Result<(MediaRequest, Admission), Answer> {
-    let Some(action) = request::action(head) else {
+    let (_, rest) = token::split(head.path());
+    let key = dialect.key(if head.method() == "GET" || head.method() == "HEAD" { rest } else { head.path() });
+    let Some(action) = request::action(head, key, dialect) else {
         let request = request::parse(head, head.path(), dialect).map_err(|reject| Answer::reject(&reject))?;
         return Ok((request, Admission::Anybody));
     };
@@ -190,17 +193,17 @@ fn admit(
         let text = "writing needs a client certificate";
         return Err(Answer::text(StatusCode::FORBIDDEN, Outcome::Forbidden, text));
     }
-    let key = if action == Action::Read { token::split(head.path()).1 } else { head.path() };
-    let request = request::parse(head, dialect.key(key), dialect);
+    let request = request::parse(head, key, dialect);
     let request = request.and_then(|request| match policies.media_store() {
         MediaStore::Strict => strict::check(&request).map(|()| request),
         MediaStore::Relaxed => Ok(request),
     });
     let request = request.map_err(|reject| Answer::reject(&reject))?;
-    match request.path() {
-        Some(path) if !admission.covers(path.as_str()) => Err(denied(Denial::Forbidden)),
-        _ => Ok((request, admission)),
-    }
+    let reaches = match &request {
+        MediaRequest::List(list) => admission.covers_folder(&list.folder),
+        other => other.path().is_none_or(|path| admission.covers(path.as_str())),
+    };
+    if reaches { Ok((request, admission)) } else { Err(denied(Denial::Forbidden)) }
 }
 
 fn options_answer(policies: &Policies, origin: Option<&str>, options: &OptionsRequest) -> Answer {

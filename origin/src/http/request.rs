@@ -9,6 +9,7 @@ use super::evaluate::{Method, Preconditions};
 use super::path::{ObjectPath, PathError};
 use super::view::RequestView;
 use crate::access::Action;
+use crate::mediastore::list::{self, ListRequest};
 use crate::mediastore::{self, Dialect};
 use crate::outcome::Outcome;
 
@@ -28,6 +29,8 @@ pub enum MediaRequest {
     Delete(DeleteRequest),
     /// MKCOL: a folder of this path.
     Folder(ObjectPath),
+    /// GET of the names in a folder.
+    List(ListRequest),
     /// OPTIONS.
     Options(OptionsRequest),
 }
@@ -115,7 +118,7 @@ impl MediaRequest {
             Self::Read(read) => Some(&read.path),
             Self::Write(write) => Some(&write.path),
             Self::Delete(delete) => Some(&delete.path),
-            Self::Folder(_) | Self::Options(_) => None,
+            Self::List(_) | Self::Folder(_) | Self::Options(_) => None,
         }
     }
 }
@@ -185,6 +188,7 @@ impl Conditions {
 /// Understands a request for the object that `key` names (encoded, with its leading slash), or says what is wrong with it.
 pub fn parse(head: &impl RequestView, key: &str, dialect: Dialect) -> Result<MediaRequest, Reject> {
     match head.method() {
+        "GET" if list::is_list(head, key, dialect) => ListRequest::parse(head).map(MediaRequest::List),
         "GET" => read(Method::Get, head, key, dialect),
         "HEAD" => read(Method::Head, head, key, dialect),
         "PUT" | "POST" => write(head, key, dialect),
@@ -206,8 +210,9 @@ pub fn parse(head: &impl RequestView, key: &str, dialect: Dialect) -> Result<Med
 }
 
 /// What the request, understood or not, wants to do to objects; `None` where it is not about any.
-pub fn action(head: &impl RequestView) -> Option<Action> {
+pub fn action(head: &impl RequestView, key: &str, dialect: Dialect) -> Option<Action> {
     match head.method() {
+        _ if list::is_list(head, key, dialect) => Some(Action::List),
         "PUT" | "POST" | "DELETE" | "MKCOL" => Some(Action::Write),
         "GET" | "HEAD" => Some(Action::Read),
         _ => None,

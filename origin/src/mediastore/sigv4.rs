@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName};
 
-pub(crate) use self::canonical::{CONTENT_DIGEST, UNSIGNED};
+pub(crate) use self::canonical::{CONTENT_DIGEST, UNSIGNED, parameters};
 use crate::digest::Digest;
 use crate::http::view::RequestView;
 
@@ -125,9 +125,9 @@ fn in_header(request: &impl RequestView, fields: &str) -> Result<Claim, Refusal>
 }
 
 fn in_query(request: &impl RequestView) -> Result<Claim, Refusal> {
-    let parameters = canonical::parameters(query(request));
+    let all = parameters(query(request));
     let parameter = |name: &'static str| {
-        let found = parameters.iter().find(|(key, _)| key.as_slice() == name.as_bytes());
+        let found = all.iter().find(|(key, _)| key.as_slice() == name.as_bytes());
         found.and_then(|(_, value)| std::str::from_utf8(value).ok()).ok_or(Refusal::Incomplete(name))
     };
     if parameter("X-Amz-Algorithm")? != ALGORITHM {

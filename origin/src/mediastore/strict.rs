@@ -28,7 +28,7 @@ pub fn check(request: &MediaRequest) -> Result<(), Reject> {
             check_path(write.path.as_str())?;
             check_length(write)
         }
-        MediaRequest::Folder(_) | MediaRequest::Options(_) => Ok(()),
+        MediaRequest::List(_) | MediaRequest::Folder(_) | MediaRequest::Options(_) => Ok(()),
     }
 }
 

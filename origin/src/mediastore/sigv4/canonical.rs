@@ -76,7 +76,7 @@ fn paths(raw: &str) -> Vec<String> {
 }
 
 /// Names and values of a query, decoded, in the order in which they came.
-pub(super) fn parameters(query: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn parameters(query: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))

@@ -1,0 +1,91 @@
+//! Unmodified AWS SDKs against an origin in this process, with and without signatures that are checked. What each does is in its matrix
+//! under `tests/sdks`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use mediaorigin_crds::load;
+use mediaorigin_origin::{Options, start_blocking};
+
+const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
+const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// A Secret's folder that is deleted with its owner.
+struct Secret(PathBuf);
+
+impl Secret {
+    fn new() -> Self {
+        let name = format!("mediaorigin-sdks-{}-{:x}", std::process::id(), fastrand::u64(..));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("accessKeyId"), ACCESS_KEY_ID).unwrap();
+        std::fs::write(folder.join("secretAccessKey"), SECRET_ACCESS_KEY).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn text(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+/// The command line that runs an SDK's matrix; installs the SDK if need be.
+fn prepare(sdk: &str) -> Vec<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdks/prepare");
+    let output = Command::new(script).arg(sdk).output().unwrap();
+    assert!(output.status.success(), "{sdk}: {}", text(&output));
+    let line = String::from_utf8(output.stdout).unwrap();
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Runs the matrix of one SDK in both modes; so many checks at least must pass in each.
+fn matrix(sdk: &str, at_least: usize) {
+    let command = prepare(sdk);
+    for signed in [false, true] {
+        let secret = signed.then(Secret::new);
+        let publisher_dir = secret.as_ref().map(|secret| secret.0.clone());
+        let resolved = load::built_in().unwrap();
+        let origin = start_blocking(resolved, Options { publisher_dir, ..Options::default() }).unwrap();
+        let output = Command::new(&command[0])
+            .args(&command[1..])
+            .env("ENDPOINT", format!("http://{}", origin.media_addr))
+            .env("ACCESS_KEY_ID", ACCESS_KEY_ID)
+            .env("SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+            .env("SIGNED", if signed { "1" } else { "0" })
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = text(&output);
+        assert!(output.status.success(), "{sdk}, signed: {signed}:\n{text}");
+        let passed = text.lines().find_map(|line| line.strip_suffix(" checks passed")?.parse().ok());
+        assert!(passed >= Some(at_least), "{sdk}, signed: {signed}: {passed:?} checks\n{text}");
+    }
+}
+
+/// MS-01 to MS-15, MS-17 to MS-19, MS-23, MS-27, MS-28.
+#[test]
+fn ms_boto3() {
+    matrix("python", 33);
+}
+
+/// Bodies with their digest and without, MS-24; a clock that is wrong.
+#[test]
+fn ms_javascript() {
+    matrix("javascript", 24);
+}
+
+#[test]
+fn ms_go() {
+    matrix("go", 60);
+}
+
+#[test]
+fn ms_rust() {
+    matrix("rust", 42);
+}

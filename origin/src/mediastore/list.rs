@@ -1,4 +1,4 @@
-//! ListItems: the names directly in a folder, in the order of their bytes, page by page.
+//! `ListItems`: the names directly in a folder, in the order of their bytes, page by page.
 //!
 //! A page begins behind the last name of the one before, and not at a count: whatever is written or deleted meanwhile, every name
 //! that is there all the time comes exactly once. Only complete objects are listed.
@@ -165,7 +165,7 @@ impl ListRequest {
                 if page.len() == self.items_max {
                     return Ok((page, Some(after)));
                 }
-                after = path(&listed).to_owned();
+                path(&listed).clone_into(&mut after);
                 if !is_hidden(&listed, policies) {
                     page.push(listed);
                 }

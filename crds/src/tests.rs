@@ -219,3 +219,22 @@ fn cp_04_a_cors_policy_has_limits() {
         assert!(problems[0].starts_with(&format!("{at}: ")), "{problems:?}");
     }
 }
+
+/// Proves CP-09: a transient object lives a second at least; longer than `MediaStore`'s 300 seconds is possible.
+#[test]
+fn cp_09_how_long_an_object_may_live() {
+    let parse = |seconds: &str| {
+        let rule = format!("{{name: t, match: {{paths: ['live/*.ts']}}, expireSeconds: {seconds}}}");
+        let text = format!(
+            "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: live}}\nspec: {{tierPolicies: [{rule}]}}\n"
+        );
+        load::parse(&text).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    for seconds in ["1", "300", "301", "315360000"] {
+        assert!(parse(seconds).is_ok(), "{seconds}");
+    }
+    for seconds in ["0", "-1", "315360001"] {
+        let problems = parse(seconds).unwrap_err();
+        assert!(problems[0].starts_with("spec.tierPolicies[0].expireSeconds: "), "{problems:?}");
+    }
+}

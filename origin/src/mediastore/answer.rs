@@ -73,6 +73,10 @@ fn error(mut answer: Answer) -> Answer {
     let body = json(&ErrorBody { message: message.trim_end() });
     answer.content = Content::Text(body);
     answer.replace(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if answer.status == StatusCode::GONE {
+        // MediaStore knows no difference between what is over and what never was (CP-08).
+        answer.status = StatusCode::NOT_FOUND;
+    }
     if !answer.headers.iter().any(|(name, _)| *name == ERROR_TYPE) {
         answer.push(ERROR_TYPE, HeaderValue::from_static(error_type(answer.status)));
     }

@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/mediaorigin/target
 # One optimised profile for everything that runs here; releases use `release`.
 export MEDIAORIGIN_PROFILE ?= ci
 
-.PHONY: help run test up down bench generate lint images
+.PHONY: help run test up down bench soak generate lint images
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ down:           ## stop the sample stream and delete the cluster
 
 bench:          ## GET from memory: this origin, nginx and Varnish, CPU per request as ratios
 	@tests/bench/run
+
+soak:           ## kill -9 and faults of the object store, for SOAK_SECONDS (600) each; prints its seeds
+	@MEDIAORIGIN_SOAK_SECONDS=$${SOAK_SECONDS:-600} cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- kill9:: object_store:: --nocapture --test-threads=1
 
 generate:       ## rewrite generated files: CRD YAML, chart copy, golden plans
 	@UPDATE=1 cargo test -q --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-operator -p mediaorigin-tests generated_

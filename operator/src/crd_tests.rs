@@ -273,6 +273,13 @@ fn every_cel_rule_accepts_and_rejects_as_validate_does() {
         ("self.nodePort", json!({ "service": { "type": "ClusterIP" } }), true),
         ("self.nodePort", json!({ "service": { "type": "ClusterIP", "nodePort": 30080 } }), false),
         ("self.nodePort", json!({ "service": { "nodePort": 30080 } }), false),
+        ("has(self.write)", json!({ "access": { "read": "Public" } }), true),
+        (
+            "has(self.write)",
+            json!({ "access": { "read": "SignedUrls", "write": { "secretRef": { "name": "a" } } } }),
+            true,
+        ),
+        ("has(self.write)", json!({ "access": { "read": "Authenticated" } }), false),
     ];
     cases.extend(tier_cases());
     for (rule, spec, accepted) in &cases {

@@ -133,6 +133,17 @@ impl FaultProxy {
         Ok(())
     }
 
+    /// Delivers all held requests whose target contains `part`, one after the other.
+    pub fn deliver_all(&self, part: &str) -> Result<()> {
+        let names = || -> Vec<&'static str> {
+            let state = self.shared.lock();
+            let is_wanted =
+                |request: &&Vec<u8>| seen(0, request).is_ok_and(|seen| seen.target.contains(part));
+            state.held.iter().filter(|(_, request)| is_wanted(request)).map(|(name, _)| *name).collect()
+        };
+        names().into_iter().try_for_each(|name| self.deliver(name).map(|_| ()))
+    }
+
     /// Delivers a held request now; the status of its answer.
     pub fn deliver(&self, name: &str) -> Result<u16> {
         let request =

@@ -14,7 +14,7 @@ use object_store::{
 };
 
 use super::client::Client;
-use super::decide::State;
+use super::decide::{Likeness, State};
 use super::failure::{Failure, Fault};
 use super::fields::Entry;
 
@@ -108,14 +108,17 @@ impl Bucket {
         key: &Path,
         expected: Option<&State>,
         attributes: Attributes,
-        body: PutPayload,
+        (body, likeness): (PutPayload, Likeness),
     ) -> Result<State, Failure> {
         match &self.client {
-            Client::Folder(folder) => folder.write(key, expected, attributes, body).await,
+            Client::Folder(folder) => {
+                let etag = folder.write(key, expected, attributes, body).await?;
+                Ok(State { etag, version: None, likeness })
+            }
             Client::Cloud { objects, .. } => {
                 let mode = match expected {
                     None => PutMode::Create,
-                    Some(State { etag, version }) => PutMode::Update(UpdateVersion {
+                    Some(State { etag, version, .. }) => PutMode::Update(UpdateVersion {
                         e_tag: Some(etag.to_string()),
                         version: version.clone(),
                     }),
@@ -123,7 +126,7 @@ impl Bucket {
                 let options = PutOptions { mode, attributes, ..PutOptions::default() };
                 let written = objects.put_opts(key, body, options).await?;
                 self.is_there();
-                state(written)
+                state(written, likeness)
             }
         }
     }
@@ -173,14 +176,14 @@ pub(super) fn pieces(found: GetResult) -> Pieces {
     found.into_stream().map(|piece| piece.map_err(Failure::from)).boxed()
 }
 
-fn state(written: PutResult) -> Result<State, Failure> {
+fn state(written: PutResult, likeness: Likeness) -> Result<State, Failure> {
     let etag = written.e_tag.ok_or_else(|| Failure::new(Fault::Unclear, "the answer has no ETag"))?;
-    Ok(State { etag: Arc::from(etag), version: written.version })
+    Ok(State { etag: Arc::from(etag), version: written.version, likeness })
 }
 
 impl Entry {
     /// What a write is conditional on.
-    pub(super) fn state(&self) -> State {
-        State { etag: Arc::clone(&self.etag), version: self.version.clone() }
+    pub(super) fn state(&self, likeness: Likeness) -> State {
+        State { etag: Arc::clone(&self.etag), version: self.version.clone(), likeness }
     }
 }

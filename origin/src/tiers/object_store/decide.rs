@@ -17,6 +17,45 @@ pub(super) struct There {
 pub(super) struct State {
     pub(super) etag: Arc<str>,
     pub(super) version: Option<String>,
+    pub(super) likeness: Likeness,
+}
+
+/// What is known of bytes, to tell whether others may have the same `ETag`: at most stores it is a hash of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// No others are the same.
+    Unlike,
+    /// So many, of somebody else.
+    Size(u64),
+    /// Of ours.
+    Exact { size: u64, checksum: u64 },
+}
+
+impl Likeness {
+    /// Whether these may be the same bytes.
+    pub(super) fn may_be(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Unlike, _) | (_, Self::Unlike) => false,
+            (Self::Exact { .. }, Self::Exact { .. }) => self == other,
+            (
+                Self::Exact { size, .. } | Self::Size(size),
+                Self::Exact { size: other, .. } | Self::Size(other),
+            ) => size == other,
+        }
+    }
+}
+
+impl Content {
+    /// What is known of its bytes.
+    pub(super) fn likeness(&self) -> Likeness {
+        match self {
+            Self::Deleted { .. } => Likeness::Unlike,
+            Self::Version { record, checksum: None } => Likeness::Size(record.size),
+            Self::Version { record, checksum: Some(checksum) } => {
+                Likeness::Exact { size: record.size, checksum: *checksum }
+            }
+        }
+    }
 }
 
 /// What a put does.

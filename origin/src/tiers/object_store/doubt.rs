@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! create     waits for the key to be absent      → a delete leaves a marker, until it cannot come any more
-//! replace    waits for an ETag (S3: the MD5)     → a version with that ETag is not acknowledged until then
+//! replace    waits for an ETag (S3: the MD5)     → the same bytes are not written again until then
 //! delete     waits for nothing                   → the key takes no version until then
 //! ```
 //!
@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::decide::Likeness;
 use crate::memory::blob::Uid;
 
 /// Unanswered writes of one key at most.
@@ -27,6 +28,8 @@ pub(super) enum Write {
     Replace {
         /// The `ETag` that it waits for.
         etag: Arc<str>,
+        /// The bytes that have it.
+        likeness: Likeness,
         /// What it would put there.
         uid: Option<Uid>,
         /// The place of that in the order of versions.
@@ -120,7 +123,23 @@ impl Doubts {
     /// Whether another version may take the place of this one.
     pub(super) fn awaits(&self, key: &str, current: &str, mine: (Option<Uid>, u64), now: Duration) -> bool {
         self.any(key, now, |write| match write {
-            Write::Replace { etag, uid, sequence } => **etag == *current && (*uid, *sequence) != mine,
+            Write::Replace { etag, uid, sequence, .. } => **etag == *current && (*uid, *sequence) != mine,
+            Write::Create | Write::Delete => false,
+        })
+    }
+
+    /// Whether another version may take the place of one with these bytes.
+    pub(super) fn awaits_like(
+        &self,
+        key: &str,
+        bytes: Likeness,
+        mine: (Option<Uid>, u64),
+        now: Duration,
+    ) -> bool {
+        self.any(key, now, |write| match write {
+            Write::Replace { likeness, uid, sequence, .. } => {
+                likeness.may_be(bytes) && (*uid, *sequence) != mine
+            }
             Write::Create | Write::Delete => false,
         })
     }
@@ -167,13 +186,14 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Doubts, Write};
+    use super::{Doubts, Likeness, Write};
     use crate::memory::blob::Uid;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn replace(etag: &str, sequence: u64) -> Write {
-        Write::Replace { etag: Arc::from(etag), uid: Some(Uid(7)), sequence }
+        let likeness = Likeness::Exact { size: 9, checksum: 1 };
+        Write::Replace { etag: Arc::from(etag), likeness, uid: Some(Uid(7)), sequence }
     }
 
     #[test]
@@ -204,6 +224,17 @@ mod tests {
         assert!(doubts.awaits("a", "x", (Some(Uid(7)), 3), SECOND));
         assert!(!doubts.awaits("a", "x", (Some(Uid(7)), 2), SECOND));
         assert!(!doubts.awaits("a", "y", (Some(Uid(7)), 3), SECOND));
+        let cases = [
+            (Likeness::Exact { size: 9, checksum: 1 }, true),
+            (Likeness::Exact { size: 9, checksum: 2 }, false),
+            (Likeness::Size(9), true),
+            (Likeness::Size(8), false),
+            (Likeness::Unlike, false),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(doubts.awaits_like("a", bytes, (Some(Uid(7)), 3), SECOND), expected, "{bytes:?}");
+            assert!(!doubts.awaits_like("a", bytes, (Some(Uid(7)), 2), SECOND));
+        }
     }
 
     #[test]

@@ -104,14 +104,14 @@ impl Folder {
         }
     }
 
-    /// Puts a body in the place of `expected`.
+    /// Puts a body in the place of `expected`; its `ETag`.
     pub(super) async fn write(
         self: &Arc<Self>,
         key: &Path,
         expected: Option<&State>,
         attributes: Attributes,
         body: PutPayload,
-    ) -> Result<State, Failure> {
+    ) -> Result<Arc<str>, Failure> {
         let lock = self.lock(key).await;
         let (folder, key, expected) = (Arc::clone(self), key.clone(), expected.cloned());
         // It ends by itself when its files are written, and the number of its likes is that of the locks.
@@ -146,7 +146,7 @@ impl Folder {
         expected: Option<&State>,
         attributes: &Attributes,
         body: PutPayload,
-    ) -> Result<State, Failure> {
+    ) -> Result<Arc<str>, Failure> {
         let current = self.head(key).await?;
         let is_expected = match (&current, expected) {
             (None, None) => true,
@@ -171,7 +171,7 @@ impl Folder {
             let _ = self.files.delete(&staged).await;
             return Err(failure);
         }
-        Ok(State { etag: Arc::from(etag), version: None })
+        Ok(Arc::from(etag))
     }
 
     async fn put_headers(&self, key: &Path, headers: &Headers) -> Result<(), Failure> {

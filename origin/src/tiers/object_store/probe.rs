@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use super::Shared;
 use super::bucket::Bucket;
 use super::counters::Request;
-use super::decide::State;
+use super::decide::{Likeness, State};
 use super::failure::{Failure, Fault};
 
 /// Writers that compete.
@@ -126,7 +126,7 @@ impl Shared {
     ) -> Result<(usize, State), Failure> {
         let write = |writer: usize| {
             let body = PutPayload::from(format!("{writer} {}", self.unique()));
-            let attempt = bucket.write(key, expected, Attributes::new(), body);
+            let attempt = bucket.write(key, expected, Attributes::new(), (body, Likeness::Unlike));
             self.requests.timed(Request::Put, 0, attempt)
         };
         let results = join_all((0..WRITERS).map(write)).await;

@@ -39,7 +39,7 @@ impl Shared {
     /// What an entry is; a version is remembered, a marker is noted.
     pub(super) fn there(&self, path: &str, entry: &Entry) -> There {
         let content = fields::content(self.requests.place.scheme, path, entry);
-        let state = entry.state();
+        let state = entry.state(content.likeness());
         match &content {
             Content::Version { record, .. } => self.remember(state.clone(), record),
             Content::Deleted { .. } => self.note_marker(path),

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::bucket::Bucket;
 use super::counters::Request;
-use super::decide::{self, DeleteStep, PutStep, State, There};
+use super::decide::{self, DeleteStep, Likeness, PutStep, State, There};
 use super::doubt::{Ticket, Write};
 use super::failure::{Failure, Fault};
 use super::fields::{self, Content};
@@ -30,11 +30,14 @@ const BODY_BYTES_MAX: u64 = 5 * 1_024 * 1_024 * 1_024;
 /// What is tried of a put or a delete at most, counting those whose condition was not met: others write the same key.
 const STEPS_MAX: u32 = 24;
 
+const REPLACEABLE: &str = "a write that was not answered may still replace the same bytes";
+
 /// What a conditional write puts there.
 struct Replacement {
     attributes: Attributes,
     body: PutPayload,
     bytes: u64,
+    likeness: Likeness,
     uid: Option<Uid>,
     sequence: u64,
 }
@@ -81,6 +84,7 @@ impl Shared {
             attributes,
             body: body.iter().filter(|piece| !piece.is_empty()).cloned().collect(),
             bytes: record.size,
+            likeness: Likeness::Exact { size: record.size, checksum },
             uid: Some(record.uid),
             sequence: record.sequence,
         };
@@ -127,8 +131,7 @@ impl Shared {
             };
             if self.doubts.awaits(key.as_ref(), &state.etag, (Some(record.uid), record.sequence), self.now())
             {
-                let text = "a write that was not answered may still replace the same bytes";
-                return Err(Failure::new(Fault::Undone, text));
+                return Err(Failure::new(Fault::Undone, REPLACEABLE));
             }
             self.remember(state, record);
             return Ok(Put::Stored);
@@ -202,6 +205,7 @@ impl Shared {
             attributes: fields::of_marker(self.requests.place.scheme, through),
             bytes: body.len() as u64,
             body: body.into(),
+            likeness: Likeness::Unlike,
             uid: None,
             sequence: through,
         };
@@ -238,15 +242,24 @@ impl Shared {
                 "a delete of the object was not answered and may still be done",
             ));
         }
-        let Replacement { attributes, body, bytes, uid, sequence } = replacement;
+        let Replacement { attributes, body, bytes, likeness, uid, sequence } = replacement;
+        // Not even without an acknowledgement: what was acknowledged before would be lost by what waits.
+        if self.doubts.awaits_like(key.as_ref(), *likeness, (*uid, *sequence), self.now()) {
+            return Err(Failure::new(Fault::Undone, REPLACEABLE));
+        }
         let write = match expected {
             None => Write::Create,
-            Some(state) => Write::Replace { etag: Arc::clone(&state.etag), uid: *uid, sequence: *sequence },
+            Some(state) => Write::Replace {
+                etag: Arc::clone(&state.etag),
+                likeness: state.likeness,
+                uid: *uid,
+                sequence: *sequence,
+            },
         };
         let _place = self.requests.enter_write().await?;
         let bucket = self.requests.bucket();
         let doubt = self.sent(&bucket, key, write)?;
-        let attempt = bucket.write(key, expected, attributes.clone(), body.clone());
+        let attempt = bucket.write(key, expected, attributes.clone(), (body.clone(), *likeness));
         let result = self.requests.timed(Request::Put, *bytes, attempt).await;
         doubt.settle_by(&result);
         result

@@ -150,7 +150,7 @@ def access(store):
     name, status, body = error(client(key="AKIDNOBODY").put_object, Path="live/x.ts", Body=b"x")
     check("MS-27 unknown key", (status, body["Code"]) == (403, "UnrecognizedClientException"), (status, body))
     nobody = boto3.client("mediastore-data", endpoint_url=ENDPOINT, region_name="us-west-2", config=Config(signature_version=UNSIGNED))
-    check("MS-28 nobody may not write", error(nobody.put_object, Path="live/x.ts", Body=b"x")[1] == 401)
+    check("MS-28 nobody may not write", error(nobody.delete_object, Path="live/x.ts")[1] == 401)
     check("MS-28 nor list", error(nobody.list_items)[1] == 403)
     store.put_object(Path="live/x.ts", Body=b"x")
     check("MS-28 everybody reads what is public", nobody.get_object(Path="live/x.ts")["Body"].read() == b"x")

@@ -7,6 +7,7 @@ mod e2e;
 mod encoders;
 mod http2;
 mod kill9;
+mod mediastore;
 mod object_store;
 mod readers;
 mod redbot;

@@ -97,7 +97,7 @@ fn write(access: &Access, authorization: Option<&str>) -> Result<(), Denial> {
     admit(access, &request("/live/a.ts", &headers), Action::Write, ReadAccess::Public).map(|_| ())
 }
 
-/// IN-03, FQ-07: nothing shown and something wrong shown are different answers.
+/// Proves IN-03: nothing shown and something wrong shown are different answers.
 #[test]
 fn credentials_are_compared_whole() {
     let folder = Folder::new(&[("username", "user\n"), ("password", "pa:ss\r\n"), ("token", "t0ken")]);

@@ -57,7 +57,7 @@ fn broken() -> Answer {
     Answer::text(StatusCode::BAD_REQUEST, Outcome::Broken, "broken")
 }
 
-/// MS-29: an upload that stalls is given up after 30 seconds; its readers are cut off as those of any broken one.
+/// Proves MS-29: an upload that stalls is given up after 30 seconds; its readers are cut off as those of any broken one.
 #[tokio::test(start_paused = true)]
 async fn ms_29_a_strict_upload_takes_thirty_seconds_at_most() {
     let began = tokio::time::Instant::now();
@@ -85,7 +85,7 @@ async fn a_relaxed_upload_takes_its_time() {
     assert_eq!(digest, "ed968e840d10d2d313a870bc131a4e2c311d7ad09bdf32b3418147221f51a6e2");
 }
 
-/// MS-21: a chunked body that goes on behind the limit.
+/// Proves MS-21: a chunked body that goes on behind the limit.
 #[tokio::test]
 async fn ms_21_a_strict_streaming_upload_has_ten_megabytes_at_most() {
     let piece = Bytes::from(vec![0; 1_000_000]);

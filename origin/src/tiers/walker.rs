@@ -202,6 +202,7 @@ impl Tiers {
         };
         let record = Arc::new(record);
         let pieces = upload.pieces();
+        let was_on_disk = self.is_on_disk(&path, now).await.map_err(Arc::new)?;
         let put = self.make_durable(&record, &pieces, &wish, now).await.map_err(Arc::new)?;
         if put == Put::Superseded {
             // A later version is there, or a deletion came in between: as if this one had come just before.
@@ -213,7 +214,16 @@ impl Tiers {
         {
             self.copy_on(&record, version, &pieces, &wish, now);
         }
-        Ok(committed)
+        Ok(match committed {
+            // RFC 9110 §9.3.4: 201 says that there was nothing. Whether only the object store had something is not asked.
+            Committed::Created(version) if was_on_disk => Committed::Replaced(version),
+            committed => committed,
+        })
+    }
+
+    async fn is_on_disk(&self, path: &str, now: Now) -> Result<bool, TierError> {
+        let Some(disk) = &self.disk else { return Ok(false) };
+        Ok(disk.find(path).await?.is_some_and(|record| !record.is_expired(now)))
     }
 
     /// Keeps the promise of a 2xx, before there is one.

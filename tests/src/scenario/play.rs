@@ -1,10 +1,10 @@
 //! Plays a script against an origin in this process, over real sockets. The clock is the script's.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+use mediaorigin_crds::load::Resolved;
 use mediaorigin_crds::{load, names};
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::{Options, Running, start_blocking};
@@ -26,7 +26,9 @@ pub(crate) fn play(script: &Script) -> Result<()> {
 const START_SECS: u64 = 1_700_000_000;
 
 struct World {
-    origin: Running,
+    origin: Option<Running>,
+    resolved: Resolved,
+    tiers: Folder,
     clock: Clock,
     peers: BTreeMap<String, Peer>,
     /// Connections whose request body is chunked.
@@ -42,23 +44,39 @@ impl World {
             names::KIND,
             if script.spec.trim().is_empty() { "  {}" } else { &script.spec }
         );
+        let tiers = Folder::new("tiers")?;
+        let bucket = tiers.0.join("bucket");
+        std::fs::create_dir(&bucket)?;
+        let document = document.replace("{bucket}", &format!("file://{}", bucket.display()));
         let mut resolved = load::parse(&document).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
         let publisher = (!script.secret.is_empty()).then(|| Folder::of(&script.secret)).transpose()?;
         if let Some(folder) = &publisher {
             resolved.cold.publisher_dir = Some(folder.0.display().to_string());
         }
         let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(START_SECS));
-        let origin = start_blocking(resolved, Options { clock: clock.clone(), ..Options::default() })?;
-        Ok(Self { origin, clock, peers: BTreeMap::new(), chunked: BTreeMap::new(), _publisher: publisher })
+        let (peers, chunked) = (BTreeMap::new(), BTreeMap::new());
+        let mut world = Self { origin: None, resolved, tiers, clock, peers, chunked, _publisher: publisher };
+        world.restart()?;
+        Ok(world)
     }
 
-    fn media(&self) -> SocketAddr {
-        self.origin.media_addr
+    /// Ends the origin, if there is one, and starts another one on the same disk and bucket.
+    fn restart(&mut self) -> Result<()> {
+        self.peers.clear();
+        self.origin = None;
+        let disk_dir = Some(self.tiers.0.join("disk"));
+        let options = Options { clock: self.clock.clone(), disk_dir, ..Options::default() };
+        self.origin = Some(start_blocking(self.resolved.clone(), options)?);
+        Ok(())
+    }
+
+    fn origin(&self) -> Result<&Running> {
+        self.origin.as_ref().context("no origin runs")
     }
 
     fn peer(&mut self, name: &str) -> Result<&mut Peer> {
         if !self.peers.contains_key(name) {
-            let peer = Peer::connect(self.media())?;
+            let peer = Peer::connect(self.origin()?.media_addr)?;
             self.peers.insert(name.to_owned(), peer);
         }
         self.peers.get_mut(name).context("connection")
@@ -87,6 +105,7 @@ impl World {
             Step::ExpectEnd(on) => self.ends(on, &Piece::End),
             Step::ExpectCut(on) => self.ends(on, &Piece::Cut),
             Step::ExpectClosed(on) => self.peers.remove(on).context("connection")?.read_close(),
+            Step::Restart => self.restart(),
             Step::Clock(seconds) => {
                 self.clock.advance(Duration::from_secs(*seconds));
                 Ok(())
@@ -172,7 +191,7 @@ impl World {
     fn wait(&self, field: &str, value: &str) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let answer = fetch(self.origin.admin_addr, "GET", "/-/status")?;
+            let answer = fetch(self.origin()?.admin_addr, "GET", "/-/status")?;
             let status: Value = serde_json::from_slice(&answer.body)?;
             let path = format!("/{}", field.replace('.', "/"));
             let found = status.pointer(&path).with_context(|| format!("no field {field} in {status}"))?;
@@ -209,14 +228,15 @@ fn glob(pattern: &str, text: &str) -> bool {
 struct Folder(std::path::PathBuf);
 
 impl Folder {
-    fn of(files: &[(String, String)]) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!(
-            "mediaorigin-publisher-{}-{:x}",
-            std::process::id(),
-            fastrand::u64(..)
-        ));
+    fn new(what: &str) -> Result<Self> {
+        let name = format!("mediaorigin-{what}-{}-{:x}", std::process::id(), fastrand::u64(..));
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir(&folder)?;
-        let folder = Self(folder);
+        Ok(Self(folder))
+    }
+
+    fn of(files: &[(String, String)]) -> Result<Self> {
+        let folder = Self::new("publisher")?;
         for (name, text) in files {
             std::fs::write(folder.0.join(name), text)?;
         }

@@ -53,6 +53,8 @@ pub enum Step {
     ExpectClosed(String),
     /// Time passes.
     Clock(u64),
+    /// The origin stops at once and another one starts on the same disk and bucket; connections are closed.
+    Restart,
     /// Waits until a field of `/-/status` has a value.
     Wait(String, String),
 }
@@ -123,6 +125,7 @@ impl Script {
                 self.secret.push((name.to_owned(), value.to_owned()));
                 return Ok(());
             }
+            "restart" => Step::Restart,
             "clock" => Step::Clock(rest.strip_prefix('+').context("+seconds")?.parse()?),
             "wait" => {
                 let (field, value) = rest.split_once(' ').context("field and value")?;

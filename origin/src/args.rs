@@ -55,6 +55,9 @@ pub struct ServeArgs {
     /// Uploads and deletions need a client certificate that `ca.crt` in that folder vouches for.
     #[arg(long, requires = "tls_dir")]
     pub require_client_certificates: bool,
+    /// Bytes of an answer that may lie unsent in the kernel, per connection. More saves CPU and costs memory that no budget counts.
+    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024)]
+    pub unsent_bytes_max: u32,
     /// Worker threads. Default: one per core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub workers: Option<u16>,

@@ -43,6 +43,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         object_store_credentials_dir,
         tls_dir,
         require_client_certificates,
+        unsent_bytes_max,
         workers,
         drain_seconds,
         drain_min_seconds,
@@ -86,6 +87,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         log_filter: Some(log.filter.clone()),
         tls_dir,
         client_certificates: ClientCertificates::needed(require_client_certificates),
+        unsent_bytes_max,
     };
     let greeting = greeting(&resolved);
     let running = start(resolved, options).await?;

@@ -51,6 +51,8 @@ pub struct Options {
     pub tls_dir: Option<PathBuf>,
     /// Whether clients are asked for a certificate; needs a `tls_dir`.
     pub client_certificates: ClientCertificates,
+    /// Bytes of an answer that may lie unsent in the kernel, per connection.
+    pub unsent_bytes_max: u32,
 }
 
 impl Default for Options {
@@ -70,6 +72,7 @@ impl Default for Options {
             log_filter: None,
             tls_dir: None,
             client_certificates: ClientCertificates::Ignored,
+            unsent_bytes_max: Settings::default().unsent_bytes_max,
         }
     }
 }
@@ -150,13 +153,14 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         log_filter,
         tls_dir,
         client_certificates,
+        unsent_bytes_max,
     } = options;
     let folders = Folders { disk: disk_dir, credentials: object_store_credentials_dir };
     let tls = tls_dir.map(|dir| Tls::load(&dir, client_certificates)).transpose()?;
     let (media, media_addr) = bind(listen)?;
     let (admin, admin_addr) = bind(admin_listen)?;
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
-    let settings = Settings { workers, connections_max, ..Settings::default() };
+    let settings = Settings { workers, connections_max, unsent_bytes_max, ..Settings::default() };
     let cold = resolved.cold.clone();
     let mut origin = Origin::new(resolved, publisher_dir, clock).with_tls(tls);
     let below = Below::start(&cold, &folders, &mut origin)?;

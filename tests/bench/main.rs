@@ -3,22 +3,42 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use mediaorigin_tests::bench::{self, Plan};
+use mediaorigin_tests::bench::{self, Plan, Programs};
 
 fn main() -> Result<()> {
-    let mut origin = None;
-    let mut rounds = 5;
+    let (mut origin, mut bare) = (None, None);
+    let mut rounds = 9;
+    let mut only = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--origin" => origin = Some(PathBuf::from(value()?)),
+            "--bare" => bare = Some(PathBuf::from(value()?)),
             "--rounds" => rounds = value()?.parse().context("--rounds")?,
-            other => bail!("unknown argument {other}: bench --origin BINARY [--rounds N]"),
+            "--only" => only = Some(value()?),
+            other => bail!(
+                "unknown argument {other}: bench --origin BINARY --bare BINARY [--rounds N] [--only get|put|memory|delay]"
+            ),
         }
     }
-    let origin = origin.context("--origin BINARY is missing")?;
-    println!("{}", bench::get_from_memory(&origin, &Plan { rounds, ..Plan::default() })?);
-    println!("\n{}", bench::delays(&origin)?);
+    let (origin, bare) =
+        (origin.context("--origin BINARY is missing")?, bare.context("--bare BINARY is missing")?);
+    let programs = Programs { origin: &origin, bare: &bare };
+    let is_wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    println!("Before: {}", bench::machine());
+    if is_wanted("get") {
+        println!("\n{}", bench::get_from_memory(programs, &Plan::get(rounds))?);
+    }
+    if is_wanted("put") {
+        println!("\n{}", bench::put_into_memory(programs, &Plan::put(rounds))?);
+    }
+    if is_wanted("memory") {
+        println!("\n{}", bench::memory(programs)?);
+    }
+    if is_wanted("delay") {
+        println!("\n{}", bench::delays(programs)?);
+    }
+    println!("\nAfter: {}", bench::machine());
     Ok(())
 }

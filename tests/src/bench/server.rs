@@ -17,7 +17,18 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     child: Child,
-    by_put: bool,
+    bodies: Bodies,
+}
+
+/// How a server comes by the bodies that it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bodies {
+    /// They are uploaded.
+    ByPut,
+    /// They are files in the folder.
+    AsFiles,
+    /// It makes them itself.
+    Own,
 }
 
 /// A folder in memory (tmpfs) for bodies and configuration; deleted at the end.
@@ -43,21 +54,22 @@ pub(crate) fn file_name(size: usize) -> String {
 }
 
 impl Server {
-    /// This origin.
-    pub fn origin(binary: &Path, folder: &Folder) -> Result<Self> {
+    /// This origin, with further arguments.
+    pub fn origin(name: &'static str, binary: &Path, extra: &[&str], folder: &Folder) -> Result<Self> {
         let (address, admin) = (free()?, free()?);
         let mut command = pinned(binary.as_os_str());
-        command.args([
-            "serve",
-            "--listen",
-            &address.to_string(),
-            "--admin-listen",
-            &admin.to_string(),
-            "--workers",
-            "1",
-        ]);
+        command.args(["serve", "--listen", &address.to_string(), "--admin-listen", &admin.to_string()]);
+        command.args(["--workers", "1"]).args(extra);
         command.env("RUST_LOG", "warn");
-        Self::start("mediaorigin", command, address, true, folder)
+        Self::start(name, command, address, Bodies::ByPut, folder)
+    }
+
+    /// The least that a server can do (`tests/bench/bare.c`).
+    pub fn bare(binary: &Path, sizes: &[usize], folder: &Folder) -> Result<Self> {
+        let address = free()?;
+        let mut command = pinned(binary.as_os_str());
+        command.arg(address.port().to_string()).args(sizes.iter().map(ToString::to_string));
+        Self::start("bare (epoll, writev)", command, address, Bodies::Own, folder)
     }
 
     /// nginx, one worker, sendfile from tmpfs, no access log.
@@ -72,13 +84,14 @@ impl Server {
              client_body_temp_path {path}/b; proxy_temp_path {path}/p; fastcgi_temp_path {path}/f;\n\
              uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;\n\
              open_file_cache max=100;\n\
+             client_max_body_size 64m; dav_methods PUT; create_full_put_path on;\n\
              server {{ listen {address}; root {path}/files; }} }}\n"
         );
         let file = folder.0.join("nginx.conf");
         std::fs::write(&file, configuration)?;
         let mut command = pinned("nginx".as_ref());
         command.arg("-c").arg(&file);
-        Self::start("nginx (tmpfs, sendfile)", command, address, false, folder)
+        Self::start("nginx (tmpfs, sendfile)", command, address, Bodies::AsFiles, folder)
     }
 
     /// Varnish with malloc storage in front of a server of its own that it asks once per body.
@@ -87,7 +100,7 @@ impl Server {
         let mut command = pinned("varnishd".as_ref());
         command.args(["-F", "-j", "none", "-a", &address.to_string(), "-b", &backend.address.to_string()]);
         command.args(["-s", "malloc,256m", "-t", "3600", "-n"]).arg(folder.0.join("varnish"));
-        let server = Self::start("Varnish (malloc)", command, address, false, folder)?;
+        let server = Self::start("Varnish (malloc)", command, address, Bodies::AsFiles, folder)?;
         for size in [2 << 10, 100 << 10, 1 << 20, 4 << 20] {
             std::fs::write(folder.0.join("files").join(file_name(size)), body(size))?;
             ensure!(
@@ -101,12 +114,14 @@ impl Server {
     /// Makes the body of `size` bytes available.
     pub fn prepare(&self, folder: &Folder, size: usize) -> Result<()> {
         let (name, body) = (file_name(size), body(size));
-        if self.by_put {
-            let answer =
-                Peer::connect(self.address)?.request("PUT", &format!("/{name}"), &[], Some(&body))?;
-            ensure!(answer.head.status == 201, "PUT {name}: {}", answer.head.status);
-        } else {
-            std::fs::write(folder.0.join("files").join(&name), &body)?;
+        match self.bodies {
+            Bodies::ByPut => {
+                let answer =
+                    Peer::connect(self.address)?.request("PUT", &format!("/{name}"), &[], Some(&body))?;
+                ensure!(answer.head.status == 201, "PUT {name}: {}", answer.head.status);
+            }
+            Bodies::AsFiles => std::fs::write(folder.0.join("files").join(&name), &body)?,
+            Bodies::Own => {}
         }
         let answer = fetch(self.address, "GET", &format!("/{name}"))?;
         ensure!(
@@ -138,19 +153,41 @@ impl Server {
         Ok(sum)
     }
 
+    /// Memory of the process itself, in bytes.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    }
+
+    /// Bytes that the kernel holds in the send queues of its connections, unacknowledged ones included.
+    pub fn queued_bytes(&self) -> Result<u64> {
+        let local = format!(":{:04X}", self.address.port());
+        let table = std::fs::read_to_string("/proc/net/tcp")?;
+        let mut sum = 0;
+        for line in table.lines().skip(1) {
+            let mut fields = line.split_whitespace().skip(1);
+            let (Some(address), Some(queues)) = (fields.next(), fields.nth(2)) else { continue };
+            if let (true, Some((sent, _))) = (address.ends_with(&local), queues.split_once(':')) {
+                sum += u64::from_str_radix(sent, 16)?;
+            }
+        }
+        Ok(sum)
+    }
+
     fn start(
         name: &'static str,
         mut command: Command,
         address: SocketAddr,
-        by_put: bool,
+        bodies: Bodies,
         folder: &Folder,
     ) -> Result<Self> {
         let mut log_name = String::new();
-        write!(log_name, "{}.log", name.split(' ').next().unwrap_or(name))?;
+        write!(log_name, "{}-{}.log", name.split(' ').next().unwrap_or(name), address.port())?;
         let log = std::fs::File::create(folder.0.join(&log_name))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().with_context(|| format!("start {name}"))?;
-        let mut server = Self { name, address, child, by_put };
+        let mut server = Self { name, address, child, bodies };
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(address).is_err() {
             if server.child.try_wait()?.is_some() || Instant::now() > deadline {

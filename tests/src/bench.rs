@@ -105,12 +105,17 @@ pub fn put_into_memory(programs: Programs<'_>, plan: &Plan) -> Result<String> {
     Ok(tables.collect::<Vec<_>>().join("\n\n"))
 }
 
+/// The default admits fewer connections than are opened here.
+const MANY_CONNECTIONS: &str = "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {name: bench}\n\
+     spec: {memory: {limit: 2Gi}, limits: {connections: 12000}}\n";
+
 /// What connections cost; the result is a Markdown table.
 pub fn memory(programs: Programs<'_>) -> Result<String> {
     let folder = server::Folder::new()?;
     let mut rows = Vec::new();
+    let file = folder.write("origin.yaml", MANY_CONNECTIONS)?;
     for (name, size) in [("10,000 idle after 2 KB", 2 << 10), ("10,000 idle after 1 MB", 1 << 20)] {
-        let server = Server::origin("mediaorigin", programs.origin, &[], &folder)?;
+        let server = Server::origin("mediaorigin", programs.origin, &["-f", &file], &folder)?;
         server.prepare(&folder, size)?;
         rows.push((name, held::idle(&server, 10_000, size)?));
     }

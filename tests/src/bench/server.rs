@@ -43,6 +43,15 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// A file in it; its path.
+    pub fn write(&self, name: &str, text: &str) -> Result<String> {
+        let file = self.0.join(name);
+        std::fs::write(&file, text)?;
+        Ok(file.display().to_string())
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);

@@ -2,7 +2,8 @@
 //!
 //! ffmpeg's DASH muxer, for one, sends its last two manifests over two connections within a millisecond and without
 //! waiting for an answer; a proxy or a busy worker may swap them. The dynamic manifest that arrives last would stay for
-//! ever. So within [`OVERTAKING`] an earlier state of the same manifest does not replace a later one.
+//! ever. So within [`OVERTAKING`] an earlier state of the same manifest does not replace a later one, and a later state
+//! replaces an earlier one that began after it.
 
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ fn playlist_is_earlier(new: &Playlist<'_>, old: &Playlist<'_>) -> bool {
 /// What an MPD (ISO/IEC 23009-1) says about its progress, in its root element.
 struct Presentation<'a> {
     start: Option<&'a str>,
-    published: &'a str,
+    published: Option<&'a str>,
     is_static: bool,
 }
 
@@ -76,20 +77,22 @@ impl<'a> Presentation<'a> {
         };
         Some(Self {
             start: attribute("availabilityStartTime"),
-            published: attribute("publishTime")?,
+            published: attribute("publishTime"),
             is_static: attribute("type") == Some("static"),
         })
     }
 }
 
 fn presentation_is_earlier(new: &Presentation<'_>, old: &Presentation<'_>) -> bool {
-    // A static MPD may lose the start time of the live one.
+    // A static MPD may lose both times of the live one, as ffmpeg's does.
     let is_same = new.start == old.start || old.is_static && old.start.is_none();
-    // Times of one format are ordered as texts are.
-    let is_comparable = new.published.len() == old.published.len();
-    let is_behind =
-        new.published < old.published || (new.published == old.published && old.is_static && !new.is_static);
-    is_same && is_comparable && is_behind && (old.is_static || !new.is_static)
+    let is_over = old.is_static && !new.is_static;
+    let is_behind = match (new.published, old.published) {
+        // Times of one format are ordered as texts are.
+        (Some(new), Some(old)) => new.len() == old.len() && (new < old || (new == old && is_over)),
+        _ => is_over,
+    };
+    is_same && is_behind && (old.is_static || !new.is_static)
 }
 
 #[cfg(test)]
@@ -136,6 +139,8 @@ mod tests {
     #[test]
     fn only_an_earlier_state_of_the_same_presentation_is_earlier() {
         let (one, two) = ("2026-01-01T00:00:01.000Z", "2026-01-01T00:00:02.000Z");
+        // ffmpeg's last one has neither of the times.
+        let ended = "<MPD type=\"static\" mediaPresentationDuration=\"PT7.0S\"></MPD>".to_owned();
         for (new, old, is_earlier) in [
             (mpd("dynamic", one), mpd("dynamic", two), true),
             (mpd("dynamic", one), mpd("static", one), true),
@@ -143,6 +148,9 @@ mod tests {
             (mpd("dynamic", two), mpd("static", one), false),
             (mpd("dynamic", one), mpd("dynamic", one), false),
             (mpd("dynamic", one), mpd("dynamic", two).replace("T00:00:00Z", "T11:00:00Z"), false),
+            (mpd("dynamic", one), ended.clone(), true),
+            (ended.clone(), mpd("dynamic", one), false),
+            (ended.clone(), ended.clone(), false),
         ] {
             assert_eq!(is_earlier_state(new.as_bytes(), old.as_bytes()), is_earlier, "{new}\n{old}");
         }

@@ -77,6 +77,8 @@ pub struct Upload {
     reserved: Permit,
     written: u64,
     chunks: u32,
+    /// Its place in the order of versions, where that is not the one of its beginning.
+    place: Option<u64>,
     is_over: bool,
 }
 
@@ -91,7 +93,7 @@ impl Upload {
         slot.uploads.push(Arc::clone(&version));
         drop(shard);
         memory.uploads.fetch_add(1, Ordering::Relaxed);
-        Self { memory, version, reserved, written: 0, chunks: 0, is_over: false }
+        Self { memory, version, reserved, written: 0, chunks: 0, place: None, is_over: false }
     }
 
     /// An upload of our own, for what another tier has; whoever was faster is the answer otherwise.
@@ -110,19 +112,36 @@ impl Upload {
         }
         shard.entry(Arc::clone(&version.path)).or_default().uploads.push(Arc::clone(&version));
         drop(shard);
-        Ok(Self { memory, version, reserved, written: 0, chunks: 0, is_over: false })
+        Ok(Self { memory, version, reserved, written: 0, chunks: 0, place: None, is_over: false })
     }
 
     /// Whether a commit at `now` would store nothing: there is no byte, or a version that started later is there.
     pub fn is_empty_or_superseded(&self, now: Now) -> bool {
-        let Some(started) = self.version.started() else { return true };
+        let Some(sequence) = self.sequence() else { return true };
         let there = self.memory.committed_sequence(&self.version.path, now);
-        there.is_some_and(|there| there > started.sequence) || self.overtaken_by(&self.memory, now).is_some()
+        there.is_some_and(|there| there > sequence) || self.is_behind(&self.memory, now).is_some()
+    }
+
+    /// Finds its place in the order of versions: that of its beginning, or behind an earlier state of the same manifest that
+    /// began a moment after it. To be called when all bytes are here.
+    pub fn take_place(&mut self, now: Now) {
+        let Some(started) = self.version.started() else { return };
+        let Some(there) = self.memory.committed_sequence(&self.version.path, now) else { return };
+        if there > started.sequence
+            && let Some(old) = self.other_manifest(&self.memory, now)
+            && manifest::is_earlier_state(&text(&old), &text(&self.version))
+        {
+            self.place = Some(there.saturating_add(1));
+        }
+    }
+
+    fn sequence(&self) -> Option<u64> {
+        self.place.or_else(|| self.version.started().map(|started| started.sequence))
     }
 
     /// What lower tiers keep of it, under the name of `same` where that has the same bytes.
     pub fn record(&self, same: Option<&Arc<Version>>, expires_at: Option<SystemTime>) -> Option<Record> {
-        let sequence = self.version.started()?.sequence;
+        let sequence = self.sequence()?;
         same.unwrap_or(&self.version).record(self.written, sequence, expires_at)
     }
 
@@ -161,11 +180,12 @@ impl Upload {
     /// Makes it the version under its path, if `condition` holds for the one that is there. There is no await in here: a
     /// client that hangs up cannot stop it half-way.
     pub fn commit(
-        self,
+        mut self,
         now: Now,
         terms: Terms,
         condition: impl FnOnce(Option<&Version>) -> bool,
     ) -> Committed {
+        self.take_place(now);
         let same = self.same(now);
         self.commit_as(same.as_ref(), now, terms, condition)
     }
@@ -180,7 +200,7 @@ impl Upload {
         condition: impl FnOnce(Option<&Version>) -> bool,
     ) -> Committed {
         let memory = Arc::clone(&self.memory);
-        let later = self.overtaken_by(&memory, now);
+        let later = self.is_behind(&memory, now);
         let mut order = memory.order();
         let mut shard = memory.shard(&self.version.path);
         let old = memory.object(&shard, &self.version.path);
@@ -189,7 +209,7 @@ impl Upload {
             drop((shard, order));
             return Committed::Refused;
         }
-        let Some(started) = self.version.started() else {
+        let (Some(started), Some(sequence)) = (self.version.started(), self.sequence()) else {
             drop((shard, order));
             return Committed::Empty;
         };
@@ -199,7 +219,7 @@ impl Upload {
         let had = valid.is_some();
         let is_overtaken = |old| later.as_ref().is_some_and(|later| Arc::ptr_eq(later, old));
         if let Some(old) = valid
-            && (old.sequence > started.sequence || is_overtaken(&old.version))
+            && (old.sequence > sequence || is_overtaken(&old.version))
         {
             return Committed::Superseded(Arc::clone(&old.version));
         }
@@ -212,7 +232,7 @@ impl Upload {
         if let (Some(had), None) = (valid.and_then(|object| object.version.started()), same) {
             version.derived.set_overwrote(had.modified, started.modified);
         }
-        let object = Arc::new(object(&version, started.sequence, now, terms));
+        let object = Arc::new(object(&version, sequence, now, terms));
         order.enter(&object);
         if matches!(version.meta.class, Class::Segment | Class::Part) {
             *memory.newest_segment.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.elapsed);
@@ -238,17 +258,21 @@ impl Upload {
     }
 
     /// The committed version, if this upload is an earlier state of the same manifest that arrived at the same moment.
-    fn overtaken_by(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
-        let started = self.version.started()?;
+    fn is_behind(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
+        let old = self.other_manifest(memory, now)?;
+        manifest::is_earlier_state(&text(&self.version), &text(&old)).then_some(old)
+    }
+
+    /// The committed version, if both are manifests that arrived at the same moment.
+    fn other_manifest(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
+        let started = self.version.started()?.modified;
         let old = memory.committed(&self.version.path, now)?;
-        let apart = started.modified.duration_since(old.started()?.modified).unwrap_or_default();
+        let other = old.started()?.modified;
+        let apart = started.duration_since(other).or_else(|_| other.duration_since(started)).ok()?;
         let is_small = self.written <= manifest::BYTES_MAX as u64
             && old.blob.length().is_some_and(|length| length <= manifest::BYTES_MAX as u64);
-        if self.version.meta.class != Class::Manifest || !is_small || apart >= manifest::OVERTAKING {
-            return None;
-        }
-        let text = |version: &Version| version.blob.pieces().concat();
-        manifest::is_earlier_state(&text(&self.version), &text(&old)).then_some(old)
+        (self.version.meta.class == Class::Manifest && is_small && apart < manifest::OVERTAKING)
+            .then_some(old)
     }
 
     fn start(&self, now: Now) {
@@ -291,6 +315,10 @@ impl Drop for Upload {
         drop(shard);
         self.version.blob.abort();
     }
+}
+
+fn text(version: &Version) -> Vec<u8> {
+    version.blob.pieces().concat()
 }
 
 fn version(memory: &Memory, opening: Opening, cost: Permit) -> Arc<Version> {

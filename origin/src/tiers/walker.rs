@@ -181,7 +181,7 @@ impl Tiers {
 
     async fn commit_in_turn(
         self: Arc<Self>,
-        upload: Upload,
+        mut upload: Upload,
         wish: Wish,
         condition: Option<Condition>,
     ) -> Result<Committed, Arc<TierError>> {
@@ -193,6 +193,7 @@ impl Tiers {
             return Ok(Committed::Refused);
         }
         let now = self.clock.now();
+        upload.take_place(now);
         if upload.is_empty_or_superseded(now) {
             return Ok(upload.commit(now, wish.terms, |_| true));
         }

@@ -18,6 +18,7 @@
 //!                  └► refusal ─► lingering close
 //! ```
 
+mod call;
 mod counters;
 mod delivery;
 mod drain;

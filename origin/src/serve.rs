@@ -15,6 +15,7 @@ use crate::http::response::{self, Answer};
 use crate::memory::blob::State;
 use crate::memory::object::Version;
 use crate::memory::{Found, Memory};
+use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::tiers::walker::{Tiers, Wish};
 
@@ -25,13 +26,8 @@ pub const FIRST_BYTE_WAIT: Duration = Duration::from_secs(3);
 const ATTEMPTS_MAX: usize = 8;
 
 /// Answers a GET or HEAD.
-pub async fn read(
-    memory: &Memory,
-    tiers: Option<&Arc<Tiers>>,
-    clock: &Clock,
-    policies: &Policies,
-    request: &ReadRequest,
-) -> Answer {
+pub async fn read(origin: &Origin, policies: &Policies, request: &ReadRequest) -> Answer {
+    let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
     let path = request.path.as_str();
     let treatment = policies.treat(path);
     let below = Below { tiers, wish: Wish::of(treatment.policy), clock, request, treatment: &treatment };
@@ -94,12 +90,12 @@ impl Below<'_> {
 }
 
 /// As [`read`], where a complete version is there and nothing must be waited for.
-pub fn at_once(memory: &Memory, clock: &Clock, policies: &Policies, request: &ReadRequest) -> Option<Answer> {
+pub fn at_once(origin: &Origin, policies: &Policies, request: &ReadRequest) -> Option<Answer> {
     let path = request.path.as_str();
-    match memory.find(path, clock.now()) {
+    match origin.memory.find(path, origin.clock.now()) {
         Found::Complete(version) => {
             let chosen = coding::at_once(&version, request)?;
-            Some(complete(&chosen, clock, request, &policies.treat(path)))
+            Some(complete(&chosen, &origin.clock, request, &policies.treat(path)))
         }
         _ => None,
     }

@@ -22,7 +22,8 @@ use crate::http::response::{self, Answer};
 use crate::memory::blob::Uid;
 use crate::memory::object::{Meta, Version};
 use crate::memory::upload::{Committed, Opening, Upload};
-use crate::memory::{Deleted, Full, Memory};
+use crate::memory::{Deleted, Full};
+use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::tiers::TierError;
 use crate::tiers::walker::{Condition, Current, Tiers, Wish};
@@ -38,20 +39,15 @@ enum Failure {
 }
 
 /// Answers a PUT or POST; `uid` names the version that it makes.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "four are the state of an origin, which a later change may bundle"
-)]
 pub async fn write<E: Display>(
-    memory: &Arc<Memory>,
-    tiers: Option<&Arc<Tiers>>,
-    clock: &Clock,
+    origin: &Origin,
     policies: &Policies,
     request: &WriteRequest,
     body: impl Stream<Item = Result<Bytes, E>>,
     uid: Uid,
     entry: &mut Entry,
 ) -> Answer {
+    let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
     let path = request.path.as_str();
     let treatment = policies.treat(path);
     let limits = policies.limits();
@@ -98,13 +94,8 @@ async fn commit(
 }
 
 /// Answers a DELETE.
-pub async fn delete(
-    memory: &Memory,
-    tiers: Option<&Arc<Tiers>>,
-    clock: &Clock,
-    policies: &Policies,
-    request: &DeleteRequest,
-) -> Answer {
+pub async fn delete(origin: &Origin, policies: &Policies, request: &DeleteRequest) -> Answer {
+    let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
     let path = request.path.as_str();
     let treatment = policies.treat(path);
     let deleted = match tiers {

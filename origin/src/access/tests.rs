@@ -3,50 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mediaorigin_crds::policy::ReadAccess;
 
 use super::token::{Keys, Refusal, Token};
 use super::{Access, Action, Admission, Change, Denial, token};
-use crate::connection::Client;
-use crate::http::view::RequestView;
+use crate::http::view::sample::Sample;
 
-struct Request {
-    method: &'static str,
-    target: String,
-    headers: HeaderMap,
-}
-
-impl RequestView for Request {
-    fn method(&self) -> &str {
-        self.method
-    }
-
-    fn path(&self) -> &str {
-        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
-    }
-
-    fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
-    }
-
-    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.get_all(name).map(HeaderValue::as_bytes)
-    }
-
-    fn client(&self) -> Client {
-        Client::default()
-    }
-}
-
-fn request(target: &str, headers: &[(&str, &str)]) -> Request {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
-    }
-    Request { method: "PUT", target: target.to_owned(), headers: map }
+fn request(target: &str, headers: &[(&str, &str)]) -> Sample {
+    Sample::new("PUT", target, headers)
 }
 
 fn basic(text: &str) -> String {
@@ -88,7 +54,7 @@ impl Drop for Folder {
     }
 }
 
-fn admit(access: &Access, request: &Request, action: Action, read: ReadAccess) -> Result<Admission, Denial> {
+fn admit(access: &Access, request: &Sample, action: Action, read: ReadAccess) -> Result<Admission, Denial> {
     access.admit(request, action, read, NOW)
 }
 

@@ -8,19 +8,15 @@
 //! body that is not complete ends in an error item that the handler sees at its next poll.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
-use actix_http::{
-    HttpMessage as _, Method, Payload, Request, Response, Version,
-    body::{BoxBody, EitherBody, MessageBody},
-};
+use actix_http::{HttpMessage as _, Method, Payload, Request, Response, Version, body::MessageBody};
 use actix_service::Service;
 
 use super::{
+    call::call,
     delivery::{After, Facts, deliver},
     fast::Reply,
     framing::Framing,
@@ -44,9 +40,11 @@ where
     connection.slot.enter(Phase::Busy);
     connection.slot.carry(!head.method.is_safe());
     let (request, facts) = admit(connection, head);
-    let Some(response) = answer(app, connection, &facts, request).await else {
-        return After::Close;
+    let gone = |context: &mut Context<'_>| {
+        let may_leave = facts.is_read() && facts.body_is_complete();
+        if may_leave { connection.wire.poll_gone(context) } else { Poll::Pending }
     };
+    let Some(response) = call(app, request, gone).await else { return After::Close };
     let after = if let Some(reason) = broken_body(&facts, &response) {
         After::Refuse(reason)
     } else {
@@ -101,43 +99,6 @@ fn admit(connection: &Connection, head: Head) -> (Request, Facts) {
     target.headers = head.headers;
     target.peer_addr = connection.wire.peer;
     (request, facts)
-}
-
-/// Runs the handler; `None` when its client has gone.
-async fn answer<S, B>(
-    app: &S,
-    connection: &Connection,
-    facts: &Facts,
-    request: Request,
-) -> Option<Response<EitherBody<B, BoxBody>>>
-where
-    S: Service<Request>,
-    S::Error: Into<actix_web::Error>,
-    S::Response: Into<Response<B>>,
-    B: MessageBody + 'static,
-{
-    let ready = poll_fn(|context| app.poll_ready(context)).await;
-    let result = match ready {
-        Ok(()) => {
-            let mut handler = pin!(app.call(request));
-            poll_fn(|context| match handler.as_mut().poll(context) {
-                Poll::Ready(result) => Poll::Ready(Some(result)),
-                Poll::Pending if facts.is_read() && facts.body_is_complete() => {
-                    connection.wire.poll_gone(context).map(|()| None)
-                }
-                Poll::Pending => Poll::Pending,
-            })
-            .await?
-        }
-        Err(error) => Err(error),
-    };
-    Some(match result {
-        Ok(response) => response.into().map_body(|_, body| EitherBody::left(body)),
-        Err(error) => {
-            let response: Response<BoxBody> = error.into().into();
-            response.map_body(|_, body| EitherBody::right(body))
-        }
-    })
 }
 
 /// A malformed body is answered with 400 and closed, even if the handler took it for something else.

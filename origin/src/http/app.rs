@@ -62,7 +62,7 @@ pub async fn handle(
 pub fn at_once(head: &impl RequestView, origin: &Origin, policies: &Policies) -> Option<Answer> {
     let dialect = Dialect::of(head, policies.media_store());
     let Ok((MediaRequest::Read(read), _)) = admit(head, dialect, origin, policies) else { return None };
-    let answer = serve::at_once(&origin.memory, &origin.clock, policies, &read)?;
+    let answer = serve::at_once(origin, policies, &read)?;
     Some(mediastore::answer::speak(answer, dialect, None))
 }
 
@@ -102,7 +102,6 @@ async fn answer(
     policies: &Policies,
     entry: &mut Entry,
 ) -> Answer {
-    let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
     let dialect = Dialect::of(head, policies.media_store());
     let admitted = admit(head, dialect, origin, policies);
     if let Ok((_, admission)) = &admitted
@@ -112,12 +111,14 @@ async fn answer(
     }
     let answer = match admitted.map(|(request, _)| request) {
         Err(answer) => answer,
-        Ok(MediaRequest::Read(read)) => serve::read(memory, tiers, clock, policies, &read).await,
+        Ok(MediaRequest::Read(read)) => serve::read(origin, policies, &read).await,
         Ok(MediaRequest::Write(write)) => {
             return put(head, payload, &write, dialect, origin, policies, entry).await;
         }
-        Ok(MediaRequest::Delete(delete)) => store::delete(memory, tiers, clock, policies, &delete).await,
-        Ok(MediaRequest::Folder(path)) if memory.committed(path.as_str(), clock.now()).is_none() => {
+        Ok(MediaRequest::Delete(delete)) => store::delete(origin, policies, &delete).await,
+        Ok(MediaRequest::Folder(path))
+            if origin.memory.committed(path.as_str(), origin.clock.now()).is_none() =>
+        {
             Answer::empty(StatusCode::CREATED, Outcome::Folder)
         }
         Ok(MediaRequest::Folder(_)) => {
@@ -125,7 +126,7 @@ async fn answer(
             let status = StatusCode::METHOD_NOT_ALLOWED;
             Answer::reject(&Reject { status, outcome: Outcome::MethodRefused, text })
         }
-        Ok(MediaRequest::List(list)) => list.answer(memory, tiers, policies, clock.now()).await,
+        Ok(MediaRequest::List(list)) => list.answer(origin, policies).await,
         Ok(MediaRequest::Options(options)) => {
             options_answer(policies, head.text(&header::ORIGIN).as_deref(), &options)
         }
@@ -149,17 +150,7 @@ async fn put(
         Ok(demands) => {
             let (body, findings) = Watched::new(payload, demands);
             let uid = Uid(fastrand::u128(..));
-            let stored = store::write(
-                &origin.memory,
-                origin.tiers(),
-                &origin.clock,
-                policies,
-                write,
-                body,
-                uid,
-                entry,
-            )
-            .await;
+            let stored = store::write(origin, policies, write, body, uid, entry).await;
             if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class)) =
                 (stored.outcome, stored.class)
             {

@@ -16,7 +16,7 @@ use super::range::Span;
 use super::request::{ALLOW, ReadRequest, Reject};
 use super::tags;
 use crate::memory::blob::State;
-use crate::memory::object::{Reader, Version};
+use crate::memory::object::{Meta, Reader, Version};
 use crate::outcome::Outcome;
 use crate::tiers::Record;
 
@@ -143,29 +143,66 @@ pub fn read(
         Verdict::ConditionFailed => return condition_failed(&request.conditions.names()),
         Verdict::Unsatisfiable => return unsatisfiable(length.unwrap_or(0)),
     };
-    validators(&mut answer, version, &chosen.etag());
-    let facts = Facts { pace: version.pace(), overwrote: version.derived.overwrote() };
-    let stored = version.meta.cache_control.as_deref();
-    answer.headers.extend(caching::object(treatment, &version.path, stored, facts));
-    answer.headers.extend(tags::headers(&version.path, treatment.cdn));
+    let described = Described {
+        path: &version.path,
+        meta: &version.meta,
+        etag: &chosen.etag(),
+        modified: version.started().map(|started| started.modified),
+        facts: Facts { pace: version.pace(), overwrote: version.derived.overwrote() },
+        served,
+        coding: chosen.content_encoding(),
+        has_ranges: chosen.variant.is_none(),
+        varies: chosen.varies(),
+    };
+    answer.describe(&described, treatment);
     answer.expires_at = version.started().and_then(|at| at.modified.checked_add(treatment.policy.expire()?));
-    if chosen.varies() {
-        answer.push(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
-    if answer.status == StatusCode::NOT_MODIFIED {
-        return answer;
-    }
-    if let Some(value) = priority(version.meta.class, served) {
-        answer.push(PRIORITY, HeaderValue::from_static(value));
-    }
-    answer.push_text(header::CONTENT_TYPE, &version.meta.content_type);
-    if let Some(coding) = chosen.content_encoding() {
-        answer.push_text(header::CONTENT_ENCODING, coding);
-    }
-    if chosen.variant.is_none() {
-        answer.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    }
     answer
+}
+
+/// What the headers of an answer say about the version that it is about.
+struct Described<'a> {
+    path: &'a str,
+    meta: &'a Meta,
+    etag: &'a str,
+    modified: Option<SystemTime>,
+    facts: Facts,
+    served: Outcome,
+    coding: Option<&'a str>,
+    has_ranges: bool,
+    varies: bool,
+}
+
+impl Answer {
+    /// Adds the headers of a version; a 304 has only those that update what the client keeps (RFC 9110 §15.4.5).
+    fn describe(&mut self, version: &Described<'_>, treatment: &Treatment<'_>) {
+        self.validate(version.etag, version.modified);
+        let stored = version.meta.cache_control.as_deref();
+        self.headers.extend(caching::object(treatment, version.path, stored, version.facts));
+        self.headers.extend(tags::headers(version.path, treatment.cdn));
+        if version.varies {
+            self.push(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        if self.status == StatusCode::NOT_MODIFIED {
+            return;
+        }
+        if let Some(value) = priority(version.meta.class, version.served) {
+            self.push(PRIORITY, HeaderValue::from_static(value));
+        }
+        self.push_text(header::CONTENT_TYPE, &version.meta.content_type);
+        if let Some(coding) = version.coding {
+            self.push_text(header::CONTENT_ENCODING, coding);
+        }
+        if version.has_ranges {
+            self.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        }
+    }
+
+    fn validate(&mut self, etag: &str, modified: Option<SystemTime>) {
+        self.push_text(header::ETAG, etag);
+        if let Some(modified) = modified {
+            self.push_text(header::LAST_MODIFIED, &httpdate::fmt_http_date(modified));
+        }
+    }
 }
 
 /// How urgent an answer is (RFC 9218): a player without a manifest does nothing, what is being written comes in pieces.
@@ -201,31 +238,28 @@ pub fn cold(
             let mut answer = Answer::empty(StatusCode::PARTIAL_CONTENT, outcome);
             let range = format!("bytes {}-{}/{}", span.first, span.last, record.size);
             answer.push_text(header::CONTENT_RANGE, &range);
-            answer
+            Answer { content, ..answer }
         }
         Verdict::NotModified => Answer::empty(StatusCode::NOT_MODIFIED, Outcome::NotModified),
         Verdict::ConditionFailed => return condition_failed(&request.conditions.names()),
         Verdict::Unsatisfiable => return unsatisfiable(record.size),
-        Verdict::Whole | Verdict::Wait(_) | Verdict::Follow(_) => Answer::empty(StatusCode::OK, outcome),
+        Verdict::Whole | Verdict::Wait(_) | Verdict::Follow(_) => {
+            Answer { content, ..Answer::empty(StatusCode::OK, outcome) }
+        }
     };
-    answer.push_text(header::ETAG, &record.etag());
-    answer.push_text(header::LAST_MODIFIED, &httpdate::fmt_http_date(record.modified));
-    let stored = record.meta.cache_control.as_deref();
-    answer.headers.extend(caching::object(treatment, &record.path, stored, Facts::default()));
-    answer.headers.extend(tags::headers(&record.path, treatment.cdn));
+    let described = Described {
+        path: &record.path,
+        meta: &record.meta,
+        etag: &record.etag(),
+        modified: Some(record.modified),
+        facts: Facts::default(),
+        served: outcome,
+        coding: record.meta.content_encoding.as_deref(),
+        has_ranges: true,
+        varies: false,
+    };
+    answer.describe(&described, treatment);
     answer.expires_at = record.expires_at;
-    if answer.status == StatusCode::NOT_MODIFIED {
-        return answer;
-    }
-    if let Some(value) = priority(record.meta.class, outcome) {
-        answer.push(PRIORITY, HeaderValue::from_static(value));
-    }
-    answer.content = content;
-    answer.push_text(header::CONTENT_TYPE, &record.meta.content_type);
-    if let Some(coding) = &record.meta.content_encoding {
-        answer.push_text(header::CONTENT_ENCODING, coding);
-    }
-    answer.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     answer
 }
 
@@ -250,7 +284,7 @@ pub fn missing(outcome: Outcome, path: &str, treatment: &Treatment<'_>) -> Answe
 /// The answer to an upload that left `version` under its path.
 pub fn stored(status: StatusCode, outcome: Outcome, version: &Version) -> Answer {
     let mut answer = Answer::empty(status, outcome);
-    validators(&mut answer, version, &version.etag());
+    answer.validate(&version.etag(), version.started().map(|started| started.modified));
     answer
 }
 
@@ -287,11 +321,4 @@ fn unsatisfiable(length: u64) -> Answer {
     let mut answer = Answer::text(StatusCode::RANGE_NOT_SATISFIABLE, Outcome::Unsatisfiable, &text);
     answer.push_text(header::CONTENT_RANGE, &format!("bytes */{length}"));
     answer
-}
-
-fn validators(answer: &mut Answer, version: &Version, etag: &str) {
-    answer.push_text(header::ETAG, etag);
-    if let Some(started) = version.started() {
-        answer.push_text(header::LAST_MODIFIED, &httpdate::fmt_http_date(started.modified));
-    }
 }

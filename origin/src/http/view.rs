@@ -1,6 +1,9 @@
 //! A request head, whoever has parsed it: the rules of `http` read it through this trait and nothing else, so that the
 //! application and the fast part cannot come to different opinions.
 
+#[cfg(test)]
+pub(crate) mod sample;
+
 use std::net::IpAddr;
 
 use actix_web::http::header::{HeaderName, HeaderValue};

@@ -21,9 +21,8 @@ use crate::http::path::LENGTH_MAX;
 use crate::http::request::Reject;
 use crate::http::response::Answer;
 use crate::http::view::RequestView;
-use crate::memory::Memory;
+use crate::origin::Origin;
 use crate::outcome::Outcome;
-use crate::tiers::walker::Tiers;
 use crate::tiers::{Listed, Record, TierError};
 
 /// Items of a page at most, and where the request does not say.
@@ -118,18 +117,13 @@ impl ListRequest {
         Ok(Self { folder, items_max, cursor })
     }
 
-    /// The page, as it is at `now`.
-    pub async fn answer(
-        &self,
-        memory: &Memory,
-        tiers: Option<&Arc<Tiers>>,
-        policies: &Policies,
-        now: Now,
-    ) -> Answer {
+    /// The page, as it is now.
+    pub async fn answer(&self, origin: &Origin, policies: &Policies) -> Answer {
+        let now = origin.clock.now();
         if self.cursor.as_ref().is_some_and(|cursor| cursor.expires <= now.wall) {
             return Answer::reject(&Reject::malformed("NextToken has expired: begin again"));
         }
-        let (listed, last) = match self.page(memory, tiers, policies, now).await {
+        let (listed, last) = match self.page(origin, policies, now).await {
             Ok(page) => page,
             Err(error) => return cold::unavailable(&error),
         };
@@ -146,8 +140,7 @@ impl ListRequest {
     /// The names of the page, and the one behind which the next page begins, if there is more.
     async fn page(
         &self,
-        memory: &Memory,
-        tiers: Option<&Arc<Tiers>>,
+        origin: &Origin,
         policies: &Policies,
         now: Now,
     ) -> Result<(Vec<Listed>, Option<String>), Arc<TierError>> {
@@ -156,16 +149,16 @@ impl ListRequest {
         for _ in 0..ROUNDS_MAX {
             // One more than is shown tells whether there is more.
             let wanted = self.items_max - page.len() + 1;
-            let found = match tiers {
+            let found = match origin.tiers() {
                 Some(tiers) => tiers.list(&self.folder, &after, wanted).await?,
-                None => memory.list(&self.folder, &after, wanted, now),
+                None => origin.memory.list(&self.folder, &after, wanted, now),
             };
             let is_all = found.len() < wanted;
             for listed in found {
                 if page.len() == self.items_max {
                     return Ok((page, Some(after)));
                 }
-                path(&listed).clone_into(&mut after);
+                listed.name().clone_into(&mut after);
                 if !is_hidden(&listed, policies) {
                     page.push(listed);
                 }
@@ -188,13 +181,6 @@ fn folder(path: &str) -> Result<String, Reject> {
     Ok(if path.is_empty() { String::new() } else { format!("{path}/") })
 }
 
-fn path(listed: &Listed) -> &str {
-    match listed {
-        Listed::Object(record) => &record.path,
-        Listed::Folder(path) => path,
-    }
-}
-
 /// MediaStore does not list objects of a transient rule; one that was there before the rule has no end and is listed.
 fn is_hidden(listed: &Listed, policies: &Policies) -> bool {
     let Listed::Object(record) = listed else { return false };
@@ -205,7 +191,7 @@ fn is_hidden(listed: &Listed, policies: &Policies) -> bool {
 
 impl Item {
     fn of(listed: &Listed, folder: &str) -> Self {
-        let name = path(listed);
+        let name = listed.name();
         let name = name.strip_prefix(folder).unwrap_or(name).trim_end_matches('/').to_owned();
         match listed {
             Listed::Folder(_) => Self { name, kind: "FOLDER", object: None },

@@ -4,49 +4,21 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::Dialect;
 use super::upload::{Demands, Watched};
-use crate::connection::Client;
 use crate::http::request::{self, MediaRequest};
 use crate::http::response::Answer;
 use crate::http::view::RequestView;
+use crate::http::view::sample::Sample;
 use crate::outcome::Outcome;
 
-struct Put(HeaderMap);
-
-impl RequestView for Put {
-    fn method(&self) -> &'static str {
-        "PUT"
-    }
-
-    fn path(&self) -> &'static str {
-        "/live/a.ts"
-    }
-
-    fn query(&self) -> Option<&str> {
-        None
-    }
-
-    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        self.0.get_all(name).map(HeaderValue::as_bytes)
-    }
-
-    fn client(&self) -> Client {
-        Client::default()
-    }
-}
-
 fn demands(is_strict: bool) -> Demands {
-    let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static("transfer-encoding"), HeaderValue::from_static("chunked"));
-    headers
-        .insert(HeaderName::from_static("x-amz-upload-availability"), HeaderValue::from_static("STREAMING"));
-    let put = Put(headers);
+    let headers = [("transfer-encoding", "chunked"), ("x-amz-upload-availability", "STREAMING")];
+    let put = Sample::new("PUT", "/live/a.ts", &headers);
     let Ok(MediaRequest::Write(write)) = request::parse(&put, put.path(), Dialect::Client) else {
         panic!("not a write");
     };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use moka::sync::Cache;
+use tokio::runtime::Handle;
 
 use super::{Record, TierError};
 use crate::clock::Now;
@@ -66,7 +67,7 @@ impl Known {
     }
 
     /// The answer to `ask`, which is asked once for all who come meanwhile, and goes on without them.
-    pub(super) async fn ask<F>(self: &Arc<Self>, path: &str, now: Now, ask: F) -> Answer
+    pub(super) async fn ask<F>(self: &Arc<Self>, runtime: &Handle, path: &str, now: Now, ask: F) -> Answer
     where
         F: Future<Output = Result<Option<Arc<Record>>, TierError>> + Send + 'static,
     {
@@ -77,8 +78,8 @@ impl Known {
                 flight.clone()
             } else {
                 let flight = Arc::clone(self).fly(Arc::clone(&path), now, ask);
-                // Spawned by the caller's runtime: the first to ask may leave.
-                let task = tokio::spawn(flight);
+                // The first to ask may leave. It only fails when the origin stops.
+                let task = runtime.spawn(flight);
                 let flight = async move { task.await.unwrap_or_else(|_| Ok(None)) }.boxed().shared();
                 flights.insert(path, flight.clone());
                 flight

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::walker::Tiers;
-use super::{Listed, Tier, TierError, TierName};
+use super::{Listed, TierError};
 use crate::clock::Now;
 
 impl Tiers {
@@ -42,22 +42,20 @@ impl Tiers {
         let mut end: Option<String> = None;
         let mut take = |listed: Vec<Listed>| {
             if listed.len() >= limit
-                && let Some(last) = listed.last().map(|last| name(last).to_owned())
+                && let Some(last) = listed.last().map(|last| last.name().to_owned())
                 && end.as_ref().is_none_or(|end| last < *end)
             {
                 end = Some(last);
             }
             for one in listed {
                 let newer = |there: &Listed| sequence(&one) > sequence(there);
-                if names.get(name(&one)).is_none_or(newer) {
-                    names.insert(name(&one).to_owned(), one);
+                if names.get(one.name()).is_none_or(newer) {
+                    names.insert(one.name().to_owned(), one);
                 }
             }
         };
         take(self.memory.list(folder, after, limit, now));
-        let below =
-            [self.disk.as_ref().map(|disk| Arc::clone(disk) as Arc<dyn Tier>), self.object_store.clone()];
-        for tier in below.into_iter().flatten() {
+        for tier in self.below() {
             let (folder, after) = (folder.to_owned(), after.to_owned());
             let listed = self.runtime.spawn(async move { tier.list(&folder, &after, limit).await });
             take(listed.await.unwrap_or_else(|_| Ok(Vec::new())).map_err(Arc::new)?);
@@ -74,20 +72,6 @@ impl Tiers {
                 !record.is_expired(now) && !self.outbound.is_behind(&record.path, record.sequence)
             }
         }
-    }
-
-    /// Which tiers there are below memory.
-    pub fn names(&self) -> impl Iterator<Item = TierName> {
-        let disk = self.disk.is_some().then_some(TierName::Disk);
-        let object_store = self.object_store.is_some().then_some(TierName::ObjectStore);
-        disk.into_iter().chain(object_store)
-    }
-}
-
-fn name(listed: &Listed) -> &str {
-    match listed {
-        Listed::Object(record) => &record.path,
-        Listed::Folder(name) => name,
     }
 }
 

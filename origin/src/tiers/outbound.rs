@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::walker::Tiers;
-use super::{ErrorKind, Put, Record, TierError, TierName};
+use super::{ErrorKind, Record, TierError, TierName};
 use crate::memory::object::Version;
 
 /// Copies that are owed at most.
@@ -139,7 +139,7 @@ impl Outbound {
         }
     }
 
-    fn caught_up(&self, record: &Record) {
+    pub(super) fn caught_up(&self, record: &Record) {
         let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
         if behind.get(&record.path).is_some_and(|owed| *owed <= record.sequence) {
             behind.remove(&record.path);
@@ -194,11 +194,7 @@ impl Tiers {
                 disk.store(record, pieces, true, *until).await?;
             }
             (TierName::ObjectStore, disk, Some(store)) => {
-                let record = &record.until(*until);
-                if store.put(record, pieces).await? == Put::Stored {
-                    self.known.changed(&record.path, Some(Arc::clone(record)), now);
-                    self.outbound.caught_up(record);
-                }
+                self.put_in_store(store, &record.until(*until), pieces, now).await?;
                 if let Some(disk) = disk {
                     disk.release(&record.path, record.sequence).await?;
                 }

@@ -80,7 +80,7 @@ impl Tiers {
         }
         let Some(_room) = self.memory.try_reserve(record.size, self.clock.now()) else { return Ok(()) };
         let pieces: Vec<Bytes> = disk.read(record, 0..record.size).await?.try_collect().await?;
-        let until = wish.until_in(TierName::ObjectStore, self.clock.now());
+        let until = wish.until(TierName::ObjectStore, self.clock.now());
         let record = Arc::clone(record);
         let copy = Copy { record, tier: TierName::ObjectStore, pieces, until, must: true, version: None };
         self.copy(&copy).await

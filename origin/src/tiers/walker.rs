@@ -90,13 +90,8 @@ impl Wish {
     }
 
     /// Until when a tier keeps what is written at `now`; `None` is for as long as it lives.
-    pub(super) fn until_in(&self, tier: TierName, now: Now) -> Option<SystemTime> {
-        let keep = if tier == TierName::Disk { self.disk } else { self.object_store };
-        Self::until(keep, now)
-    }
-
-    fn until(keep: Keep, now: Now) -> Option<SystemTime> {
-        match keep {
+    pub(super) fn until(&self, tier: TierName, now: Now) -> Option<SystemTime> {
+        match if tier == TierName::Disk { self.disk } else { self.object_store } {
             Keep::For(time) => now.wall.checked_add(time),
             Keep::Never | Keep::Forever => None,
         }
@@ -121,9 +116,10 @@ impl Tiers {
         tiers
     }
 
-    /// Whether there is a tier below memory at all.
-    pub fn is_empty(&self) -> bool {
-        self.disk.is_none() && self.object_store.is_none()
+    /// The tiers below memory, from the top down.
+    pub(super) fn below(&self) -> impl DoubleEndedIterator<Item = Arc<dyn Tier>> + use<> {
+        let disk = self.disk.as_ref().map(|disk| Arc::clone(disk) as Arc<dyn Tier>);
+        [disk, self.object_store.clone()].into_iter().flatten()
     }
 
     /// What lies under `path` below memory.
@@ -131,8 +127,7 @@ impl Tiers {
         if let Some(disk) = &self.disk
             && let Some(record) = disk.find(path).await.map_err(Arc::new)?
         {
-            let tier: Arc<dyn Tier> = Arc::clone(disk) as Arc<dyn Tier>;
-            return Ok(Some(Cold { record, tier }));
+            return Ok(Some(Cold { record, tier: Arc::clone(disk) as Arc<dyn Tier> }));
         }
         let Some(store) = self.object_store.as_ref().filter(|_| wish.object_store != Keep::Never) else {
             return Ok(None);
@@ -141,25 +136,14 @@ impl Tiers {
         let record = match self.known.get(path, now) {
             Seen::Present(record) => Some(record),
             Seen::Absent => None,
-            Seen::Unknown => self.ask(store, path, now).await?,
+            Seen::Unknown => {
+                let (store, of) = (Arc::clone(store), path.to_owned());
+                let ask = async move { store.find(&of).await };
+                self.known.ask(&self.runtime, path, now, ask).await?
+            }
         };
         let is_current = |record: &Arc<Record>| !self.outbound.is_behind(path, record.sequence);
         Ok(record.filter(is_current).map(|record| Cold { record, tier: Arc::clone(store) }))
-    }
-
-    async fn ask(
-        self: &Arc<Self>,
-        store: &Arc<dyn Tier>,
-        path: &str,
-        now: Now,
-    ) -> Result<Option<Arc<Record>>, Arc<TierError>> {
-        let (known, store, path) = (Arc::clone(&self.known), Arc::clone(store), path.to_owned());
-        let asked = self.runtime.spawn(async move {
-            let of = path.clone();
-            known.ask(&path, now, async move { store.find(&of).await }).await
-        });
-        // It only fails when the origin stops.
-        asked.await.unwrap_or(Ok(None))
     }
 
     /// Forgets what was believed of the object store, which has shown that it is not so.
@@ -237,13 +221,11 @@ impl Tiers {
     ) -> Result<Put, TierError> {
         let put = match (wish.durability, &self.disk, &self.object_store) {
             (Durability::Disk, Some(disk), _) => {
-                return disk.store(record, pieces, false, Wish::until(wish.disk, now)).await;
+                return disk.store(record, pieces, false, wish.until(TierName::Disk, now)).await;
             }
             (Durability::Durable, _, Some(store)) => {
-                let record = &record.until(wish.until_in(TierName::ObjectStore, now));
-                let put = store.put(record, pieces).await?;
-                self.known.changed(&record.path, Some(Arc::clone(record)), now);
-                put
+                let until = wish.until(TierName::ObjectStore, now);
+                self.put_in_store(store, &record.until(until), pieces, now).await?
             }
             _ => Put::Stored,
         };
@@ -257,28 +239,46 @@ impl Tiers {
         Ok(put)
     }
 
+    /// Puts a version into the object store, and knows from then on that it is there.
+    pub(super) async fn put_in_store(
+        &self,
+        store: &Arc<dyn Tier>,
+        record: &Arc<Record>,
+        pieces: &[Bytes],
+        now: Now,
+    ) -> Result<Put, TierError> {
+        let put = store.put(record, pieces).await?;
+        // Of a version that came too late it is only known that there is, or was, a newer one.
+        let known = (put == Put::Stored).then(|| Arc::clone(record));
+        self.known.changed(&record.path, known, now);
+        if put == Put::Stored {
+            self.outbound.caught_up(record);
+        }
+        Ok(put)
+    }
+
     /// What the rule wants beside that, later.
     fn copy_on(&self, record: &Arc<Record>, version: &Arc<Version>, pieces: &[Bytes], wish: &Wish, now: Now) {
-        let copy = |tier: TierName, until: Option<SystemTime>| {
+        let copy = |tier: TierName| {
             let version = Some(Arc::clone(version));
             let must = wish.durability == Durability::Disk;
             self.outbound.push(Copy {
                 record: Arc::clone(record),
                 tier,
                 pieces: pieces.to_vec(),
-                until,
+                until: wish.until(tier, now),
                 must,
                 version,
             });
         };
         if self.disk.is_some() && wish.disk != Keep::Never && wish.durability != Durability::Disk {
-            copy(TierName::Disk, Wish::until(wish.disk, now));
+            copy(TierName::Disk);
         }
         if self.object_store.is_some()
             && wish.object_store != Keep::Never
             && wish.durability != Durability::Durable
         {
-            copy(TierName::ObjectStore, Wish::until(wish.object_store, now));
+            copy(TierName::ObjectStore);
         }
     }
 
@@ -308,9 +308,7 @@ impl Tiers {
         let now = self.clock.now();
         let through = self.memory.next_sequence(now);
         let mut gone = false;
-        let below = [self.object_store.as_ref(), self.disk.as_ref().map(as_tier).as_ref()]
-            .map(Option::<&Arc<dyn Tier>>::cloned);
-        for tier in below.into_iter().flatten() {
+        for tier in self.below().rev() {
             if tier.name() == TierName::ObjectStore && wish.object_store == Keep::Never {
                 continue;
             }
@@ -368,10 +366,6 @@ impl Tiers {
     pub fn copies(&self) -> Counts {
         self.outbound.counts()
     }
-}
-
-fn as_tier(disk: &Arc<dyn Local>) -> Arc<dyn Tier> {
-    Arc::clone(disk) as Arc<dyn Tier>
 }
 
 fn stopping() -> TierError {

@@ -2,16 +2,11 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
-    pin::pin,
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
-use actix_http::{
-    HttpMessage as _, Method, Payload, Request, Response, Version,
-    body::{BoxBody, EitherBody, MessageBody},
-};
+use actix_http::{HttpMessage as _, Method, Payload, Request, Response, Version, body::MessageBody};
 use actix_service::Service;
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
@@ -19,6 +14,7 @@ use http_types::request::Parts;
 
 use super::{fields, sending::Outgoing, upload::Upload};
 use crate::connection::{
+    call::call,
     fast::Fast,
     refusal::Refusal,
     rules::Phase,
@@ -87,7 +83,11 @@ pub(super) async fn answer<S, B, Q>(
         Ok(request) => request,
         Err(reason) => return outgoing.refuse(reason),
     };
-    if let Some(response) = handle::<S, B>(app, &stream, request).await {
+    let gone = |context: &mut Context<'_>| {
+        let may_leave = stream.ends_with_client();
+        if may_leave { stream.respond.borrow_mut().poll_reset(context).map(|_| ()) } else { Poll::Pending }
+    };
+    if let Some(response) = call(app, request, gone).await {
         let (head, body) = response.into_parts();
         outgoing.send(head, body).await;
     }
@@ -115,36 +115,4 @@ fn application_request(
     target.headers = fields::headers(view, head)?;
     target.peer_addr = client.peer;
     Ok(request)
-}
-
-/// Runs the handler; `None` when its client has gone.
-async fn handle<S, B>(app: &S, stream: &Stream, request: Request) -> Option<Response<EitherBody<B, BoxBody>>>
-where
-    S: Service<Request>,
-    S::Error: Into<actix_web::Error>,
-    S::Response: Into<Response<B>>,
-    B: MessageBody + 'static,
-{
-    let ready = poll_fn(|context| app.poll_ready(context)).await;
-    let result = match ready {
-        Ok(()) => {
-            let mut handler = pin!(app.call(request));
-            poll_fn(|context| match handler.as_mut().poll(context) {
-                Poll::Ready(result) => Poll::Ready(Some(result)),
-                Poll::Pending if stream.ends_with_client() => {
-                    stream.respond.borrow_mut().poll_reset(context).map(|_| None)
-                }
-                Poll::Pending => Poll::Pending,
-            })
-            .await?
-        }
-        Err(error) => Err(error),
-    };
-    Some(match result {
-        Ok(response) => response.into().map_body(|_, body| EitherBody::left(body)),
-        Err(error) => {
-            let response: Response<BoxBody> = error.into().into();
-            response.map_body(|_, body| EitherBody::right(body))
-        }
-    })
 }

@@ -2,62 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-
 use super::{Refusal, canonical, claim, signing_key};
-use crate::connection::Client;
-use crate::http::view::RequestView;
+use crate::http::view::sample::Sample;
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-struct Sample {
-    method: String,
-    target: String,
-    headers: HeaderMap,
-}
-
 impl Sample {
-    fn parse(text: &str) -> Self {
-        let mut lines = text.lines();
-        let mut first = lines.next().unwrap().split(' ').map(str::to_owned);
-        let (method, target) = (first.next().unwrap(), first.next().unwrap());
-        let mut sample = Self { method, target, headers: HeaderMap::new() };
-        for line in lines {
-            let (name, value) = line.split_once(": ").unwrap();
-            sample.set(name, value);
-        }
-        sample
-    }
-
-    fn set(&mut self, name: &str, value: &str) {
-        let name = HeaderName::from_bytes(name.to_ascii_lowercase().as_bytes()).unwrap();
-        self.headers.insert(name, HeaderValue::from_str(value).unwrap());
-    }
-
     fn verify(&self, secret: &str, now: SystemTime) -> Result<(), Refusal> {
         claim(self).expect("signed")?.verify(self, secret, now)
-    }
-}
-
-impl RequestView for Sample {
-    fn method(&self) -> &str {
-        &self.method
-    }
-
-    fn path(&self) -> &str {
-        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
-    }
-
-    fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
-    }
-
-    fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.get_all(name).map(HeaderValue::as_bytes)
-    }
-
-    fn client(&self) -> Client {
-        Client::default()
     }
 }
 

@@ -7,6 +7,7 @@ mod bad_input;
 mod cluster;
 mod lifecycle;
 mod operator;
+mod rollout;
 mod s3;
 mod stream;
 mod tiers;
@@ -25,6 +26,7 @@ const OPERATOR_PORT: u16 = 30083;
 const DRAIN_PORT: u16 = 30084;
 const ACCESS_PORT: u16 = 30085;
 const TIERS_PORT: u16 = 30086;
+const ROLLOUT_PORT: u16 = 30087;
 
 fn media(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))

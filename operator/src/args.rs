@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::election::seat::Place;
+
 /// Reconciles `MediaOrigin` resources into origin pods.
 #[derive(Debug, Parser)]
 #[command(name = "mediaorigin-operator", version)]
@@ -40,6 +42,12 @@ pub struct RunArgs {
     /// Address for probes (/livez, /readyz) and /metrics. The default takes IPv6 and IPv4.
     #[arg(long, env = "MEDIAORIGIN_ADMIN_ADDRESS", default_value = "[::]:8081")]
     pub admin_address: SocketAddr,
+    /// NAMESPACE/NAME of a Lease: of several operators with the same one, one at a time acts. Default: this one acts.
+    #[arg(long, env = "MEDIAORIGIN_LEASE")]
+    pub lease: Option<Place>,
+    /// What this operator is called in the Lease and in events: no two may have the same name.
+    #[arg(long, env = "POD_NAME")]
+    pub identity: Option<String>,
     /// Level or directives, e.g. `debug` or `info,kube=debug`.
     #[arg(long, env = "MEDIAORIGIN_LOG", default_value = "info")]
     pub log: String,

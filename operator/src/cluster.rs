@@ -64,10 +64,7 @@ pub struct Cluster {
 impl Cluster {
     /// Connects as the environment says: in a pod or by kubeconfig.
     pub async fn connect() -> Result<Self, anyhow::Error> {
-        let mut config = Config::infer().await?;
-        config.connect_timeout = Some(CONNECT_TIMEOUT);
-        config.read_timeout = Some(READ_TIMEOUT);
-        Ok(Self { client: Client::try_from(config)? })
+        Ok(Self { client: client(true).await? })
     }
 
     /// The origin as stored, or nothing.
@@ -171,6 +168,15 @@ impl Cluster {
         };
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
+}
+
+/// A client; whether it repeats what a busy API server turned away is asked by some who count the time themselves.
+pub async fn client(repeats: bool) -> Result<Client, anyhow::Error> {
+    let mut config = Config::infer().await?;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.default_retry = repeats;
+    Ok(Client::try_from(config)?)
 }
 
 /// The client prints the API server's answers twice, as text and as a structure; the text is enough.

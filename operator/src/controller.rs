@@ -23,7 +23,8 @@ use tokio::sync::watch;
 use crate::admin;
 use crate::args::RunArgs;
 use crate::backoff::Backoff;
-use crate::cluster::{CALL_TIMEOUT, Cluster, ClusterError};
+use crate::cluster::{self, CALL_TIMEOUT, Cluster, ClusterError};
+use crate::election::seat::Seat;
 use crate::health::Health;
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::plan::Settings;
@@ -54,7 +55,7 @@ struct Context {
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
-    let RunArgs { origin_image, namespace, concurrency, admin_address, log: _, log_format: _ } = args;
+    let RunArgs { origin_image, namespace, concurrency, admin_address, lease, identity, .. } = args;
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
     let mut stop = stop_signal()?;
     let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
@@ -66,8 +67,14 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         () = wait_for_definition(&cluster, namespace.as_deref()) => {}
         _ = stop.changed() => return Ok(()),
     }
-    let reporter =
-        Reporter { controller: names::MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() };
+    let seat = match &lease {
+        Some(place) => {
+            let me = identity.clone().context("--lease needs --identity (POD_NAME)")?;
+            Some(Seat::new(cluster::client(false).await?, place, me))
+        }
+        None => None,
+    };
+    let reporter = Reporter { controller: names::MANAGER.to_owned(), instance: identity };
     let context = Arc::new(Context {
         recorder: Recorder::new(cluster.client.clone(), reporter),
         cluster,
@@ -78,7 +85,11 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
     });
     let scope = namespace.as_deref().unwrap_or("all namespaces");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), scope, concurrency, "watching MediaOrigins");
-    watch(context, namespace.as_deref(), concurrency, stop).await;
+    let act = || act(Arc::clone(&context), namespace.as_deref(), concurrency, stop.clone());
+    match seat {
+        Some(seat) => in_turn(seat, &context, stop.clone(), act).await,
+        None => act().await,
+    }
     admin.abort();
     tracing::info!("stopped");
     Ok(())
@@ -100,22 +111,46 @@ impl kube::runtime::utils::Backoff for SteadyPause {
     fn reset(&mut self) {}
 }
 
-async fn watch(
-    context: Arc<Context>,
-    namespace: Option<&str>,
-    concurrency: u16,
-    stop: watch::Receiver<bool>,
+/// Acts while the lease is ours, until it is told to stop; the lease is given up when nothing runs any more.
+async fn in_turn<F: Future<Output = ()>>(
+    mut seat: Seat,
+    context: &Context,
+    mut stop: watch::Receiver<bool>,
+    act: impl Fn() -> F,
 ) {
+    loop {
+        context.health.set_standby(true);
+        tokio::select! {
+            () = seat.win() => {}
+            () = stopped(&mut stop) => return,
+        }
+        tracing::info!("this operator acts from now on");
+        context.health.set_standby(false);
+        context.metrics.leads(true);
+        // What still runs when the lease is lost is dropped: its calls may arrive, further ones are not made.
+        let lost = tokio::select! {
+            () = act() => None,
+            why = seat.hold() => Some(why),
+        };
+        context.metrics.leads(false);
+        let Some(why) = lost else { return seat.release().await };
+        tracing::warn!(why, "the lease is lost, this operator waits for its turn");
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that nobody can ask to stop any more, which is the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn act(context: Arc<Context>, namespace: Option<&str>, concurrency: u16, stop: watch::Receiver<bool>) {
     let client = &context.cluster.client;
     let origins: Api<Guarded> = scoped(client, namespace);
     let everything = watcher::Config::default().timeout(WATCH_SECONDS);
     let children = everything.clone().labels(&format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGER));
     let controller = Controller::new(origins, everything);
     let store = controller.store();
-    let stopped = |mut stop: watch::Receiver<bool>| async move {
-        // An error means that nobody can ask to stop any more, which is the same.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
+    let (mut soon, mut late) = (stop.clone(), stop);
     let results = controller
         .trigger_backoff(SteadyPause)
         .with_config(ControllerConfig::default().concurrency(concurrency))
@@ -125,7 +160,7 @@ async fn watch(
         .owns(metadata::<PersistentVolumeClaim>(client, namespace), children.clone())
         .owns(metadata::<Deployment>(client, namespace), children.clone())
         .watches(metadata::<Pod>(client, namespace), children, |pod| origin_of(&pod))
-        .graceful_shutdown_on(stopped(stop.clone()))
+        .graceful_shutdown_on(async move { stopped(&mut soon).await })
         .run(reconcile_one, after_error, Arc::clone(&context))
         .for_each(|result| {
             note(&context, result);
@@ -139,7 +174,7 @@ async fn watch(
     };
     tokio::select! {
         _ = async { tokio::join!(results, synced) } => {}
-        () = async { stopped(stop).await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {
+        () = async { stopped(&mut late).await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {
             tracing::warn!("reconciles still run after {}s, leaving them", SHUTDOWN_GRACE.as_secs());
         }
     }

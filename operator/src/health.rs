@@ -1,4 +1,5 @@
-//! What the probes of the operator mean: ready after the first list of origins, alive while no reconcile hangs.
+//! What the probes of the operator mean: ready after the first list of origins, or while another operator acts; alive while
+//! no reconcile hangs.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ pub const RECONCILE_AGE_MAX: Duration = Duration::from_mins(3);
 #[derive(Debug, Default)]
 pub struct Health {
     synced: AtomicBool,
+    standby: AtomicBool,
     next: AtomicU64,
     in_flight: Mutex<BTreeMap<u64, Instant>>,
 }
@@ -29,9 +31,15 @@ impl Health {
         self.synced.store(true, Ordering::Release);
     }
 
-    /// Whether every origin is known.
+    /// Another operator acts, and this one waits; or it has begun to act, and knows no origin yet.
+    pub fn set_standby(&self, standby: bool) {
+        self.synced.store(false, Ordering::Release);
+        self.standby.store(standby, Ordering::Release);
+    }
+
+    /// Whether every origin is known, or need not be.
     pub fn is_ready(&self) -> bool {
-        self.synced.load(Ordering::Acquire)
+        self.synced.load(Ordering::Acquire) || self.standby.load(Ordering::Acquire)
     }
 
     /// Whether no reconcile hangs.
@@ -67,6 +75,10 @@ mod tests {
         assert!(!health.is_live(start + RECONCILE_AGE_MAX));
         drop(running);
         assert!(health.is_live(start + RECONCILE_AGE_MAX));
+        assert!(!health.is_ready());
+        health.set_standby(true);
+        assert!(health.is_ready(), "who waits for its turn is ready to take it");
+        health.set_standby(false);
         assert!(!health.is_ready());
     }
 }

@@ -14,6 +14,7 @@ pub mod backoff;
 pub mod claim;
 pub mod cluster;
 pub mod controller;
+pub mod election;
 pub mod health;
 pub mod logging;
 pub mod metrics;

@@ -8,6 +8,7 @@
 //! | `mediaorigin_operator_status_writes_total` | | writes to the status of origins |
 //! | `mediaorigin_operator_watch_errors_total` | | watches that broke and were started again |
 //! | `mediaorigin_operator_event_errors_total` | | events that could not be published |
+//! | `mediaorigin_operator_leader` | | 1 while this operator acts, 0 while it waits for its turn |
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
@@ -60,6 +62,7 @@ pub struct Metrics {
     status_writes: Counter,
     watch_errors: Counter,
     event_errors: Counter,
+    leader: Gauge,
 }
 
 impl Default for Metrics {
@@ -72,6 +75,7 @@ impl Default for Metrics {
             status_writes: Counter::default(),
             watch_errors: Counter::default(),
             event_errors: Counter::default(),
+            leader: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("reconciles", "Reconciles that have ended", metrics.reconciles.clone());
@@ -84,6 +88,7 @@ impl Default for Metrics {
             metrics.watch_errors.clone(),
         );
         registry.register("event_errors", "Events that could not be published", metrics.event_errors.clone());
+        registry.register("leader", "1 while this operator acts", metrics.leader.clone());
         metrics
     }
 }
@@ -119,6 +124,11 @@ impl Metrics {
     /// An event could not be published.
     pub fn event_failed(&self) {
         self.event_errors.inc();
+    }
+
+    /// This operator acts, or not any more.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// The text exposition (`OpenMetrics`).

@@ -1,4 +1,6 @@
-//! The operator's absence, its return, and the removal of the chart.
+//! The operator's absence, its return, its replacement by another, and the removal of the chart.
+
+use std::time::{Duration, Instant};
 
 use mediaorigin_tests::peer::Peer;
 
@@ -45,6 +47,57 @@ fn the_data_plane_does_not_notice_a_dead_operator() {
     });
     cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=1"));
     cluster.kubectl(&format!("rollout status -n {SYSTEM} deployment/mediaorigin-operator --timeout=120s"));
+}
+
+const OPERATORS: &str = "app.kubernetes.io/name=mediaorigin-operator";
+
+/// The pod that holds the lease.
+fn leader() -> String {
+    let lease = Cluster::get().json(&format!("get -n {SYSTEM} lease/mediaorigin-operator"));
+    lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+}
+
+fn annotate(value: &str) {
+    let patch = format!(r#"{{"spec":{{"service":{{"annotations":{{"turn":"{value}"}}}}}}}}"#);
+    Cluster::get().kubectl(&format!("patch -n {NAMESPACE} mediaorigin/live --type=merge -p {patch}"));
+}
+
+fn is_carried_out(value: &str) -> bool {
+    let service = Cluster::get().json(&format!("get -n {NAMESPACE} service/live"));
+    service["metadata"]["annotations"]["turn"] == value
+}
+
+/// Rows 60 and 62: of two operators one acts and both are ready. One that is told to stop hands over at once; one that is
+/// killed is followed when its lease has run out. What is asked meanwhile is done by the next.
+#[test]
+fn rows_60_and_62_another_operator_takes_over() {
+    let cluster = Cluster::get();
+    cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=2"));
+    cluster.kubectl(&format!("rollout status -n {SYSTEM} deployment/mediaorigin-operator --timeout=120s"));
+    serve(NAMESPACE, OPERATOR_PORT, "");
+    for (how, seconds) in [("--grace-period=30", 5), ("--grace-period=0 --force", 20)] {
+        eventually("two operators are ready and one acts", 90, || {
+            let deployment = cluster.json(&format!("get -n {SYSTEM} deployment/mediaorigin-operator"));
+            let pods = cluster.json(&format!("get -n {SYSTEM} pods -l {OPERATORS}"));
+            let names = pods["items"].as_array().cloned().unwrap_or_default();
+            let leads = names.iter().any(|pod| pod["metadata"]["name"] == leader());
+            deployment["status"]["readyReplicas"] == 2 && names.len() == 2 && leads
+        });
+        let before = leader();
+        // One reconcile by the one that is about to go: it did act.
+        annotate(&format!("before-{seconds}"));
+        eventually("the first one acts", 30, || is_carried_out(&format!("before-{seconds}")));
+        let start = Instant::now();
+        cluster.kubectl(&format!("delete -n {SYSTEM} pod/{before} --wait=false {how}"));
+        annotate(&format!("after-{seconds}"));
+        eventually("another one holds the lease", 60, || !leader().is_empty() && leader() != before);
+        let taken = start.elapsed();
+        eventually("and acts", 30, || is_carried_out(&format!("after-{seconds}")));
+        println!("{how}: another operator holds the lease after {taken:?}");
+        // The deadline of the lease, and of one that was given up, with the time that a busy machine takes to look.
+        assert!(taken < Duration::from_secs(seconds + 10), "{how}: {taken:?}");
+    }
+    cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live"));
 }
 
 /// The last test by name, because it takes the chart away and puts it back.

@@ -73,7 +73,7 @@ impl Viewing {
     }
 }
 
-/// FQ-10 and FQ-11: a rolling restart in the middle of a minute of HLS. The encoder ends well, a viewer gets every segment
+/// Proves FQ-10 and FQ-11: a rolling restart in the middle of a minute of HLS. The encoder ends well, a viewer gets every segment
 /// when the playlist names it, and all that was sent is there at the end. Then a connection that was idle for a minute is used again.
 #[test]
 fn fq_10_a_rolling_restart_is_not_noticed_and_fq_11_an_idle_connection_stays() {

@@ -3,6 +3,7 @@
 mod credentials;
 mod reads;
 mod soak;
+mod two;
 mod zombies;
 
 use std::net::SocketAddr;

@@ -3,17 +3,22 @@
 //! Every request comes on a connection of its own and is shown to the plan of the test, which says what becomes of it. A
 //! held request is kept as it came and delivered when the test says so: whoever sent it has given up long ago.
 
+mod record;
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use socket2::SockRef;
 
+pub use record::Exchange;
+
 use crate::peer::PATIENCE;
+use record::Exchanges;
 
 /// A request or an answer at most.
 const MESSAGE_BYTES_MAX: usize = 64 * 1_024 * 1_024;
@@ -50,6 +55,9 @@ pub enum Fate {
     Cut(usize),
     /// It is kept under this name until [`FaultProxy::deliver`].
     Hold(&'static str),
+    /// Its answer is that of now, but with the `ETag` that the same request is answered when [`FaultProxy::release`] is
+    /// called: so does a server that reads the fields of an object one after the other.
+    Torn(&'static str),
 }
 
 type Plan = Box<dyn FnMut(&Seen) -> Fate + Send>;
@@ -59,12 +67,14 @@ struct State {
     plan: Option<Plan>,
     seen: Vec<Seen>,
     held: HashMap<&'static str, Vec<u8>>,
+    exchanges: Exchanges,
     /// Requests whose fate is not fulfilled yet; held ones until their sender gave up.
     busy: usize,
 }
 
-#[derive(Default)]
 struct Shared {
+    upstream: SocketAddr,
+    started: Instant,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -73,7 +83,6 @@ struct Shared {
 pub struct FaultProxy {
     /// Where it listens.
     pub address: SocketAddr,
-    upstream: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -82,18 +91,23 @@ impl FaultProxy {
     pub fn start(upstream: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("listen")?;
         let address = listener.local_addr().context("address")?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            upstream,
+            started: Instant::now(),
+            state: Mutex::default(),
+            changed: Condvar::default(),
+        });
         let for_thread = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let shared = Arc::clone(&for_thread);
                 thread::spawn(move || {
                     // A client that gives up, or a server that is gone, is what the tests are about.
-                    let _ = shared.serve(client, upstream);
+                    let _ = shared.serve(client);
                 });
             }
         });
-        Ok(Self { address, upstream, shared })
+        Ok(Self { address, shared })
     }
 
     /// From now on `plan` decides.
@@ -109,6 +123,11 @@ impl FaultProxy {
     /// The requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.lock().seen.clone()
+    }
+
+    /// The latest requests and what the server answered, in the order of the answers.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.lock().exchanges.all()
     }
 
     /// Waits until a request is held under `name`.
@@ -148,8 +167,15 @@ impl FaultProxy {
     pub fn deliver(&self, name: &str) -> Result<u16> {
         let request =
             self.shared.lock().held.remove(name).with_context(|| format!("nothing held: {name}"))?;
-        let answer = exchange(self.upstream, &request)?;
+        let answer = self.shared.exchange(&request)?;
         status(&answer)
+    }
+
+    /// Lets a torn answer be completed; it is with its client when this request of the client is over.
+    pub fn release(&self, name: &str) -> Result<()> {
+        self.shared.lock().held.remove(name).with_context(|| format!("nothing held: {name}"))?;
+        self.shared.changed.notify_all();
+        Ok(())
     }
 }
 
@@ -158,37 +184,31 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, mut client: TcpStream, upstream: SocketAddr) -> Result<()> {
+    fn serve(&self, mut client: TcpStream) -> Result<()> {
         client.set_read_timeout(Some(PATIENCE))?;
         let request = request(&mut client)?;
         let fate = self.decide(&request)?;
-        let result = self.fulfil(fate, request, &mut client, upstream);
+        let result = self.fulfil(fate, request, &mut client);
         self.lock().busy -= 1;
         self.changed.notify_all();
         let _ = client.shutdown(Shutdown::Write);
         result
     }
 
-    fn fulfil(
-        &self,
-        fate: Fate,
-        request: Vec<u8>,
-        client: &mut TcpStream,
-        upstream: SocketAddr,
-    ) -> Result<()> {
+    fn fulfil(&self, fate: Fate, request: Vec<u8>, client: &mut TcpStream) -> Result<()> {
         match fate {
-            Fate::Pass => client.write_all(&exchange(upstream, &request)?)?,
+            Fate::Pass => client.write_all(&self.exchange(&request)?)?,
             Fate::Late(delay) => {
                 thread::sleep(delay);
-                client.write_all(&exchange(upstream, &request)?)?;
+                client.write_all(&self.exchange(&request)?)?;
             }
             Fate::AnswerLate(delay) => {
-                let answer = exchange(upstream, &request)?;
+                let answer = self.exchange(&request)?;
                 thread::sleep(delay);
                 client.write_all(&answer)?;
             }
             Fate::AnswerLost => {
-                exchange(upstream, &request)?;
+                self.exchange(&request)?;
                 reset(client)?;
             }
             Fate::Status(status) => {
@@ -198,7 +218,7 @@ impl Shared {
                 client.write_all(head.as_bytes())?;
             }
             Fate::Cut(bytes) => {
-                let answer = exchange(upstream, &request)?;
+                let answer = self.exchange(&request)?;
                 let end = head_length(&answer)?.saturating_add(bytes).min(answer.len());
                 client.write_all(&answer[..end])?;
                 // What was written is readable on the other side: this is one machine.
@@ -210,8 +230,32 @@ impl Shared {
                 // Until the client gives up.
                 let _ = client.read(&mut [0]);
             }
+            Fate::Torn(name) => {
+                let first = self.exchange(&request)?;
+                self.keep_until_released(name, request.clone());
+                let second = self.exchange(&request)?;
+                client.write_all(&with_etag_of(&first, &second)?)?;
+            }
         }
         Ok(())
+    }
+
+    fn keep_until_released(&self, name: &'static str, request: Vec<u8>) {
+        let mut state = self.lock();
+        state.held.insert(name, request);
+        self.changed.notify_all();
+        let released =
+            self.changed.wait_timeout_while(state, PATIENCE, |state| state.held.contains_key(name));
+        drop(released);
+    }
+
+    /// Sends a whole request on a connection of its own and reads the whole answer.
+    fn exchange(&self, request: &[u8]) -> Result<Vec<u8>> {
+        let begin = self.started.elapsed();
+        let answer = exchange(self.upstream, request)?;
+        let exchange = Exchange::new(begin, self.started.elapsed(), request, &answer);
+        self.lock().exchanges.push(exchange);
+        Ok(answer)
     }
 
     fn decide(&self, request: &[u8]) -> Result<Fate> {
@@ -223,7 +267,6 @@ impl Shared {
     }
 }
 
-/// Sends a whole request on a connection of its own and reads the whole answer.
 fn exchange(upstream: SocketAddr, request: &[u8]) -> Result<Vec<u8>> {
     let mut server = TcpStream::connect(upstream).context("connect to the server")?;
     server.set_read_timeout(Some(PATIENCE))?;
@@ -279,6 +322,18 @@ fn seen(number: usize, request: &[u8]) -> Result<Seen> {
         if_none_match: header(request, "if-none-match")?,
         if_match: header(request, "if-match")?,
     })
+}
+
+/// An answer with the `ETag` of another.
+fn with_etag_of(answer: &[u8], other: &[u8]) -> Result<Vec<u8>> {
+    let (head, body) = answer.split_at(head_length(answer)?);
+    let etag = header(other, "etag")?.context("no ETag")?;
+    let replaced =
+        std::str::from_utf8(head)?.split_inclusive("\r\n").map(|line| match line.split_once(':') {
+            Some((name, _)) if name.eq_ignore_ascii_case("etag") => format!("etag: {etag}\r\n"),
+            _ => line.to_owned(),
+        });
+    Ok([replaced.collect::<String>().as_bytes(), body].concat())
 }
 
 fn status(answer: &[u8]) -> Result<u16> {

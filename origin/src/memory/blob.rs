@@ -16,7 +16,7 @@ use super::budget::{Budget, Permit};
 use super::chunk::Filling;
 
 /// Names a version of an object's bytes; its quoted form is the strong `ETag`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid(pub u128);
 
 impl fmt::Display for Uid {

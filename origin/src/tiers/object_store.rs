@@ -37,6 +37,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use moka::ops::compute::Op;
 
 pub use client::OpenError;
 pub use counters::{Answer, Counters, LastError, Request};
@@ -102,6 +103,16 @@ struct Shared {
 struct Remembered {
     state: State,
     record: Arc<Record>,
+    certainty: Certainty,
+}
+
+/// Whether what is remembered of a version belongs together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Certainty {
+    /// The store said so when we wrote it.
+    Written,
+    /// An answer to a read had it; the store may have put that together from two versions.
+    Seen,
 }
 
 impl ObjectStoreTier {
@@ -235,8 +246,16 @@ impl Shared {
         self.markers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, state: State, record: &Arc<Record>) {
-        self.remembered.insert(Arc::clone(&record.path), Remembered { state, record: Arc::clone(record) });
+    /// Remembers a version unless a newer one is: an answer to a read may be older than what was written meanwhile.
+    fn remember(&self, state: State, record: &Arc<Record>, certainty: Certainty) {
+        let new = Remembered { state, record: Arc::clone(record), certainty };
+        let order = |remembered: &Remembered| {
+            (remembered.record.sequence, remembered.certainty == Certainty::Written)
+        };
+        self.remembered.entry(Arc::clone(&record.path)).and_compute_with(|there| {
+            let is_older = there.is_some_and(|there| order(there.value()) > order(&new));
+            if is_older { Op::Nop } else { Op::Put(new) }
+        });
     }
 
     /// A text that this process and those before it have not used: when it is, and a count.

@@ -24,7 +24,7 @@ pub(super) struct Entry {
 }
 
 /// What lies under a key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// A version, ours or somebody else's.
     Version {

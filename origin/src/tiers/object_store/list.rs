@@ -87,7 +87,7 @@ impl Shared {
     }
 
     fn recall(&self, path: &str, etag: &str) -> Option<Arc<Record>> {
-        let Remembered { state, record } = self.remembered.get(path)?;
+        let Remembered { state, record, .. } = self.remembered.get(path)?;
         (*state.etag == *etag && !etag.is_empty()).then_some(record)
     }
 

@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use super::bucket::Pieces;
 use super::counters::Request;
-use super::decide::There;
+use super::decide::{State, There};
 use super::failure::{Failure, Fault};
 use super::fields::{self, Content, Entry};
-use super::{Shared, tier_error};
+use super::{Certainty, Shared, tier_error};
 use crate::tiers::{Bytestream, Record};
 
 /// How often a body is taken up again at most.
@@ -41,7 +41,7 @@ impl Shared {
         let content = fields::content(self.requests.place.scheme, path, entry);
         let state = entry.state(content.likeness());
         match &content {
-            Content::Version { record, .. } => self.remember(state.clone(), record),
+            Content::Version { record, .. } => self.remember(state.clone(), record, Certainty::Seen),
             Content::Deleted { .. } => self.note_marker(path),
         }
         There { content, state }
@@ -79,7 +79,7 @@ impl Shared {
             shared: Arc::clone(self),
             record: Arc::clone(record),
             key,
-            etag: entry.etag,
+            state: there.state,
             left: range,
             pieces,
             place,
@@ -114,7 +114,7 @@ struct Body {
     shared: Arc<Shared>,
     record: Arc<Record>,
     key: Path,
-    etag: Arc<str>,
+    state: State,
     left: Range<u64>,
     pieces: Pieces,
     place: OwnedSemaphorePermit,
@@ -163,9 +163,9 @@ impl Body {
     async fn resume(&mut self) -> Result<(), Failure> {
         // The place of the broken body is free first: otherwise readers could wait for each other.
         self.pieces = stream::empty().boxed();
-        let pinned = (!self.etag.is_empty()).then(|| Arc::clone(&self.etag));
+        let pinned = (!self.state.etag.is_empty()).then(|| Arc::clone(&self.state.etag));
         let ((entry, pieces), place) = self.shared.open(&self.key, Some(self.left.clone()), pinned).await?;
-        if entry.etag != self.etag {
+        if !self.state.has_bytes_of(&self.shared.there(&self.record.path, &entry).state) {
             return Err(Failure::new(Fault::Changed, "it is not there any more"));
         }
         (self.pieces, self.place) = (pieces, place);

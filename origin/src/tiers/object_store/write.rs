@@ -3,6 +3,23 @@
 //! Each looks at what is there, decides (`decide`), and writes only if that is still there. After a failure it looks
 //! again, so a write whose answer was lost is found, and one that comes late fails on its condition (`doubt`).
 //!
+//! Why the newest of several versions stays, also when two origins write them. Versions have a total order (`decide`), and
+//! each write names the version that it replaces by its `ETag`, so it is enough that this one was older than the writer's:
+//!
+//! ```text
+//! read an older one, another replaced it   → 412, look again
+//! create, another was faster               → 412 or 409, look again
+//! the answer was lost, the write done      → the next look finds our own version: stored, or a newer one: superseded
+//! the answer was lost, the write comes     → it is done by itself or by its repetition; the other one gets 412, looks and
+//!                                            finds our own version
+//! HEAD mixes two versions                  → before a replacement two answers must agree (`look_again`), and only a state
+//!                                            that a PUT answered is taken for granted later (`guess`)
+//! ```
+//!
+//! One way is left: an `ETag` of S3 is the MD5 of the bytes. Where a newer version has the very bytes of the one that was
+//! looked at, its replacement by one that lies between the two is not noticed. In one process `doubt` prevents it; between
+//! two nothing can, short of changing the bytes.
+//!
 //! Bodies go in one request of any size: conditional multipart uploads do not exist in every store, the whole body is in
 //! memory anyway, and one request takes 5 GB (docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html).
 
@@ -21,7 +38,7 @@ use super::doubt::{Ticket, Write};
 use super::failure::{Failure, Fault};
 use super::fields::{self, Content};
 use super::requests::backoff;
-use super::{Remembered, Shared};
+use super::{Certainty, Remembered, Shared};
 use crate::memory::blob::Uid;
 use crate::tiers::{Put, Record, Removed};
 
@@ -109,17 +126,17 @@ impl Shared {
         let mut trial = Trial::default();
         loop {
             let step = match guess.take() {
-                Some(state) => PutStep::Write(Some(state)),
-                None => decide::put(self.look(&record.path, key).await?.as_ref(), record),
+                Some(state) => Ok(PutStep::Write(Some(state))),
+                None => self.put_step(record, key).await,
             };
-            let state = match step {
-                PutStep::Superseded => return Ok(Put::Superseded),
-                PutStep::Stored(state) => state,
-                PutStep::Write(expected) => {
+            let (state, certainty) = match step {
+                Ok(PutStep::Superseded) => return Ok(Put::Superseded),
+                Ok(PutStep::Stored(state)) => (state, Certainty::Seen),
+                Ok(PutStep::Write(expected)) => {
                     match self.write_once(key, expected.as_ref(), replacement).await {
                         Ok(state) => {
                             self.requests.counters.wrote(replacement.bytes);
-                            state
+                            (state, Certainty::Written)
                         }
                         Err(failure) => {
                             self.remembered.invalidate(&*record.path);
@@ -128,14 +145,39 @@ impl Shared {
                         }
                     }
                 }
+                Err(failure) if failure.fault == Fault::Conflict => {
+                    trial.again(self, failure).await?;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
             };
             if self.doubts.awaits(key.as_ref(), &state.etag, (Some(record.uid), record.sequence), self.now())
             {
                 return Err(Failure::new(Fault::Undone, REPLACEABLE));
             }
-            self.remember(state, record);
+            self.remember(state, record, certainty);
             return Ok(Put::Stored);
         }
+    }
+
+    async fn put_step(&self, record: &Record, key: &Path) -> Result<PutStep, Failure> {
+        let there = self.look(&record.path, key).await?;
+        let step = decide::put(there.as_ref(), record);
+        if let (PutStep::Write(_), Some(there)) = (&step, &there) {
+            self.look_again(&record.path, key, there).await?;
+        }
+        Ok(step)
+    }
+
+    /// A conflict unless what is there is what it was. Not every server answers HEAD from one moment: one that takes the
+    /// headers from a version and the `ETag` from the next would have us replace the newer by one that is only newer than
+    /// the older. What two answers agree on, one after the other, belongs together.
+    async fn look_again(&self, path: &str, key: &Path, before: &There) -> Result<(), Failure> {
+        let now = self.look(path, key).await?;
+        if now.as_ref() == Some(before) {
+            return Ok(());
+        }
+        Err(Failure::new(Fault::Conflict, "the object changes while it is looked at"))
     }
 
     pub(super) async fn delete(&self, path: &str, through: u64) -> Result<Removed, Failure> {
@@ -163,18 +205,15 @@ impl Shared {
             let result = match (step, must_mark) {
                 (DeleteStep::Newer, _) => return Ok(Removed::Newer),
                 (DeleteStep::Nothing, false) => return Ok(absent),
-                (DeleteStep::Nothing, true) => {
-                    let state = there.map(|there| there.state);
-                    match self.mark(path, key, state.as_ref(), through).await {
-                        Ok(()) => return Ok(absent),
-                        failed => failed,
-                    }
-                }
-                (DeleteStep::Remove(state), true) => {
+                (DeleteStep::Nothing, true) => match self.mark(path, key, there.as_ref(), through).await {
+                    Ok(()) => return Ok(absent),
+                    failed => failed,
+                },
+                (DeleteStep::Remove, true) => {
                     absent = Removed::Gone;
-                    self.mark(path, key, Some(&state), through).await
+                    self.mark(path, key, there.as_ref(), through).await
                 }
-                (DeleteStep::Remove(_), false) => {
+                (DeleteStep::Remove, false) => {
                     absent = Removed::Gone;
                     self.remove_once(key).await
                 }
@@ -198,7 +237,10 @@ impl Shared {
     }
 
     /// Leaves a marker in the place of an object.
-    async fn mark(&self, path: &str, key: &Path, state: Option<&State>, through: u64) -> Result<(), Failure> {
+    async fn mark(&self, path: &str, key: &Path, there: Option<&There>, through: u64) -> Result<(), Failure> {
+        if let Some(there) = there {
+            self.look_again(path, key, there).await?;
+        }
         // No two have the same bytes: a write in doubt waits for the ETag of one of them at most.
         let body = format!("deleted up to {through}, {}\n", self.unique());
         let marker = Replacement {
@@ -209,7 +251,7 @@ impl Shared {
             uid: None,
             sequence: through,
         };
-        self.write_once(key, state, &marker).await?;
+        self.write_once(key, there.map(|there| &there.state), &marker).await?;
         self.note_marker(path);
         Ok(())
     }
@@ -286,8 +328,8 @@ impl Shared {
 
     /// What is there, when it was written by us a moment ago and is older: the condition of the write will tell.
     fn guess(&self, record: &Record) -> Option<State> {
-        let Remembered { state, record: there } = self.remembered.get(&*record.path)?;
-        (there.sequence < record.sequence).then_some(state)
+        let Remembered { state, record: there, certainty } = self.remembered.get(&*record.path)?;
+        (certainty == Certainty::Written && there.sequence < record.sequence).then_some(state)
     }
 }
 

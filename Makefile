@@ -28,8 +28,9 @@ down:           ## stop the sample stream and delete the cluster
 bench:          ## GET from memory: this origin, nginx and Varnish, CPU per request as ratios
 	@tests/bench/run
 
-soak:           ## kill -9 and faults of the object store, for SOAK_SECONDS (600) each; prints its seeds
+soak:           ## kill -9 and faults of the object store, for SOAK_SECONDS (600) each; a second S3 server (minio); prints its seeds
 	@MEDIAORIGIN_SOAK_SECONDS=$${SOAK_SECONDS:-600} cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- kill9::nothing object_store:: --nocapture --test-threads=1 --include-ignored
+	@MEDIAORIGIN_S3_SERVER=minio MEDIAORIGIN_SOAK_SECONDS=30 cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- object_store:: --nocapture --test-threads=1 --include-ignored
 
 generate:       ## rewrite generated files: CRD YAML, chart copy, golden plans
 	@UPDATE=1 cargo test -q --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-operator -p mediaorigin-tests generated_

@@ -1,6 +1,7 @@
 //! The tier of a bucket against a real S3 server, with a network between them that fails.
 
 mod credentials;
+mod heads;
 mod reads;
 mod soak;
 mod two;

@@ -1,4 +1,5 @@
-//! A real S3 server for the tests: versitygw on a folder of its own, built once by `tests/s3/server`.
+//! A real S3 server for the tests on a folder of its own, built once by `tests/s3/server`: versitygw, or the one that
+//! `MEDIAORIGIN_S3_SERVER` names.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::peer::PATIENCE;
 
@@ -16,35 +17,63 @@ pub const ACCESS_KEY: &str = "AKIAORIGINTESTS";
 /// The bucket of every server.
 pub const BUCKET: &str = "media";
 
+/// What the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// In every test run: a gateway to a folder, one file per object.
+    Versitygw,
+    /// The second opinion of `make soak`: other code, with objects in a format of its own.
+    Minio,
+}
+
+impl Program {
+    /// The one that the environment asks for.
+    pub fn chosen() -> Result<Self> {
+        match std::env::var("MEDIAORIGIN_S3_SERVER").as_deref() {
+            Err(_) | Ok("versitygw") => Ok(Self::Versitygw),
+            Ok("minio") => Ok(Self::Minio),
+            Ok(name) => bail!("no S3 server named {name}"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Versitygw => "versitygw",
+            Self::Minio => "minio",
+        }
+    }
+}
+
 /// A server; it ends with this value, and so does its folder.
 pub struct S3Server {
     /// Where it listens.
     pub address: SocketAddr,
     folder: PathBuf,
     secret: String,
-    tls: Vec<String>,
+    program: Program,
+    tls: Option<(PathBuf, PathBuf)>,
     process: Child,
 }
 
 impl S3Server {
     /// Starts one with an empty bucket.
     pub fn start(secret: &str) -> Result<Self> {
-        Self::start_with(secret, Vec::new())
+        Self::start_with(secret, None)
     }
 
     /// Starts one that speaks TLS with the certificate and key of two files.
     pub fn start_tls(secret: &str, certificate: &Path, key: &Path) -> Result<Self> {
-        let file = |file: &Path| file.display().to_string();
-        Self::start_with(secret, vec!["--cert".to_owned(), file(certificate), "--key".to_owned(), file(key)])
+        Self::start_with(secret, Some((certificate.to_owned(), key.to_owned())))
     }
 
-    fn start_with(secret: &str, tls: Vec<String>) -> Result<Self> {
+    fn start_with(secret: &str, tls: Option<(PathBuf, PathBuf)>) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("mediaorigin-s3-{:016x}", fastrand::u64(..)));
         std::fs::create_dir_all(folder.join(BUCKET)).context("folder")?;
         // Somebody else may take it before the server does; then the server says so and the test fails.
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let process = launch(&folder, address, secret, &tls)?;
-        let server = Self { address, folder, secret: secret.to_owned(), tls, process };
+        let program = Program::chosen()?;
+        let process = launch(program, &folder, address, secret, tls.as_ref())?;
+        let server = Self { address, folder, secret: secret.to_owned(), program, tls, process };
         server.wait()?;
         Ok(server)
     }
@@ -53,7 +82,7 @@ impl S3Server {
     pub fn restart(&mut self, secret: &str) -> Result<()> {
         self.stop()?;
         secret.clone_into(&mut self.secret);
-        self.process = launch(&self.folder, self.address, secret, &self.tls)?;
+        self.process = launch(self.program, &self.folder, self.address, secret, self.tls.as_ref())?;
         self.wait()
     }
 
@@ -71,16 +100,28 @@ impl S3Server {
             .args(["--user", &format!("{ACCESS_KEY}:{}", self.secret)])
             .args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
             .args(arguments)
-            .arg(format!("http://{}/{BUCKET}/{key}", self.address))
+            .arg(format!("{}://{}/{BUCKET}/{key}", self.scheme(), self.address))
             .output()
             .context("curl")?;
         ensure!(output.status.success(), "curl {key}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(output)
     }
 
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    fn is_ready(&self) -> bool {
+        match self.program {
+            Program::Versitygw => TcpStream::connect(self.address).is_ok(),
+            // It listens, and calls itself ready, before it answers for its bucket.
+            Program::Minio => self.curl("", &["--insecure"]).is_ok(),
+        }
+    }
+
     fn wait(&self) -> Result<()> {
         let begin = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
+        while !self.is_ready() {
             ensure!(begin.elapsed() < PATIENCE, "the S3 server does not listen at {}", self.address);
             thread::sleep(Duration::from_millis(10));
         }
@@ -95,27 +136,54 @@ impl Drop for S3Server {
     }
 }
 
-fn launch(folder: &Path, address: SocketAddr, secret: &str, tls: &[String]) -> Result<Child> {
-    Command::new(program()?)
-        .args(["--quiet", "--port", &address.to_string()])
-        .args(tls)
-        .arg("posix")
-        .arg(folder)
-        .env("ROOT_ACCESS_KEY", ACCESS_KEY)
-        .env("ROOT_SECRET_KEY", secret)
+fn launch(
+    program: Program,
+    folder: &Path,
+    address: SocketAddr,
+    secret: &str,
+    tls: Option<&(PathBuf, PathBuf)>,
+) -> Result<Child> {
+    let mut command = Command::new(built(program)?);
+    match program {
+        Program::Versitygw => {
+            command.args(["--quiet", "--port", &address.to_string()]);
+            if let Some((certificate, key)) = tls {
+                command.arg("--cert").arg(certificate).arg("--key").arg(key);
+            }
+            command
+                .arg("posix")
+                .arg(folder)
+                .env("ROOT_ACCESS_KEY", ACCESS_KEY)
+                .env("ROOT_SECRET_KEY", secret);
+        }
+        Program::Minio => {
+            command.args(["server", "--quiet", "--address", &address.to_string()]);
+            // Beside the bucket's folder, in a name that no bucket can have.
+            let certificates = folder.join("_certificates");
+            if let Some((certificate, key)) = tls {
+                std::fs::create_dir_all(&certificates).context("folder of certificates")?;
+                std::fs::copy(certificate, certificates.join("public.crt")).context("certificate")?;
+                std::fs::copy(key, certificates.join("private.key")).context("key")?;
+            }
+            command.arg("--certs-dir").arg(&certificates).arg(folder);
+            command.env("MINIO_ROOT_USER", ACCESS_KEY).env("MINIO_ROOT_PASSWORD", secret);
+            command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off");
+        }
+    }
+    command
         .stdout(Stdio::null())
-        // It calls every connection that a test cuts an internal error.
+        // They call every connection that a test cuts an internal error.
         .stderr(Stdio::null())
         .spawn()
         .context("start the S3 server")
 }
 
 /// The program, built first if need be.
-fn program() -> Result<&'static str> {
-    static PROGRAM: OnceLock<Result<String, String>> = OnceLock::new();
-    let built = PROGRAM.get_or_init(|| {
+fn built(program: Program) -> Result<&'static str> {
+    static PATH: OnceLock<Result<String, String>> = OnceLock::new();
+    let built = PATH.get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/s3/server");
-        let output = Command::new(script).arg("versitygw").stderr(Stdio::inherit()).output();
+        let output = Command::new(script).arg(program.name()).stderr(Stdio::inherit()).output();
         let output = output.map_err(|error| format!("{script}: {error}"))?;
         if !output.status.success() {
             return Err(format!("{script}: {}", output.status));

@@ -92,6 +92,12 @@ fn ms_javascript() {
     matrix("javascript", 22);
 }
 
+/// Proves MS-01, MS-07, MS-10, MS-11: the tests that moto has for its mock, with which programs test themselves without AWS.
+#[test]
+fn ms_moto() {
+    matrix("moto", 5);
+}
+
 /// Proves MS-01, MS-14, MS-23, MS-27.
 #[test]
 fn ms_go() {

@@ -277,8 +277,18 @@ fn exchange(upstream: SocketAddr, request: &[u8]) -> Result<Vec<u8>> {
         server.write_all(part)?;
     }
     let mut answer = Vec::new();
-    server.read_to_end(&mut answer).context("read the answer")?;
-    Ok(answer)
+    match server.read_to_end(&mut answer) {
+        // A server that has not read the whole body (minio) may reset the connection behind its answer.
+        Err(error) if !is_whole(&answer) => Err(error).context("read the answer"),
+        _ => Ok(answer),
+    }
+}
+
+/// Whether an answer says its length and has it.
+fn is_whole(answer: &[u8]) -> bool {
+    let length =
+        header(answer, "content-length").ok().flatten().and_then(|length| length.parse::<usize>().ok());
+    length.zip(head_length(answer).ok()).is_some_and(|(length, head)| answer.len() >= head + length)
 }
 
 /// Head and body; bodies come with their length.

@@ -24,7 +24,7 @@ const SEGMENT: u64 = 2;
 /// How often a player looks at its playlist.
 const POLL: Duration = Duration::from_millis(250);
 /// Between two uploads of an encoder that waits for the next programme.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// What a viewer saw.
 #[derive(Debug, Default)]

@@ -1,7 +1,8 @@
-//! Real ffmpeg in its odd ways against an origin in this process: what it sent is what is served.
+//! Real encoders in their odd ways against an origin in this process: what they sent is what is served.
 
 use std::net::SocketAddr;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
@@ -55,23 +56,50 @@ impl World {
     }
 }
 
-/// A small, cheap source, one second per segment, and the arguments of a muxer.
-fn ffmpeg(muxer: &[&str], url: &str) -> Output {
-    let output = Command::new("ffmpeg")
+/// The ffmpeg of the machine's packages.
+const FFMPEG: &str = "ffmpeg";
+
+/// The program of an encoder that is no package; installs it if need be.
+fn installed(encoder: &str) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("encoders/program");
+    let output = Command::new(script).arg(encoder).output().unwrap();
+    assert!(output.status.success(), "{encoder}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// An ffmpeg with a small, cheap source, a key frame each second, and the arguments of a muxer.
+fn encoder(program: &str, muxer: &[&str], url: &str) -> Command {
+    let mut command = Command::new(program);
+    command
         .args(["-hide_banner", "-nostdin", "-loglevel", "warning", "-re", "-f", "lavfi"])
         .args(["-i", "testsrc2=size=160x90:rate=10", "-re", "-f", "lavfi", "-i", "sine", "-t", SECONDS])
         .args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "10", "-c:a", "aac"])
         .args(muxer)
-        .arg(url)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "ffmpeg {muxer:?}: {}", String::from_utf8_lossy(&output.stderr));
+        .arg(url);
+    command
+}
+
+/// Runs one to its end.
+fn push(program: &str, muxer: &[&str], url: &str) -> Output {
+    let output = encoder(program, muxer, url).output().unwrap();
+    assert!(output.status.success(), "{program} {muxer:?}: {}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
+/// The video frames that a player of a URL sees.
 fn frames(url: &str) -> usize {
+    frames_of(&[], url)
+}
+
+/// The same of a live playlist that nobody ended: from its first segment, reloaded once.
+fn frames_of_live(url: &str) -> usize {
+    frames_of(&["-live_start_index", "0", "-max_reload", "1"], url)
+}
+
+fn frames_of(demuxer: &[&str], url: &str) -> usize {
     let arguments = ["-v", "error", "-count_frames", "-select_streams", "v:0", "-of", "csv=p=0"];
     let output = Command::new("ffprobe")
+        .args(demuxer)
         .args(arguments)
         .args(["-show_entries", "stream=nb_read_frames", url])
         .output()
@@ -91,7 +119,8 @@ const HLS: [&str; 6] = ["-f", "hls", "-hls_time", "1", "-method", "PUT"];
 #[test]
 fn fq_01_hls_with_a_connection_per_object() {
     let world = World::start(Options::default());
-    ffmpeg(
+    push(
+        FFMPEG,
         &[&HLS[..], &["-hls_list_size", "0"]].concat(),
         &format!("http://{}/live/a/out.m3u8", world.capture.address),
     );
@@ -105,7 +134,7 @@ fn fq_01_hls_with_a_connection_per_object() {
 fn fq_02_hls_over_persistent_connections() {
     let world = World::start(Options::default());
     let muxer = [&HLS[..], &["-hls_list_size", "0", "-http_persistent", "1"]].concat();
-    let output = ffmpeg(&muxer, &format!("http://{}/live/a/out.m3u8", world.capture.address));
+    let output = push(FFMPEG, &muxer, &format!("http://{}/live/a/out.m3u8", world.capture.address));
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     world.compare(7);
     let connections = world.capture.connections();
@@ -123,7 +152,7 @@ fn fq_04_hls_that_deletes_segments() {
     let muxer =
         [&HLS[..], &["-hls_list_size", "2", "-hls_delete_threshold", "1", "-hls_flags", "delete_segments"]]
             .concat();
-    ffmpeg(&muxer, &format!("http://{}/live/a/out.m3u8", world.capture.address));
+    push(FFMPEG, &muxer, &format!("http://{}/live/a/out.m3u8", world.capture.address));
     world.capture.settle().unwrap();
     let deleted = world.capture.deleted().unwrap();
     assert!(!deleted.is_empty(), "nothing was deleted");
@@ -133,14 +162,19 @@ fn fq_04_hls_that_deletes_segments() {
     world.compare(3);
 }
 
+/// A segment that is sent while it grows, in fragments of a fifth of a second.
+const LOW_LATENCY_DASH: &str = "-f dash -seg_duration 1 -frag_duration 0.2 -streaming 1 -ldash 1 \
+     -use_template 1 -use_timeline 0 -extra_window_size 100 -method PUT";
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
 /// FQ-03 and FQ-06: DASH whose next segments are open before they have a byte, and fMP4 headers that are held.
 #[test]
 fn fq_03_low_latency_dash() {
     let world = World::start(Options::default());
-    let dash =
-        ["-f", "dash", "-seg_duration", "1", "-frag_duration", "0.2", "-streaming", "1", "-ldash", "1"];
-    let rest = ["-use_template", "1", "-use_timeline", "0", "-extra_window_size", "100", "-method", "PUT"];
-    ffmpeg(&[&dash[..], &rest[..]].concat(), &format!("http://{}/live/a/out.mpd", world.capture.address));
+    push(FFMPEG, &words(LOW_LATENCY_DASH), &format!("http://{}/live/a/out.mpd", world.capture.address));
     world.compare(14);
 }
 
@@ -151,7 +185,7 @@ fn fq_05_hls_in_a_single_file() {
     let muxer =
         [&HLS[..], &["-hls_list_size", "0", "-hls_flags", "single_file", "-hls_segment_type", "fmp4"]]
             .concat();
-    ffmpeg(&muxer, &format!("http://{}/live/a/out.m3u8", world.capture.address));
+    push(FFMPEG, &muxer, &format!("http://{}/live/a/out.m3u8", world.capture.address));
     world.compare(2);
 }
 
@@ -164,8 +198,69 @@ fn fq_07_hls_with_credentials_in_the_url() {
     std::fs::write(folder.join("password"), "s3cret").unwrap();
     let world = World::start(Options { publisher_dir: Some(folder.clone()), ..Options::default() });
     let muxer = [&HLS[..], &["-hls_list_size", "0"]].concat();
-    ffmpeg(&muxer, &format!("http://live:s3cret@{}/live/a/out.m3u8", world.capture.address));
+    push(FFMPEG, &muxer, &format!("http://live:s3cret@{}/live/a/out.m3u8", world.capture.address));
     world.capture.settle().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(frames(&format!("http://{}/live/a/out.m3u8", world.media())), 70);
+}
+
+/// Proves FQ-01 with ffmpeg 9 and fMP4: an init segment, segments and a playlist, each over a connection of its own.
+#[test]
+fn fq_01_hls_of_fmp4_by_ffmpeg_9() {
+    let world = World::start(Options::default());
+    let muxer = [&HLS[..], &["-hls_list_size", "0", "-hls_segment_type", "fmp4"]].concat();
+    push(&installed("ffmpeg9"), &muxer, &format!("http://{}/live/a/out.m3u8", world.capture.address));
+    world.compare(9);
+    assert_eq!(frames(&format!("http://{}/live/a/out.m3u8", world.media())), 70);
+}
+
+/// Proves FQ-03 with ffmpeg 9.
+#[test]
+fn fq_03_low_latency_dash_by_ffmpeg_9() {
+    let world = World::start(Options::default());
+    let url = format!("http://{}/live/a/out.mpd", world.capture.address);
+    push(&installed("ffmpeg9"), &words(LOW_LATENCY_DASH), &url);
+    world.compare(14);
+}
+
+/// Proves FQ-12: ffmpeg encodes, shaka-packager packages as HLS and DASH and calls everything `application/octet-stream`.
+#[test]
+fn fq_12_shaka_packager() {
+    let program = installed("shaka-packager");
+    let world = World::start(Options::default());
+    let base = format!("http://{}/live/a", world.capture.address);
+    let rendition = |stream: &str, hls: &str| {
+        let segments =
+            format!("init_segment={base}/{stream}/init.mp4,segment_template={base}/{stream}/$Number$.m4s");
+        format!("in=/dev/stdin,stream={stream},{segments},playlist_name={stream}/main.m3u8{hls}")
+    };
+    let mut encoder = encoder(FFMPEG, &["-f", "mpegts"], "pipe:1");
+    let mut encoder = encoder.stdout(Stdio::piped()).spawn().unwrap();
+    let packager = Command::new(program)
+        .args([rendition("video", ""), rendition("audio", ",hls_group_id=audio")])
+        .args(["--segment_duration", "1", "--time_shift_buffer_depth", "60", "--hls_playlist_type", "LIVE"])
+        .args(["--mpd_output", &format!("{base}/main.mpd")])
+        .args(["--hls_master_playlist_output", &format!("{base}/main.m3u8")])
+        .stdin(encoder.stdout.take().unwrap())
+        .output()
+        .unwrap();
+    assert!(encoder.wait().unwrap().success());
+    assert!(packager.status.success(), "{}", String::from_utf8_lossy(&packager.stderr));
+    // Two manifests, and for each rendition an init segment, a playlist and seven segments.
+    world.compare(20);
+    for sent in world.capture.sent().unwrap() {
+        assert_eq!(sent.content_type.as_deref(), Some("application/octet-stream"), "{}", sent.target);
+        assert!(sent.is_acknowledged(), "{}: {:?}", sent.target, sent.status);
+        let extension = Path::new(&sent.target).extension().unwrap();
+        let expected = match extension.to_str().unwrap() {
+            "mpd" => "application/dash+xml",
+            "m3u8" => "application/vnd.apple.mpegurl",
+            "mp4" => "video/mp4",
+            "m4s" => "video/iso.segment",
+            other => panic!("{}: no type is expected of {other}", sent.target),
+        };
+        let answer = fetch(world.media(), "HEAD", &sent.target).unwrap();
+        assert_eq!(answer.head.header("content-type"), Some(expected), "{}", sent.target);
+    }
+    assert_eq!(frames_of_live(&format!("http://{}/live/a/main.m3u8", world.media())), 70);
 }

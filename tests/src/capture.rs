@@ -53,6 +53,8 @@ pub struct Sent {
     pub method: String,
     /// The request target.
     pub target: String,
+    /// What the client calls the body.
+    pub content_type: Option<String>,
     /// The body, without its framing.
     pub body: Vec<u8>,
     /// Whether the body ended as its framing says.

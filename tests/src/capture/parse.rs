@@ -38,14 +38,14 @@ fn requests(record: &Record) -> Result<Vec<Sent>> {
             let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
             found.map(|header| String::from_utf8_lossy(header.value).into_owned())
         };
-        let chunked = header("transfer-encoding").is_some();
+        let (chunked, content_type) = (header("transfer-encoding").is_some(), header("content-type"));
         let content_length: usize = header("content-length").map_or(Ok(0), |text| text.parse())?;
         let (method, target) =
             (request.method.unwrap_or_default().to_owned(), request.path.unwrap_or_default().to_owned());
         bytes = &bytes[length..];
         let (body, rest, complete) = if chunked { dechunk(bytes)? } else { sized(bytes, content_length) };
         bytes = rest;
-        all.push(Sent { method, target, body, complete, began, status: None });
+        all.push(Sent { method, target, content_type, body, complete, began, status: None });
     }
     Ok(all)
 }

@@ -17,6 +17,8 @@ pub use held::Held;
 pub use load::{Load, Outcome, load};
 pub use server::Server;
 
+use crate::folder::Folder;
+
 /// `TCP_NOTSENT_LOWAT` that limits nothing.
 const NO_LIMIT: [&str; 2] = ["--unsent-bytes-max", "2147483647"];
 const LARGE: usize = 4 << 20;
@@ -60,7 +62,7 @@ pub(crate) struct Cost(pub(crate) f64);
 
 /// GET of complete objects from memory; the result is a Markdown table.
 pub fn get_from_memory(programs: Programs<'_>, plan: &Plan) -> Result<String> {
-    let folder = server::Folder::new()?;
+    let folder = folder()?;
     let sizes: Vec<usize> = plan.sizes.iter().map(|(size, _)| *size).collect();
     let servers = [
         Server::bare(programs.bare, &sizes, &folder)?,
@@ -90,7 +92,7 @@ pub fn get_from_memory(programs: Programs<'_>, plan: &Plan) -> Result<String> {
 
 /// PUT into memory, and into nginx' folder in memory; the result is two Markdown tables.
 pub fn put_into_memory(programs: Programs<'_>, plan: &Plan) -> Result<String> {
-    let folder = server::Folder::new()?;
+    let folder = folder()?;
     let servers = [Server::nginx(&folder)?, Server::origin("mediaorigin", programs.origin, &[], &folder)?];
     let costs = measure(plan, servers.len(), |row, size, requests| {
         let before = servers[row].cpu_nanos()?;
@@ -111,7 +113,7 @@ const MANY_CONNECTIONS: &str = "apiVersion: mediaorigin.io/v1alpha1\nkind: Media
 
 /// What connections cost; the result is a Markdown table.
 pub fn memory(programs: Programs<'_>) -> Result<String> {
-    let folder = server::Folder::new()?;
+    let folder = folder()?;
     let mut rows = Vec::new();
     let file = folder.write("origin.yaml", MANY_CONNECTIONS)?;
     for (name, size) in [("10,000 idle after 2 KB", 2 << 10), ("10,000 idle after 1 MB", 1 << 20)] {
@@ -131,10 +133,17 @@ pub fn memory(programs: Programs<'_>) -> Result<String> {
 
 /// RW-02 with one reader, ten and a hundred; the result is a Markdown table.
 pub fn delays(programs: Programs<'_>) -> Result<String> {
-    let folder = server::Folder::new()?;
+    let folder = folder()?;
     let server = Server::origin("mediaorigin", programs.origin, &[], &folder)?;
     let delays = [1, 10, 100].map(|readers| chunk_delay(server.address, readers, 200));
     Ok(table::render_delays(&delays.into_iter().collect::<Result<Vec<_>>>()?))
+}
+
+/// For configurations, and for the bodies of servers that serve files.
+fn folder() -> Result<Folder> {
+    let folder = Folder::in_memory("bench")?;
+    folder.folder("files")?;
+    Ok(folder)
 }
 
 /// How busy the machine is: the load averages of the last one, five and fifteen minutes, and its processors.

@@ -2,8 +2,11 @@
 
 pub mod bench;
 pub mod capture;
+pub mod cdn;
 pub mod faults;
+pub mod folder;
 pub mod peer;
 pub mod planner;
+pub mod program;
 pub mod s3;
 pub mod scenario;

@@ -1,14 +1,14 @@
 //! The servers under comparison: each one process tree on loopback, bound to the first processor; the client has the rest.
 
-use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
+use crate::folder::Folder;
 use crate::peer::{Peer, fetch};
+use crate::program::{Program, free};
 
 /// A running server.
 pub struct Server {
@@ -16,7 +16,7 @@ pub struct Server {
     pub name: &'static str,
     /// Where it listens.
     pub address: SocketAddr,
-    child: Child,
+    program: Program,
     bodies: Bodies,
 }
 
@@ -29,33 +29,6 @@ enum Bodies {
     AsFiles,
     /// It makes them itself.
     Own,
-}
-
-/// A folder in memory (tmpfs) for bodies and configuration; deleted at the end.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    /// Makes the folder.
-    pub fn new() -> Result<Self> {
-        let path = Path::new("/dev/shm").join(format!("mediaorigin-bench-{}", std::process::id()));
-        std::fs::create_dir_all(path.join("files"))?;
-        Ok(Self(path))
-    }
-}
-
-impl Folder {
-    /// A file in it; its path.
-    pub fn write(&self, name: &str, text: &str) -> Result<String> {
-        let file = self.0.join(name);
-        std::fs::write(&file, text)?;
-        Ok(file.display().to_string())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 pub(crate) fn file_name(size: usize) -> String {
@@ -84,7 +57,7 @@ impl Server {
     /// nginx, one worker, sendfile from tmpfs, no access log.
     pub fn nginx(folder: &Folder) -> Result<Self> {
         let address = free()?;
-        let path = folder.0.display();
+        let path = folder.path().display();
         let configuration = format!(
             "daemon off; user root; worker_processes 1; pid {path}/nginx.pid; error_log {path}/nginx.log;\n\
              events {{ worker_connections 1024; }}\n\
@@ -96,7 +69,7 @@ impl Server {
              client_max_body_size 64m; dav_methods PUT; create_full_put_path on;\n\
              server {{ listen {address}; root {path}/files; }} }}\n"
         );
-        let file = folder.0.join("nginx.conf");
+        let file = folder.path().join("nginx.conf");
         std::fs::write(&file, configuration)?;
         let mut command = pinned("nginx".as_ref());
         command.arg("-c").arg(&file);
@@ -108,10 +81,10 @@ impl Server {
         let (address, backend) = (free()?, Self::nginx(folder)?);
         let mut command = pinned("varnishd".as_ref());
         command.args(["-F", "-j", "none", "-a", &address.to_string(), "-b", &backend.address.to_string()]);
-        command.args(["-s", "malloc,256m", "-t", "3600", "-n"]).arg(folder.0.join("varnish"));
+        command.args(["-s", "malloc,256m", "-t", "3600", "-n"]).arg(folder.path().join("varnish"));
         let server = Self::start("Varnish (malloc)", command, address, Bodies::AsFiles, folder)?;
         for size in [2 << 10, 100 << 10, 1 << 20, 4 << 20] {
-            std::fs::write(folder.0.join("files").join(file_name(size)), body(size))?;
+            std::fs::write(folder.path().join("files").join(file_name(size)), body(size))?;
             ensure!(
                 fetch(address, "GET", &format!("/{}", file_name(size)))?.head.status == 200,
                 "Varnish got no body"
@@ -129,7 +102,7 @@ impl Server {
                     Peer::connect(self.address)?.request("PUT", &format!("/{name}"), &[], Some(&body))?;
                 ensure!(answer.head.status == 201, "PUT {name}: {}", answer.head.status);
             }
-            Bodies::AsFiles => std::fs::write(folder.0.join("files").join(&name), &body)?,
+            Bodies::AsFiles => std::fs::write(folder.path().join("files").join(&name), &body)?,
             Bodies::Own => {}
         }
         let answer = fetch(self.address, "GET", &format!("/{name}"))?;
@@ -143,7 +116,7 @@ impl Server {
 
     /// CPU time of all threads of the server and of its children, from the scheduler's statistics.
     pub fn cpu_nanos(&self) -> Result<u64> {
-        let mut all = vec![self.child.id()];
+        let mut all = vec![self.program.id()];
         let mut sum = 0;
         while let Some(process) = all.pop() {
             for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
@@ -164,7 +137,7 @@ impl Server {
 
     /// Memory of the process itself, in bytes.
     pub fn resident_bytes(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
     }
@@ -186,33 +159,14 @@ impl Server {
 
     fn start(
         name: &'static str,
-        mut command: Command,
+        command: Command,
         address: SocketAddr,
         bodies: Bodies,
         folder: &Folder,
     ) -> Result<Self> {
-        let mut log_name = String::new();
-        write!(log_name, "{}-{}.log", name.split(' ').next().unwrap_or(name), address.port())?;
-        let log = std::fs::File::create(folder.0.join(&log_name))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().with_context(|| format!("start {name}"))?;
-        let mut server = Self { name, address, child, bodies };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(address).is_err() {
-            if server.child.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("{name} did not start: {}", std::fs::read_to_string(folder.0.join(&log_name))?);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // SIGTERM by process id, so that nginx and Varnish end their children.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
+        let program =
+            Program::start(name.split(' ').next().unwrap_or(name), command, address, folder.path())?;
+        Ok(Self { name, address, program, bodies })
     }
 }
 
@@ -224,8 +178,4 @@ fn pinned(program: &std::ffi::OsStr) -> Command {
 
 fn body(size: usize) -> Vec<u8> {
     (0..size).map(|index| u8::try_from(index % 251).unwrap_or_default()).collect()
-}
-
-fn free() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

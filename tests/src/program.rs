@@ -1,0 +1,52 @@
+//! A server program on loopback: started, waited for until it listens, ended by its process id.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::peer::PATIENCE;
+
+/// A running program.
+#[derive(Debug)]
+pub struct Program(Child);
+
+impl Program {
+    /// Starts it with its output in a file of `folder`, and waits until it listens.
+    pub fn start(name: &str, mut command: Command, address: SocketAddr, folder: &Path) -> Result<Self> {
+        let file = folder.join(format!("{name}-{}.log", address.port()));
+        let log = File::create(&file)?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut program = Self(command.spawn().with_context(|| format!("start {name}"))?);
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).is_err() {
+            if program.0.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("{name} did not start: {}", std::fs::read_to_string(&file)?);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(program)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // SIGTERM by process id, so that nginx and Varnish end their children.
+        let _ = Command::new("kill").arg(self.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// A free port of the loopback interface. Somebody else may take it before the program does; then the program says so.
+pub fn free() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}

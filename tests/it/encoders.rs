@@ -1,5 +1,7 @@
 //! Real encoders in their odd ways against an origin in this process: what they sent is what is served.
 
+mod two_publishers;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

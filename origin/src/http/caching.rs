@@ -19,7 +19,9 @@ const OTHER: u64 = 10;
 /// Seconds: the longest and the shortest life of a manifest. HTTP knows no fractions.
 const MANIFEST_MAX: u64 = 60;
 const MANIFEST_MIN: u64 = 1;
-/// Seconds: what is not there, or not yet. Shorter than any segment, so that a player that is early waits for one retry.
+/// Seconds: what is not there, or not yet. Shorter than any segment, so that a player that is early waits for one retry; and
+/// only where many share it: a browser that keeps it for a second gives its player nothing else for as long, and a player
+/// at the live edge is early by milliseconds.
 const MISSING: u64 = 1;
 /// Seconds: what is not there and is no media.
 const MISSING_OTHER: u64 = 10;
@@ -48,6 +50,8 @@ enum Lifetime {
     Fresh(u64),
     /// So many seconds, and it is not asked for again before.
     Immutable(u64),
+    /// So many seconds in a cache that many share; a browser asks each time.
+    Shared(u64),
     /// Not at all.
     NoStore,
 }
@@ -73,7 +77,7 @@ pub fn missing(treatment: &Treatment<'_>) -> Vec<(HeaderName, HeaderValue)> {
         (Class::Other, _) => Lifetime::Fresh(MISSING_OTHER),
         // CloudFront keeps an error that may be kept for its own minimum, ten seconds.
         (_, CdnProfile::CloudFront) => Lifetime::NoStore,
-        _ => Lifetime::Fresh(MISSING),
+        _ => Lifetime::Shared(MISSING),
     };
     worded(lifetime, treatment)
 }
@@ -120,7 +124,7 @@ fn worded(lifetime: Lifetime, treatment: &Treatment<'_>) -> Vec<(HeaderName, Hea
         CdnProfile::Generic | CdnProfile::CloudFront | CdnProfile::GoogleCdn => return headers,
     };
     let value = match lifetime {
-        Lifetime::Fresh(seconds) | Lifetime::Immutable(seconds) => {
+        Lifetime::Fresh(seconds) | Lifetime::Immutable(seconds) | Lifetime::Shared(seconds) => {
             format!("max-age={seconds}, stale-if-error={seconds}")
         }
         Lifetime::NoStore => "no-store".to_owned(),
@@ -133,6 +137,7 @@ fn word(lifetime: Lifetime) -> HeaderValue {
     let text = match lifetime {
         Lifetime::Fresh(seconds) => format!("public, max-age={seconds}"),
         Lifetime::Immutable(seconds) => format!("public, max-age={seconds}, immutable"),
+        Lifetime::Shared(seconds) => format!("public, max-age=0, s-maxage={seconds}"),
         Lifetime::NoStore => "no-store".to_owned(),
     };
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("no-store"))

@@ -10,6 +10,7 @@ mod http2;
 mod kill9;
 mod mediastore;
 mod object_store;
+mod players;
 mod readers;
 mod redbot;
 mod scenarios;

@@ -12,6 +12,7 @@ pub mod answer;
 pub mod keyring;
 pub mod secret;
 pub mod shown;
+pub mod sign;
 #[cfg(test)]
 mod tests;
 pub mod token;

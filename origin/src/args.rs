@@ -4,10 +4,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::access::sign::Place;
 use crate::log::{Format, Requests};
+use crate::times;
 
 /// An in-memory origin for live and on-demand video: encoders PUT segments and playlists, CDNs and players GET them.
 #[derive(Debug, Parser)]
@@ -25,6 +28,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Check files and print every problem.
     Validate(ValidateArgs),
+    /// Print a URL with a token: whoever has it may read until it expires, where spec.access.read is SignedUrls.
+    SignUrl(SignUrlArgs),
 }
 
 /// Settings of a start.
@@ -81,4 +86,27 @@ pub struct ValidateArgs {
     /// Files with MediaOrigins, or with an OriginConfig.
     #[arg(short, long = "file", value_name = "FILE", required = true, num_args = 1..)]
     pub files: Vec<PathBuf>,
+}
+
+/// What to sign.
+#[derive(Debug, Args)]
+pub struct SignUrlArgs {
+    /// File with the key: the value of urlSigningKey in the Secret of spec.access.write. A line feed at its end does not count.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// How long the URL is good from now on: a number with s, m, h or d, e.g. 90s, 15m, 12h, 7d or 1d12h.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = times::duration, conflicts_with = "until")]
+    pub expires: Duration,
+    /// Until when it is good instead: RFC 3339, e.g. 2026-12-31T23:00:00Z, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = times::instant)]
+    pub until: Option<SystemTime>,
+    /// Allow everything below this folder, e.g. live/a/, as a playlist needs for its segments; / for everything. Default: only
+    /// what the URL names.
+    #[arg(long, value_name = "FOLDER")]
+    pub path_prefix: Option<String>,
+    /// Where the token stands. In the path, the relative addresses in a playlist keep it, and so do players.
+    #[arg(long = "in", value_enum, value_name = "PLACE", default_value = "query")]
+    pub place: Place,
+    /// The URL as the reader's CDN or the origin knows it, or only its path. Host and query are not part of what is signed.
+    pub url: String,
 }

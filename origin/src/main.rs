@@ -10,7 +10,8 @@ use clap::Parser;
 use mediaorigin_crds::load::{self as contract, Resolved};
 use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::{document, names, validate};
-use mediaorigin_origin::args::{Cli, Command, ServeArgs, ValidateArgs};
+use mediaorigin_origin::access::{secret, sign};
+use mediaorigin_origin::args::{Cli, Command, ServeArgs, SignUrlArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::log::Requests;
 use mediaorigin_origin::tls::ClientCertificates;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => run(args).map(|()| ExitCode::SUCCESS),
         Command::Validate(args) => Ok(check(&args)),
+        Command::SignUrl(args) => sign_url(&args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("mediaorigin: {error:#}");
@@ -142,6 +144,20 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     } else {
         address
     }
+}
+
+/// Prints the signed URL and nothing else.
+fn sign_url(args: &SignUrlArgs) -> anyhow::Result<()> {
+    let SignUrlArgs { key_file, expires, until, path_prefix, place, url } = args;
+    let now = Clock::system().now().wall;
+    let expires = match until {
+        Some(until) => *until,
+        None => now.checked_add(*expires).context("--expires is longer than time goes on")?,
+    };
+    anyhow::ensure!(expires > now, "--until: that time is over");
+    let key = secret::signing_key(key_file).map_err(|problem| anyhow::anyhow!("--key-file: {problem}"))?;
+    println!("{}", sign::sign(url, path_prefix.as_deref(), *place, &key, expires)?);
+    Ok(())
 }
 
 /// Prints every problem of every file.

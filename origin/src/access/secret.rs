@@ -52,6 +52,13 @@ pub fn read(folder: &Path) -> Result<Keyring, Vec<String>> {
     if problems.is_empty() { Ok(Keyring::new(parties, keys)) } else { Err(problems) }
 }
 
+/// The key in a file of its own, to sign URLs with.
+pub fn signing_key(file: &Path) -> Result<Vec<u8>, String> {
+    let name = file.display().to_string();
+    let key = value(file, &name)?.ok_or_else(|| format!("{name} is not there"))?;
+    long_enough(&name, key)
+}
+
 struct Folder {
     given: PathBuf,
     /// Where the files are now: the kubelet swaps the link `..data` when a Secret changes, and files of two versions must not mix.
@@ -96,31 +103,42 @@ impl Folder {
         let mut keys = Vec::new();
         for name in ["urlSigningKey", "urlSigningKeyPrevious"] {
             let Some(key) = self.value(name)? else { continue };
-            if key.len() < KEY_BYTES_MIN {
-                return Err(format!("{name} has {} bytes, at least {KEY_BYTES_MIN} are needed", key.len()));
-            }
-            keys.push(key.into_bytes());
+            keys.push(long_enough(name, key)?);
         }
         Ok(Keys::new(keys))
     }
 
-    /// A file with one value. One written by hand ends in a line feed that nobody means.
     fn value(&self, name: &str) -> Result<Option<String>, String> {
-        let Some(text) = self.text(name, VALUE_BYTES_MAX)? else { return Ok(None) };
-        let value =
-            text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-        if value.is_empty() { Err(format!("{name} is empty")) } else { Ok(Some(value.to_owned())) }
+        value(&self.current.join(name), name)
     }
 
     fn text(&self, name: &str, bytes_max: usize) -> Result<Option<String>, String> {
-        let bytes = match fs::metadata(self.current.join(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Ok(found) if found.len() > bytes_max as u64 => {
-                return Err(format!("{name} has more than {bytes_max} bytes"));
-            }
-            _ => fs::read(self.current.join(name)),
-        };
-        let bytes = bytes.map_err(|error| format!("{name} cannot be read: {error}"))?;
-        String::from_utf8(bytes).map(Some).map_err(|_| format!("{name} is not UTF-8"))
+        text(&self.current.join(name), name, bytes_max)
     }
+}
+
+fn long_enough(name: &str, key: String) -> Result<Vec<u8>, String> {
+    if key.len() < KEY_BYTES_MIN {
+        return Err(format!("{name} has {} bytes, at least {KEY_BYTES_MIN} are needed", key.len()));
+    }
+    Ok(key.into_bytes())
+}
+
+/// A file with one value. One written by hand ends in a line feed that nobody means.
+fn value(file: &Path, name: &str) -> Result<Option<String>, String> {
+    let Some(text) = text(file, name, VALUE_BYTES_MAX)? else { return Ok(None) };
+    let value = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if value.is_empty() { Err(format!("{name} is empty")) } else { Ok(Some(value.to_owned())) }
+}
+
+fn text(file: &Path, name: &str, bytes_max: usize) -> Result<Option<String>, String> {
+    let bytes = match fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Ok(found) if found.len() > bytes_max as u64 => {
+            return Err(format!("{name} has more than {bytes_max} bytes"));
+        }
+        _ => fs::read(file),
+    };
+    let bytes = bytes.map_err(|error| format!("{name} cannot be read: {error}"))?;
+    String::from_utf8(bytes).map(Some).map_err(|_| format!("{name} is not UTF-8"))
 }

@@ -49,6 +49,9 @@ pub struct Cold {
     /// The object store tier; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
+    /// TLS on the media port; absent where it speaks none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsConfig>,
 }
 
 /// The disk tier.
@@ -78,6 +81,16 @@ pub struct ObjectStoreConfig {
     /// Folder with the credentials, one file each; absent where they come from the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_dir: Option<String>,
+}
+
+/// TLS on the media port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsConfig {
+    /// Folder with the files of the certificate.
+    pub dir: String,
+    /// Who writes needs a certificate that `ca.crt` in that folder vouches for.
+    pub requires_client_certificates: bool,
 }
 
 /// Settings that change in a running pod.

@@ -35,6 +35,8 @@ pub const DISK_MOUNT: &str = "/var/lib/mediaorigin";
 pub const DISK_DIR: &str = "/var/lib/mediaorigin/objects";
 /// Where the Secret of `spec.objectStore` is mounted; its keys are the file names.
 pub const OBJECT_STORE_DIR: &str = "/etc/mediaorigin-object-store";
+/// Where the certificate of the media port is mounted, with the authorities of its clients.
+pub const TLS_DIR: &str = "/etc/mediaorigin-tls";
 
 /// Standard labels, see the Kubernetes recommended labels.
 pub const LABEL_NAME: &str = "app.kubernetes.io/name";

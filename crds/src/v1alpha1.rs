@@ -525,7 +525,7 @@ pub struct ServiceSpec {
     #[serde(default, rename = "type")]
     pub kind: ServiceTypeSpec,
 
-    /// Port of the Service, 1 to 65535; the pods listen on 8080. Default 80.
+    /// Port of the Service, 1 to 65535; the pods listen on 8080. Default 80, with `tls` too: write 443 there.
     #[serde(default = "default_service_port")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65_535)))]
     pub port: i32,
@@ -540,6 +540,27 @@ pub struct ServiceSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
     pub annotations: BTreeMap<String, String>,
+
+    /// TLS 1.2 and 1.3 on the media port, with HTTP/2 and HTTP/1.1; nothing is served in clear text then. Default: none. A change replaces
+    /// the pods, a renewed certificate does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsSpec>,
+}
+
+/// TLS on the media port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct TlsSpec {
+    /// Secret in the same namespace of type `kubernetes.io/tls`, with the chain in `tls.crt` and its key in `tls.key`, e.g. one of
+    /// cert-manager. A renewed certificate is served within two minutes, without a restart; one that cannot be used is reported, and the one
+    /// before is served.
+    pub secret_ref: SecretRefSpec,
+
+    /// Secret in the same namespace whose `ca.crt` has the authorities of client certificates: uploads and deletions need a certificate
+    /// that one of them vouches for, reads do not. May be the same Secret. Default: clients are asked for none.
+    #[serde(default, rename = "clientCASecretRef", skip_serializing_if = "Option::is_none")]
+    pub client_ca_secret_ref: Option<SecretRefSpec>,
 }
 
 /// Type of the Service.
@@ -890,6 +911,7 @@ impl Default for ServiceSpec {
             port: default_service_port(),
             node_port: None,
             annotations: BTreeMap::new(),
+            tls: None,
         }
     }
 }

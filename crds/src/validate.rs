@@ -9,7 +9,7 @@ pub mod tier;
 use std::collections::BTreeSet;
 
 use crate::budget::{Budget, LIMIT_MIN};
-use crate::config::{Cold, Hot, OriginConfig};
+use crate::config::{Cold, Hot, OriginConfig, TlsConfig};
 use crate::document::Metadata;
 use crate::names;
 use crate::policy::{Disk, Tiers};
@@ -75,7 +75,7 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
     let object_store = spec.object_store.as_ref().map(|store| storage::object_store(store, &mut problems));
     let _ = tier::compile("spec.tierPolicies", &spec.tier_policies, tiers(spec), &mut problems);
     let _ = cors::compile("spec.access.cors", &spec.access.cors, &mut problems);
-    check_secret(spec, &mut problems);
+    check_secrets(spec, &mut problems);
     check_service(&spec.service, &mut problems);
     check_pod_template(spec, &mut problems);
     match budget {
@@ -100,6 +100,10 @@ fn accepted(spec: &MediaOriginSpec, budget: Budget, limits: &ParsedLimits) -> Ac
             publisher_dir: spec.access.write.as_ref().map(|_| names::PUBLISHER_DIR.to_owned()),
             disk: None,
             object_store: None,
+            tls: spec.service.tls.as_ref().map(|tls| TlsConfig {
+                dir: names::TLS_DIR.to_owned(),
+                requires_client_certificates: tls.client_ca_secret_ref.is_some(),
+            }),
         },
         hot: Hot {
             tier_policies: spec.tier_policies.clone(),
@@ -226,12 +230,18 @@ fn limits(limits: &LimitsSpec, problems: &mut Vec<Problem>) -> ParsedLimits {
     ParsedLimits { object_size, connections, upload_idle_seconds: idle }
 }
 
-fn check_secret(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
-    if let Some(write) = &spec.access.write
-        && !is_object_name(&write.secret_ref.name)
-    {
-        let message = format!("\"{}\" is not the name of a Secret", write.secret_ref.name);
-        problems.push(Problem::new("spec.access.write.secretRef.name", message));
+fn check_secrets(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
+    let write = spec.access.write.as_ref().map(|write| &write.secret_ref);
+    let tls = spec.service.tls.as_ref();
+    let named = [
+        ("spec.access.write.secretRef", write),
+        ("spec.service.tls.secretRef", tls.map(|tls| &tls.secret_ref)),
+        ("spec.service.tls.clientCASecretRef", tls.and_then(|tls| tls.client_ca_secret_ref.as_ref())),
+    ];
+    for (field, secret) in named {
+        let Some(secret) = secret.filter(|secret| !is_object_name(&secret.name)) else { continue };
+        let message = format!("\"{}\" is not the name of a Secret", secret.name);
+        problems.push(Problem::new(format!("{field}.name"), message));
     }
     if spec.access.read != ReadAccessSpec::Public && spec.access.write.is_none() {
         let message = "readers are checked against the Secret of access.write: name one";

@@ -65,8 +65,12 @@ impl Mounts {
         let store = spec.object_store.as_ref();
         let store = store.and_then(|store| store.credentials_secret_ref.as_ref());
         let store = store.map(|secret| (secret, "the credentials of the object store"));
-        let secrets =
-            publisher.into_iter().chain(store).map(|(secret, what)| (secret.name.clone(), what)).collect();
+        let tls = spec.service.tls.as_ref();
+        let certificate = tls.map(|tls| (&tls.secret_ref, "tls.crt and tls.key"));
+        let authorities = tls.and_then(|tls| tls.client_ca_secret_ref.as_ref());
+        let authorities = authorities.map(|secret| (secret, "ca.crt"));
+        let named = [publisher, store, certificate, authorities].into_iter().flatten();
+        let secrets = named.map(|(secret, what)| (secret.name.clone(), what)).collect();
         let disk = spec.disk.as_ref().filter(|disk| disk.storage_class_name.is_some());
         let live = disk.and_then(|_| observed.children.get(&Kind::PersistentVolumeClaim));
         Self { secrets, claim: live.map(Claim::read) }

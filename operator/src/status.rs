@@ -107,7 +107,7 @@ pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]
 }
 
 fn address(observed: &Observed, spec: &MediaOriginSpec) -> String {
-    endpoint(&observed.name, &observed.namespace, spec.service.port)
+    endpoint(&observed.name, &observed.namespace, &spec.service)
 }
 
 fn memory(budget: &Budget) -> MemoryStatus {

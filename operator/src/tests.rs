@@ -10,7 +10,7 @@ use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
     ClassSpec, CorsRuleSpec, CpuSpec, DiskSpec, DurabilitySpec, EnvVarSpec, LimitsSpec, MatchSpec,
     MediaOriginSpec, MemorySpec, MemoryTierSpec, MethodSpec, ObjectStoreSpec, SecretRefSpec, ServiceTypeSpec,
-    TierPolicySpec, TolerationSpec, VisibilitySpec, WriteAccessSpec,
+    TierPolicySpec, TlsSpec, TolerationSpec, VisibilitySpec, WriteAccessSpec,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -119,7 +119,8 @@ fn tiers() -> impl Strategy<Value = (Option<DiskSpec>, Option<ObjectStoreSpec>)>
 /// A whole valid spec.
 fn spec() -> impl Strategy<Value = MediaOriginSpec> {
     let pod = (strings(), strings(), strings(), strings(), option::of("[a-z]{1,9}:1"), 0..3_usize);
-    let service = (0..3_u8, 1..65_535_i32, option::of(30_000..32_767_i32), strings());
+    let tls = option::of(("[a-z]{1,9}", option::of("[a-z]{1,9}")));
+    let service = (0..3_u8, 1..65_535_i32, option::of(30_000..32_767_i32), strings(), tls);
     let size = (512..4096_u32, option::of(1_000..4_000_u32), 16..2_000_i32);
     (hot(), 0..=1_i32, (size, tiers()), option::of("[a-z]{1,9}"), service, pod).prop_map(
         |(hot, replicas, ((memory, cpu, connections), (disk, object_store)), secret, service, pod)| {
@@ -128,13 +129,17 @@ fn spec() -> impl Strategy<Value = MediaOriginSpec> {
             spec.cpu = CpuSpec { request: "0.5".to_owned(), limit: cpu.map(|milli| format!("{milli}m")) };
             spec.limits = LimitsSpec { connections, ..spec.limits };
             spec.access.write = secret.map(|name| WriteAccessSpec { secret_ref: SecretRefSpec { name } });
-            let (kind, port, node_port, annotations) = service;
+            let (kind, port, node_port, annotations, tls) = service;
             spec.service.kind =
                 [ServiceTypeSpec::ClusterIP, ServiceTypeSpec::NodePort, ServiceTypeSpec::LoadBalancer]
                     [usize::from(kind)];
             spec.service.port = port;
             spec.service.node_port = node_port.filter(|_| spec.service.kind != ServiceTypeSpec::ClusterIP);
             spec.service.annotations = annotations;
+            spec.service.tls = tls.map(|(name, authorities)| TlsSpec {
+                secret_ref: SecretRefSpec { name },
+                client_ca_secret_ref: authorities.map(|name| SecretRefSpec { name }),
+            });
             let (labels, annotations, selector, env, image, tolerations) = pod;
             let template = &mut spec.pod_template;
             template.labels = labels;
@@ -296,6 +301,10 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
     spec.access.write = Some(WriteAccessSpec { secret_ref: SecretRefSpec { name: "publisher".to_owned() } });
     spec.service.kind = ServiceTypeSpec::NodePort;
     spec.service.node_port = Some(30_080);
+    spec.service.tls = Some(TlsSpec {
+        secret_ref: SecretRefSpec { name: "certificate".to_owned() },
+        client_ca_secret_ref: Some(SecretRefSpec { name: "encoders".to_owned() }),
+    });
     spec.cpu.limit = Some("2".to_owned());
     spec.pod_template.env = vec![EnvVarSpec { name: "A".to_owned(), value: "1".to_owned() }];
     spec.pod_template.tolerations = vec![TolerationSpec::default()];

@@ -189,6 +189,7 @@ fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {
         publisher_dir,
         disk,
         object_store,
+        tls,
     } = given;
     [
         ("memoryLimitBytes", *memory_limit_bytes != served.memory_limit_bytes),
@@ -198,6 +199,7 @@ fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {
         ("publisherDir", *publisher_dir != served.publisher_dir),
         ("disk", *disk != served.disk),
         ("objectStore", *object_store != served.object_store),
+        ("tls", *tls != served.tls),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

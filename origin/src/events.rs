@@ -27,6 +27,8 @@ pub enum Kind {
     ConfigRefused,
     /// The publisher's credentials changed, or cannot be read.
     Credentials,
+    /// The certificate of the media port changed, cannot be used, or is about to end.
+    Certificate,
     /// All connections are taken: further ones wait to be accepted.
     ConnectionsFull,
     /// The log says more, or less, from now on.

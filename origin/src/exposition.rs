@@ -4,6 +4,7 @@ mod plain;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -16,6 +17,7 @@ use crate::connection::{Counters, Refusal, TimeoutPhase};
 use crate::origin::Origin;
 use crate::streams::State;
 use crate::tiers::report::Report;
+use crate::tls::Tls;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TermLabels {
@@ -95,6 +97,12 @@ pub fn registry(origin: &Origin) -> Registry {
         "1 while the media port's certificate is not the one in its folder",
         tls_refused.into(),
     );
+    if let Some(expires) = origin.tls.as_ref().and_then(Tls::expires) {
+        let help =
+            "When the served certificate, or the first of its chain, ends: seconds since 1970; only with TLS";
+        let since = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        gauge("tls_certificate_not_after_timestamp_seconds", help, signed(since.as_secs()));
+    }
     let help = "1 while the publishers' Secret makes no sense; the last good one is in force";
     gauge("secret_refused", help, i64::from(!origin.access.problems().is_empty()));
     gauge("draining", "1 while the origin is about to stop", i64::from(origin.is_draining()));

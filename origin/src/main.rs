@@ -66,6 +66,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         in_pod || disk_dir.is_some() || resolved.cold.disk.is_none(),
         "spec.disk is a volume of a pod: give a folder for its files with --disk-dir"
     );
+    anyhow::ensure!(
+        in_pod || tls_dir.is_some() || resolved.cold.tls.is_none(),
+        "spec.service.tls names a Secret, which a program cannot read: give its files in a folder with --tls-dir"
+    );
     let cold = &resolved.cold;
     let (media_port, admin_port) = (cold.media_port, cold.admin_port);
     let address = |port| {

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::{io, thread};
 
 use actix_web::{App, HttpServer};
+use mediaorigin_crds::config::Cold;
 use mediaorigin_crds::load::Resolved;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
@@ -47,9 +48,9 @@ pub struct Options {
     pub mediastore_log: Option<Sink>,
     /// Which lines the process logs, where the admin port may change it.
     pub log_filter: Option<Filter>,
-    /// Folder with the certificate of the media port; without one it speaks no TLS.
+    /// Folder with the certificate of the media port; wins over the one in the configuration. Without either it speaks no TLS.
     pub tls_dir: Option<PathBuf>,
-    /// Whether clients are asked for a certificate; needs a `tls_dir`.
+    /// Whether clients are asked for a certificate, as they are where the configuration says so; needs a `tls_dir`.
     pub client_certificates: ClientCertificates,
     /// Bytes of an answer that may lie unsent in the kernel, per connection.
     pub unsent_bytes_max: u32,
@@ -156,7 +157,7 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         unsent_bytes_max,
     } = options;
     let folders = Folders { disk: disk_dir, credentials: object_store_credentials_dir };
-    let tls = tls_dir.map(|dir| Tls::load(&dir, client_certificates)).transpose()?;
+    let tls = tls_of(&resolved.cold, tls_dir, client_certificates)?;
     let (media, media_addr) = bind(listen)?;
     let (admin, admin_addr) = bind(admin_listen)?;
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
@@ -195,6 +196,15 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         ended: Some(ended),
         thread: Some(thread),
     })
+}
+
+/// The certificate of the media port, from the folder that was given or the one that the configuration names.
+fn tls_of(cold: &Cold, dir: Option<PathBuf>, clients: ClientCertificates) -> Result<Option<Tls>, TlsError> {
+    let named = cold.tls.as_ref();
+    let is_needed = named.is_some_and(|tls| tls.requires_client_certificates);
+    let clients = if is_needed { ClientCertificates::NeededToWrite } else { clients };
+    let dir = dir.or_else(|| named.map(|tls| PathBuf::from(&tls.dir)));
+    dir.map(|dir| Tls::load(&dir, clients)).transpose()
 }
 
 impl Running {

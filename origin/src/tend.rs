@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -10,25 +10,29 @@ use crate::access;
 use crate::config::{self, Change};
 use crate::events::{Event, Kind};
 use crate::origin::Origin;
-use crate::tls::{Look, Tls};
+use crate::times;
+use crate::tls::Look;
 
 /// How often memory is swept. Expiry is exact at every read; this only frees the bytes.
 const SWEEP_TICK: Duration = Duration::from_millis(100);
 /// Files are looked at in every so many ticks: once a second.
 const FILES_TICKS: u32 = 10;
+/// So long before its end a certificate should have been renewed: whoever renews them has tried for weeks by then.
+const CERTIFICATE_WARNING: Duration = Duration::from_hours(24);
 
 /// Runs until it is dropped. `served` is the text of the configuration that the origin was started with.
 pub(crate) async fn run(origin: Arc<Origin>, file: Option<PathBuf>, mut served: String) {
     let mut ticks = interval(SWEEP_TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_full = false;
+    let mut told_of = None;
     for tick in (0..FILES_TICKS).cycle() {
         ticks.tick().await;
         origin.memory.sweep(origin.clock.now());
         look_at_connections(&origin, &mut is_full);
         if tick == 0 {
             look_at_access(&origin);
-            look_at_certificate(&origin);
+            look_at_certificate(&origin, &mut told_of);
             if let Some(file) = &file {
                 look_at_config(&origin, file, &mut served);
             }
@@ -59,16 +63,30 @@ fn look_at_access(origin: &Origin) {
     }
 }
 
-fn look_at_certificate(origin: &Origin) {
-    match origin.tls.as_ref().map(Tls::look) {
-        None | Some(Look::Same) => {}
-        Some(Look::Renewed) => tracing::info!("the certificate of the media port changed"),
-        Some(Look::Refused(reason)) => {
+/// `told_of` is the end that was told of.
+fn look_at_certificate(origin: &Origin, told_of: &mut Option<SystemTime>) {
+    let Some(tls) = &origin.tls else { return };
+    match tls.look() {
+        Look::Same => {}
+        Look::Renewed => {
+            tracing::info!("the certificate of the media port changed");
+            tell(origin, Kind::Certificate, "it changed");
+        }
+        Look::Refused(reason) => {
             tracing::error!(
                 reason,
                 "the certificate of the media port is refused, the last good one is served"
             );
+            tell(origin, Kind::Certificate, format!("it is refused, the last good one is served: {reason}"));
         }
+    }
+    let expires = tls.expires();
+    let is_near = expires.is_some_and(|expires| origin.clock.now().wall + CERTIFICATE_WARNING > expires);
+    if let Some(end) = expires.filter(|_| is_near && *told_of != expires) {
+        let end = times::text(end);
+        tracing::error!(end, "the certificate of the media port ends in less than a day, or has ended");
+        tell(origin, Kind::Certificate, format!("it has less than a day left: it ends at {end}"));
+        *told_of = expires;
     }
 }
 

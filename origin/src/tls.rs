@@ -6,9 +6,11 @@
 
 #[cfg(test)]
 pub(crate) mod tests;
+mod validity;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use std::{fs, io};
 
 use arc_swap::ArcSwap;
@@ -99,6 +101,8 @@ pub struct Tls {
 /// The last folder that was looked at.
 struct Seen {
     files: Option<Files>,
+    /// When the first certificate of the served chain ends.
+    expires: Option<SystemTime>,
     problem: Option<String>,
 }
 
@@ -107,7 +111,8 @@ impl Tls {
     pub fn load(dir: &Path, clients: ClientCertificates) -> Result<Self, TlsError> {
         let files = read(dir, clients)?;
         let served = Arc::new(ArcSwap::from(config(&files)?));
-        let seen = Mutex::new(Seen { files: Some(files), problem: None });
+        let expires = expires(&files);
+        let seen = Mutex::new(Seen { files: Some(files), expires, problem: None });
         Ok(Self { dir: dir.to_owned(), clients, served, seen })
     }
 
@@ -126,6 +131,11 @@ impl Tls {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).problem.clone()
     }
 
+    /// When the served certificate ends, or the first one of its chain that does; clients refuse it from then on.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).expires
+    }
+
     /// Reads the folder again. A refusal is told once for each state of the folder.
     pub fn look(&self) -> Look {
         let files = read(&self.dir, self.clients);
@@ -137,6 +147,9 @@ impl Tls {
                 // The files may be swapped between two reads: what is not good must be so twice.
                 if config.is_err() && read(&self.dir, self.clients).ok().as_ref() != Some(&files) {
                     return Look::Same;
+                }
+                if config.is_ok() {
+                    seen.expires = expires(&files);
                 }
                 seen.files = Some(files);
                 config
@@ -214,6 +227,11 @@ fn config(files: &Files) -> Result<Arc<ServerConfig>, TlsError> {
     // Sessions are resumed by tickets, which cost no memory; a new certificate has new keys for them.
     config.ticketer = ring::Ticketer::new().map_err(TlsError::Pair)?;
     Ok(Arc::new(config))
+}
+
+fn expires(files: &Files) -> Option<SystemTime> {
+    let chain = certificates("tls.crt", &files.chain).unwrap_or_default();
+    chain.iter().filter_map(|certificate| validity::not_after(certificate)).min()
 }
 
 fn certificates(path: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{DiskConfig, ObjectStoreConfig};
+use crate::config::{DiskConfig, ObjectStoreConfig, TlsConfig};
 use crate::load::{self, Resolved};
 use crate::policy::{Durability, Keep};
 use crate::problem::Problem;
@@ -114,6 +114,27 @@ fn the_tiers_become_cold_settings() {
     let in_pod = super::validate("live", &spec).unwrap().cold.object_store.unwrap();
     let credentials_dir = Some("/etc/mediaorigin-object-store".to_owned());
     assert_eq!(in_pod, ObjectStoreConfig { credentials_dir, ..expected });
+}
+
+#[test]
+fn tls_becomes_a_cold_setting_and_its_secrets_have_names() {
+    let tls = |rest: &str| parse(&format!("{{service: {{tls: {{secretRef: {{name: a}}{rest}}}}}}}"));
+    let dir = "/etc/mediaorigin-tls".to_owned();
+    let expected = TlsConfig { dir, requires_client_certificates: false };
+    assert_eq!(parse("{}").unwrap().cold.tls, None);
+    assert_eq!(tls("").unwrap().cold.tls, Some(expected.clone()));
+    let with_authorities = TlsConfig { requires_client_certificates: true, ..expected };
+    assert_eq!(tls(", clientCASecretRef: {name: b}").unwrap().cold.tls, Some(with_authorities));
+    for (text, field) in [
+        ("{secretRef: {name: A}}", "secretRef.name"),
+        ("{secretRef: {name: a}, clientCASecretRef: {name: b/c}}", "clientCASecretRef.name"),
+        ("{clientCASecretRef: {name: b}}", "secretRef"),
+        ("{secretRef: {name: a}, bogus: 1}", "bogus"),
+    ] {
+        let problems = parse(&format!("{{service: {{tls: {text}}}}}")).unwrap_err();
+        assert!(problems[0].to_string().starts_with("spec.service.tls"), "{problems:?}");
+        assert!(problems[0].to_string().contains(field.split('.').next().unwrap()), "{text}: {problems:?}");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub fn service(observed: &Observed, spec: &ServiceSpec) -> Child {
         "port": spec.port,
         "targetPort": names::MEDIA_PORT_NAME,
         "protocol": "TCP",
-        "appProtocol": "http",
+        "appProtocol": scheme(spec),
     });
     if let Some(node_port) = spec.node_port {
         port["nodePort"] = json!(node_port);
@@ -32,11 +32,16 @@ pub fn service(observed: &Observed, spec: &ServiceSpec) -> Child {
     Child::new(Kind::Service, observed, &annotations, rest)
 }
 
+/// What the media port speaks; also a value of `appProtocol` that meshes and load balancers know.
+fn scheme(spec: &ServiceSpec) -> &'static str {
+    if spec.tls.is_some() { "https" } else { "http" }
+}
+
 /// Where the Service is reached inside the cluster.
-pub fn endpoint(name: &str, namespace: &str, port: i32) -> String {
-    if port == 80 {
-        format!("http://{name}.{namespace}.svc")
-    } else {
-        format!("http://{name}.{namespace}.svc:{port}")
+pub fn endpoint(name: &str, namespace: &str, spec: &ServiceSpec) -> String {
+    let scheme = scheme(spec);
+    match (scheme, spec.port) {
+        ("http", 80) | ("https", 443) => format!("{scheme}://{name}.{namespace}.svc"),
+        (_, port) => format!("{scheme}://{name}.{namespace}.svc:{port}"),
     }
 }

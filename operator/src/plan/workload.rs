@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig};
+use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig, TlsConfig};
 use mediaorigin_crds::names;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
-    ImagePullPolicySpec, MediaOriginSpec, PodTemplateSpec, SecretRefSpec, TaintEffectSpec,
+    ImagePullPolicySpec, MediaOriginSpec, PodTemplateSpec, SecretRefSpec, TaintEffectSpec, TlsSpec,
     TolerationOperatorSpec, TolerationSpec,
 };
 use serde_json::{Map, Value, json};
@@ -212,6 +212,9 @@ fn mounts(spec: &MediaOriginSpec) -> Value {
         mounts
             .push(json!({ "name": "object-store", "mountPath": names::OBJECT_STORE_DIR, "readOnly": true }));
     }
+    if spec.service.tls.is_some() {
+        mounts.push(json!({ "name": "tls", "mountPath": names::TLS_DIR, "readOnly": true }));
+    }
     if spec.disk.is_some() {
         mounts.push(json!({ "name": "disk", "mountPath": names::DISK_MOUNT }));
     }
@@ -227,6 +230,9 @@ fn volumes(name: &str, spec: &MediaOriginSpec) -> Value {
     if let Some(credentials) = credentials(spec) {
         volumes.push(json!({ "name": "object-store", "secret": secret(credentials) }));
     }
+    if let Some(tls) = &spec.service.tls {
+        volumes.push(json!({ "name": "tls", "projected": certificates(tls) }));
+    }
     if let Some(disk) = &spec.disk {
         volumes.push(match disk.storage_class_name {
             Some(_) => json!({ "name": "disk", "persistentVolumeClaim": { "claimName": name } }),
@@ -234,6 +240,19 @@ fn volumes(name: &str, spec: &MediaOriginSpec) -> Value {
         });
     }
     json!(volumes)
+}
+
+/// The files of two Secrets in one folder, which the kubelet swaps as one. Named one by one: a Secret without one of them is not mounted,
+/// and the `ca.crt` that cert-manager puts beside a certificate vouches for no client unless it is asked to.
+fn certificates(TlsSpec { secret_ref, client_ca_secret_ref }: &TlsSpec) -> Value {
+    let source = |secret: &SecretRefSpec, files: &[&str]| {
+        let items: Vec<Value> = files.iter().map(|file| json!({ "key": file, "path": file })).collect();
+        json!({ "secret": { "name": secret.name, "items": items } })
+    };
+    let authorities = client_ca_secret_ref.iter().map(|secret| source(secret, &["ca.crt"]));
+    let sources: Vec<Value> =
+        std::iter::once(source(secret_ref, &["tls.crt", "tls.key"])).chain(authorities).collect();
+    json!({ "sources": sources, "defaultMode": SECRET_MODE })
 }
 
 fn credentials(spec: &MediaOriginSpec) -> Option<&SecretRefSpec> {
@@ -277,6 +296,7 @@ fn cold_hash(cold: &Cold) -> String {
         publisher_dir,
         disk,
         object_store,
+        tls,
     } = cold;
     let publisher_dir = publisher_dir.as_deref().unwrap_or_default();
     // What is absent leaves no trace: pods that were made before it existed keep their hash, and run on.
@@ -287,9 +307,12 @@ fn cold_hash(cold: &Cold) -> String {
         object_store.as_ref().map(|ObjectStoreConfig { url, endpoint, region, credentials_dir }| {
             format!(" object store {:?}", (url, endpoint, region, credentials_dir))
         });
-    let (disk, object_store) = (disk.unwrap_or_default(), object_store.unwrap_or_default());
+    let tls = tls.as_ref().map(|TlsConfig { dir, requires_client_certificates }| {
+        format!(" tls {dir} {requires_client_certificates}")
+    });
+    let [disk, object_store, tls] = [disk, object_store, tls].map(Option::unwrap_or_default);
     stable_hash(&format!(
         "memory {memory_limit_bytes} connections {connections_max} media {media_port} admin {admin_port} \
-         publisher {publisher_dir}{disk}{object_store}"
+         publisher {publisher_dir}{disk}{object_store}{tls}"
     ))
 }

@@ -4,16 +4,21 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use mediaorigin_crds::config::TlsConfig;
 use mediaorigin_crds::load as contract;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    date_time_ymd,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, version};
 
 use super::{ClientCertificates, Look, Tls};
+use crate::clock::Clock;
 use crate::connection::TimeoutPhase;
 use crate::{Options, Running, StartError, start_blocking};
 
@@ -37,9 +42,14 @@ impl Authority {
     }
 
     pub(crate) fn issue(&self) -> Pair {
+        self.issue_until(4096, 1, 1)
+    }
+
+    fn issue_until(&self, year: i32, month: u8, day: u8) -> Pair {
         let mut params = CertificateParams::new(vec!["origin.test".to_owned()]).unwrap();
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_after = date_time_ymd(year, month, day);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Pair { chain: certificate.pem(), key: key.serialize_pem() }
@@ -299,6 +309,53 @@ fn looks_at_the_folder_tell_each_refusal_once() {
         folder.write(name, &good);
         assert_eq!((tls.look(), tls.problem()), (Look::Renewed, None));
     }
+}
+
+/// The metric of the served certificate, and what is told of certificates.
+fn told(running: &Running) -> (Option<u64>, Vec<(String, String)>) {
+    let (_, metrics) = crate::exposition::text(running.origin(), "").unwrap();
+    let name = "mediaorigin_tls_certificate_not_after_timestamp_seconds ";
+    let metric = metrics.lines().find_map(|line| line.strip_prefix(name)?.parse().ok());
+    let events = serde_json::to_value(running.origin().book.events.report(0)).unwrap();
+    let events = events["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "certificate");
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    (metric, events.map(|event| (text(&event["time"]), text(&event["reason"]))).collect())
+}
+
+#[test]
+fn the_end_of_a_certificate_is_a_metric_and_an_event_a_day_before() {
+    let authority = Authority::new();
+    let folder = Folder::new(&authority);
+    folder.install(&authority.issue_until(2030, 1, 3));
+    let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_hours(525_960)); // 2030-01-01
+    let options = Options { tls_dir: Some(folder.0.clone()), clock: clock.clone(), ..Options::default() };
+    let running = start_blocking(contract::built_in().unwrap(), options).unwrap();
+    assert_eq!(told(&running).0, Some(1_893_628_800));
+    clock.advance(Duration::from_hours(25));
+    let events = wait_for(|| Some(told(&running).1).filter(|events| !events.is_empty()));
+    // Not before: the time of the event is that of the clock.
+    let expected = "it has less than a day left: it ends at 2030-01-03T00:00:00.000Z";
+    assert_eq!(events, [("2030-01-02T01:00:00.000Z".to_owned(), expected.to_owned())]);
+    folder.install(&authority.issue_until(2031, 1, 1));
+    // Both files of it are there at some look; until then a refusal may be told.
+    wait_for(|| (told(&running).0 == Some(1_924_992_000)).then_some(()));
+    let events =
+        wait_for(|| Some(told(&running).1).filter(|events| events.last().unwrap().1 == "it changed"));
+    assert_eq!(events.iter().filter(|(_, reason)| reason.contains("less than a day")).count(), 1);
+}
+
+#[test]
+fn the_folder_of_the_configuration_is_used_with_the_authorities_that_it_asks_for() {
+    let authority = Authority::new();
+    let folder = Folder::new(&authority);
+    let dir = folder.0.to_str().unwrap().to_owned();
+    let mut resolved = contract::built_in().unwrap();
+    resolved.cold.tls = Some(TlsConfig { dir, requires_client_certificates: true });
+    let running = start_blocking(resolved, Options::default()).unwrap();
+    let own = authority.issue();
+    assert!(ask(running.media_addr, authority.client(None, &[]), PUT).unwrap().starts_with("HTTP/1.1 403 "));
+    let answer = ask(running.media_addr, authority.client(Some(&own), &[]), PUT).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
 }
 
 #[test]

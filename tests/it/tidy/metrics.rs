@@ -7,6 +7,7 @@ use std::path::Path;
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
 use mediaorigin_tests::peer::{Answer, Peer, fetch};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
 
@@ -29,6 +30,19 @@ fn busy() -> Running {
     let range = [("Content-Range".to_owned(), "bytes 0-0/1".to_owned())];
     peer.request("PUT", "/live/a/seg1.ts", &range, Some(b"x")).unwrap();
     fetch(running.media_addr, "GET", "/live/none.ts").unwrap();
+    running
+}
+
+/// A quiet one with a certificate.
+fn with_tls() -> Running {
+    let dir = std::env::temp_dir().join(format!("mediaorigin-metrics-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(dir.join("tls.crt"), cert.pem()).unwrap();
+    std::fs::write(dir.join("tls.key"), signing_key.serialize_pem()).unwrap();
+    let options = Options { tls_dir: Some(dir.clone()), ..Options::default() };
+    let running = start_blocking(load::built_in().unwrap(), options).unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
     running
 }
 
@@ -67,11 +81,12 @@ fn table(families: &BTreeMap<String, Family>) -> String {
 /// `UPDATE=1` rewrites the table.
 #[test]
 fn generated_the_page_about_metrics_says_what_an_origin_says() {
-    let answer = scrape(&busy(), "text/plain");
-    let text = String::from_utf8(answer.body).unwrap();
+    let text = |running: &Running| String::from_utf8(scrape(running, "text/plain").body).unwrap();
+    let mut all = families(&text(&with_tls()));
+    all.extend(families(&text(&busy())));
     let page = std::fs::read_to_string(PAGE).unwrap();
     let (before, _) = page.split_once("|---|---|---|---|\n").unwrap();
-    let expected = format!("{before}|---|---|---|---|\n{}", table(&families(&text)));
+    let expected = format!("{before}|---|---|---|---|\n{}", table(&all));
     if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
         std::fs::write(Path::new(PAGE), &expected).unwrap();
         return;

@@ -7,6 +7,7 @@ use mediaorigin_crds::policy::{Class, Treatment};
 
 use crate::clock::Clock;
 use crate::http::body::Content;
+use crate::http::coding;
 use crate::http::evaluate::{self, Extent, Method, Target, Verdict};
 use crate::http::request::ReadRequest;
 use crate::http::response::{self, Answer};
@@ -55,26 +56,28 @@ async fn answer(
     request: &ReadRequest,
     treatment: &Treatment<'_>,
 ) -> Result<Answer, ReadError> {
+    let chosen = coding::choose_cold(tiers, clock, cold, request).await?;
     let record = &cold.record;
-    let etag = record.etag();
-    let extent = Extent::Complete(record.size);
+    let etag = chosen.etag();
+    let extent = Extent::Complete(chosen.length());
     let shares_second = record.meta.class == Class::Manifest;
     let target =
         Target { etag: &etag, modified: record.modified, now: clock.now().wall, shares_second, extent };
     let verdict = evaluate::evaluate(request.method, &request.conditions.preconditions(), &target);
-    let content = match (request.method, verdict) {
-        (Method::Head, _) => Content::Head(Some(record.size)),
-        (Method::Get, Verdict::Whole) => sized(tiers, cold, 0, record.size).await?,
-        (Method::Get, Verdict::Part(span)) => {
+    let content = match (request.method, verdict, &chosen.variant) {
+        (Method::Head, ..) => Content::Head(Some(chosen.length())),
+        (Method::Get, Verdict::Whole, Some(variant)) => Content::Text(variant.bytes.clone()),
+        (Method::Get, Verdict::Whole, None) => sized(tiers, cold, 0, record.size).await?,
+        (Method::Get, Verdict::Part(span), _) => {
             sized(tiers, cold, span.first, span.last.saturating_add(1)).await?
         }
-        (Method::Get, _) => Content::None,
+        (Method::Get, ..) => Content::None,
     };
     let outcome = match cold.tier.name() {
         TierName::ObjectStore => Outcome::ObjectStore,
         TierName::Disk | TierName::Memory => Outcome::Disk,
     };
-    Ok(response::cold(request, record, outcome, verdict, content, treatment))
+    Ok(response::cold(request, &chosen, outcome, verdict, content, treatment))
 }
 
 async fn sized(tiers: &Arc<Tiers>, cold: &Cold, first: u64, end: u64) -> Result<Content, ReadError> {

@@ -15,17 +15,54 @@ use super::request::ReadRequest;
 use super::view::RequestView;
 use crate::clock::Clock;
 use crate::memory::Memory;
+use crate::memory::blob::Uid;
 use crate::memory::derived::{Coding, Variant};
-use crate::memory::object::Version;
+use crate::memory::fill::PIECE_BYTES;
+use crate::memory::object::{Meta, Version};
+use crate::tiers::Record;
+use crate::tiers::pieces::ReadError;
+use crate::tiers::walker::{Cold, Tiers};
 
 /// Bytes of a manifest that is worth compressing, at least: below, a packet is a packet.
 const BYTES_MIN: u64 = 512;
 /// Bytes of a manifest that is compressed or unpacked, at most.
 const BYTES_MAX: u64 = 2 * 1024 * 1024;
+const _: () = assert!(BYTES_MAX <= PIECE_BYTES, "the first piece of what lies below memory is all of it");
 /// A manifest above this size is not compressed on the thread that serves others.
 const INLINE_BYTES_MAX: u64 = 32 * 1024;
 /// Compression level: a third of the time of the default for a few per cent of the bytes.
 const LEVEL: u32 = 3;
+
+/// What a reader is given of a complete version that lies below memory.
+#[derive(Clone, Debug)]
+pub struct ColdRepresentation<'a> {
+    /// The version.
+    pub record: &'a Record,
+    /// Its bytes in another coding than they were stored in.
+    pub variant: Option<Arc<Variant>>,
+}
+
+impl ColdRepresentation<'_> {
+    /// Its strong `ETag`, which is that of the same bytes from memory.
+    pub fn etag(&self) -> String {
+        etag(&self.record.uid, self.variant.as_deref())
+    }
+
+    /// Its length.
+    pub fn length(&self) -> u64 {
+        self.variant.as_ref().map_or(self.record.size, |variant| variant.bytes.len() as u64)
+    }
+
+    /// Its `Content-Encoding`.
+    pub fn content_encoding(&self) -> Option<&str> {
+        content_encoding(&self.record.meta, self.variant.as_deref())
+    }
+
+    /// Whether another reader may be given another one.
+    pub fn varies(&self) -> bool {
+        varies(&self.record.meta)
+    }
+}
 
 /// What a reader is given of a complete version.
 #[derive(Clone, Debug)]
@@ -39,10 +76,7 @@ pub struct Representation<'a> {
 impl Representation<'_> {
     /// Its strong `ETag`: every coding has its own (RFC 9110 §8.8.3.3).
     pub fn etag(&self) -> String {
-        match &self.variant {
-            None => self.version.etag(),
-            Some(variant) => format!("\"{}-{}\"", self.version.uid, variant.coding.as_str()),
-        }
+        etag(&self.version.uid, self.variant.as_deref())
     }
 
     /// Its length, once that is final.
@@ -52,18 +86,32 @@ impl Representation<'_> {
 
     /// Its `Content-Encoding`.
     pub fn content_encoding(&self) -> Option<&str> {
-        match self.variant.as_ref().map(|variant| variant.coding) {
-            None => self.version.meta.content_encoding.as_deref(),
-            Some(Coding::Gzip) => Some("gzip"),
-            Some(Coding::Identity) => None,
-        }
+        content_encoding(&self.version.meta, self.variant.as_deref())
     }
 
     /// Whether another reader may be given another one.
     pub fn varies(&self) -> bool {
-        self.version.meta.class == Class::Manifest
-            && self.version.meta.content_encoding.as_deref().is_none_or(is_gzip)
+        varies(&self.version.meta)
     }
+}
+
+fn etag(uid: &Uid, variant: Option<&Variant>) -> String {
+    match variant {
+        None => format!("\"{uid}\""),
+        Some(variant) => format!("\"{uid}-{}\"", variant.coding.as_str()),
+    }
+}
+
+fn content_encoding<'a>(meta: &'a Meta, variant: Option<&Variant>) -> Option<&'a str> {
+    match variant.map(|variant| variant.coding) {
+        None => meta.content_encoding.as_deref(),
+        Some(Coding::Gzip) => Some("gzip"),
+        Some(Coding::Identity) => None,
+    }
+}
+
+fn varies(meta: &Meta) -> bool {
+    meta.class == Class::Manifest && meta.content_encoding.as_deref().is_none_or(is_gzip)
 }
 
 /// Whether a client prefers gzip to no coding (RFC 9110 §12.5.3). One that does not say so does not.
@@ -87,7 +135,7 @@ pub fn prefers_gzip(head: &impl RequestView) -> bool {
 
 /// What `request` is given of `version`, if nothing must be made for it.
 pub fn at_once<'a>(version: &'a Arc<Version>, request: &ReadRequest) -> Option<Representation<'a>> {
-    let variant = match wanted(version, request) {
+    let variant = match version.blob.length().and_then(|length| wanted(&version.meta, length, request)) {
         None => None,
         Some(_) => version.derived.variant.get()?.clone(),
     };
@@ -101,24 +149,46 @@ pub async fn choose<'a>(
     version: &'a Arc<Version>,
     request: &ReadRequest,
 ) -> Representation<'a> {
-    let variant = match wanted(version, request) {
+    let variant = match version.blob.length().and_then(|length| wanted(&version.meta, length, request)) {
         None => None,
-        // One request makes it, those that come meanwhile wait for it.
-        Some(coding) => {
-            let made = version.derived.variant.get_or_try_init(|| make(memory, clock, version, coding));
-            made.await.ok().cloned().flatten()
-        }
+        Some(coding) => made(memory, clock, version, coding).await,
     };
     Representation { version, variant }
 }
 
+/// What `request` is given of a version below memory: the same. It is made from the first piece, which holds all of a manifest that is
+/// compressed at all, and kept with it. Where that cannot be had it is the coding that was stored.
+pub async fn choose_cold<'a>(
+    tiers: &Arc<Tiers>,
+    clock: &Clock,
+    cold: &'a Cold,
+    request: &ReadRequest,
+) -> Result<ColdRepresentation<'a>, ReadError> {
+    let record = &cold.record;
+    let stored = ColdRepresentation { record, variant: None };
+    let Some(coding) = wanted(&record.meta, record.size, request) else { return Ok(stored) };
+    match tiers.whole(cold).await {
+        Ok(piece) => {
+            let variant = made(tiers.memory(), clock, &piece, coding).await;
+            Ok(ColdRepresentation { variant, ..stored })
+        }
+        Err(error) if error.is_gone() => Err(error),
+        Err(_) => Ok(stored),
+    }
+}
+
+/// The bytes of `version` in another coding. One request makes them, those that come meanwhile wait for it.
+async fn made(memory: &Memory, clock: &Clock, version: &Version, coding: Coding) -> Option<Arc<Variant>> {
+    let made = version.derived.variant.get_or_try_init(|| make(memory, clock, version, coding));
+    made.await.ok().cloned().flatten()
+}
+
 /// Another coding than the stored one, where the request is better served by it.
-fn wanted(version: &Version, request: &ReadRequest) -> Option<Coding> {
-    let length = version.blob.length().filter(|_| version.meta.class == Class::Manifest)?;
-    if request.conditions.has_range() || length > BYTES_MAX {
+fn wanted(meta: &Meta, length: u64, request: &ReadRequest) -> Option<Coding> {
+    if meta.class != Class::Manifest || request.conditions.has_range() || length > BYTES_MAX {
         return None;
     }
-    match version.meta.content_encoding.as_deref() {
+    match meta.content_encoding.as_deref() {
         None if request.prefers_gzip && length >= BYTES_MIN => Some(Coding::Gzip),
         Some(stored) if is_gzip(stored) && !request.prefers_gzip => Some(Coding::Identity),
         _ => None,

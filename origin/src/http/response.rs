@@ -10,7 +10,7 @@ use mediaorigin_crds::policy::{CdnProfile, Class, Treatment};
 
 use super::body::Content;
 use super::caching::{self, Facts};
-use super::coding::Representation;
+use super::coding::{ColdRepresentation, Representation};
 use super::evaluate::{Method, Verdict};
 use super::range::Span;
 use super::request::{ALLOW, ReadRequest, Reject};
@@ -18,7 +18,6 @@ use super::tags;
 use crate::memory::blob::State;
 use crate::memory::object::{Meta, Reader, Version};
 use crate::outcome::Outcome;
-use crate::tiers::Record;
 
 /// Bytes of a refusal's reason that are logged and remembered: it may repeat what a client sent.
 const REASON_BYTES_MAX: usize = 512;
@@ -227,12 +226,13 @@ pub fn condition_failed(names: &str) -> Answer {
 /// `content`.
 pub fn cold(
     request: &ReadRequest,
-    record: &Record,
+    chosen: &ColdRepresentation<'_>,
     outcome: Outcome,
     verdict: Verdict,
     content: Content,
     treatment: &Treatment<'_>,
 ) -> Answer {
+    let record = chosen.record;
     let mut answer = match verdict {
         Verdict::Part(span) => {
             let mut answer = Answer::empty(StatusCode::PARTIAL_CONTENT, outcome);
@@ -250,13 +250,13 @@ pub fn cold(
     let described = Described {
         path: &record.path,
         meta: &record.meta,
-        etag: &record.etag(),
+        etag: &chosen.etag(),
         modified: Some(record.modified),
         facts: Facts::default(),
         served: outcome,
-        coding: record.meta.content_encoding.as_deref(),
-        has_ranges: true,
-        varies: false,
+        coding: chosen.content_encoding(),
+        has_ranges: chosen.variant.is_none(),
+        varies: chosen.varies(),
     };
     answer.describe(&described, treatment);
     answer.expires_at = record.expires_at;

@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 
 use super::walker::{Cold, Tiers};
 use super::{ErrorKind, TierError};
-use crate::memory::Full;
 use crate::memory::blob::{Read, State};
 use crate::memory::fill::{PIECE_BYTES, Piece, PieceKey};
 use crate::memory::object::{Reader, Version};
 use crate::memory::upload::Upload;
+use crate::memory::{Full, Memory};
 
 /// Pieces that are filled at once.
 pub const FILLS_MAX: usize = 128;
@@ -62,6 +62,21 @@ impl Tiers {
             reader.enter(version);
         }
         Ok(reader)
+    }
+
+    /// All of a version that is no larger than a piece, once its last byte is there.
+    pub async fn whole(self: &Arc<Self>, cold: &Cold) -> Result<Arc<Version>, ReadError> {
+        let piece = self.runtime.spawn(Arc::clone(self).piece(cold.clone(), 0));
+        let version = piece.await.unwrap_or(Err(ReadError::Busy))?;
+        match version.blob.reach(u64::MAX).await.state {
+            State::Complete => Ok(version),
+            State::Open | State::Aborted => Err(ReadError::Busy),
+        }
+    }
+
+    /// The memory that pieces are brought to.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The piece `index`, as soon as it has a byte.

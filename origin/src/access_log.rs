@@ -17,6 +17,8 @@ use crate::http::response::Answer;
 use crate::http::view::RequestView;
 use crate::metrics::{MethodLabel, Metrics};
 use crate::outcome::Outcome;
+use crate::trace::context::{TRACEPARENT, TraceParent};
+use crate::trace::{Open, Parent, Tracer, Value};
 use record::Record;
 
 /// Longest path in a log line, in bytes; the rest is left out.
@@ -51,18 +53,36 @@ pub struct Book {
     pub events: Events,
     origin: String,
     mediastore: OnceLock<Sink>,
+    tracer: OnceLock<Tracer>,
 }
 
 impl Book {
     /// The book of the origin of this name.
     pub fn new(metrics: Arc<Metrics>, origin: String) -> Self {
-        Self { metrics, events: Events::default(), origin, mediastore: OnceLock::new() }
+        Self {
+            metrics,
+            events: Events::default(),
+            origin,
+            mediastore: OnceLock::new(),
+            tracer: OnceLock::new(),
+        }
     }
 
     /// Writes records as `MediaStore` did to `sink` from now on, in place of our own lines.
     pub fn write_as_mediastore(&self, sink: Sink) {
         // Set once, before the first request.
         let _ = self.mediastore.set(sink);
+    }
+
+    /// Makes spans of the requests that `tracer` samples from now on.
+    pub fn trace_with(&self, tracer: Tracer) {
+        // As above.
+        let _ = self.tracer.set(tracer);
+    }
+
+    /// What makes spans, where somebody collects them.
+    pub fn tracer(&self) -> Option<&Tracer> {
+        self.tracer.get()
     }
 }
 
@@ -86,6 +106,8 @@ pub struct Entry {
     sent: u64,
     is_cut: bool,
     is_reading: bool,
+    /// Boxed: nearly no request has one.
+    span: Option<Box<Open>>,
 }
 
 /// What the line says of the answer.
@@ -108,6 +130,10 @@ impl Entry {
         // Nobody asks which player read something; which encoder lost an upload everybody does.
         let agent = if method.is_write() { head.text(&USER_AGENT) } else { None };
         let began = Instant::now();
+        let span = book.tracer.get().and_then(|tracer| {
+            let above = head.text(&TRACEPARENT).and_then(|text| TraceParent::parse(&text));
+            tracer.begin(above, received_at).map(Box::new)
+        });
         Self {
             book,
             method,
@@ -126,12 +152,18 @@ impl Entry {
             sent: 0,
             is_cut: false,
             is_reading: false,
+            span,
         }
     }
 
     /// The id of the request: the one that it came with, or a new one.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What spans below that of the request need, where it is sampled.
+    pub fn parent(&self) -> Option<Parent> {
+        self.span.as_ref().map(|span| span.parent())
     }
 
     /// Whose credentials were accepted.
@@ -192,6 +224,23 @@ impl Entry {
         }
     }
 
+    /// Names as OpenTelemetry's conventions for HTTP have them.
+    fn end(&self, span: &Open, answer: &Answered) {
+        let text = |text: &str| Value::Text(text.into());
+        let status = answer.status.as_u16();
+        let attributes = vec![
+            ("http.request.method", text(self.method.as_str())),
+            ("url.path", text(&self.path)),
+            ("http.response.status_code", Value::Number(status.into())),
+            ("http.request.body.size", Value::Number(self.received)),
+            ("http.response.body.size", Value::Number(self.sent)),
+            ("mediaorigin.outcome", text(answer.outcome.as_str())),
+            ("mediaorigin.class", text(answer.class.map_or("none", Class::as_str))),
+            ("mediaorigin.request_id", text(&self.id)),
+        ];
+        span.end(self.method.as_str(), attributes, status >= 500 || self.is_cut);
+    }
+
     fn event(&self, answer: &Answered) -> Event {
         let is_refused = !matches!(answer.outcome, Outcome::Vanished | Outcome::Broken | Outcome::Stalled);
         Event {
@@ -225,6 +274,9 @@ impl Drop for Entry {
             self.book.events.add(self.received_at, self.event(&answer));
         }
         self.log(&answer, is_lost);
+        if let Some(span) = &self.span {
+            self.end(span, &answer);
+        }
         if let Some(sink) = self.book.mediastore.get() {
             sink.0(Record::of(self, &answer).line());
         }

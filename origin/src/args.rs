@@ -63,6 +63,9 @@ pub struct ServeArgs {
     /// Bytes of an answer that may lie unsent in the kernel, per connection. More saves CPU and costs memory that no budget counts.
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024)]
     pub unsent_bytes_max: u32,
+    /// Collector that spans of requests and tiers are sent to by OTLP/HTTP (JSON), e.g. http://127.0.0.1:4318. Default: none are made.
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
     /// Worker threads. Default: one per core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub workers: Option<u16>,

@@ -15,6 +15,7 @@ use crate::outcome::Outcome;
 use crate::tiers::pieces::ReadError;
 use crate::tiers::walker::{Cold, Tiers, Wish};
 use crate::tiers::{TierError, TierName};
+use crate::trace;
 
 /// Times that a path is looked up again because its version was replaced before its first byte was read.
 const ATTEMPTS_MAX: usize = 4;
@@ -29,7 +30,7 @@ pub async fn read(
 ) -> Option<Answer> {
     let path = request.path.as_str();
     for _ in 0..ATTEMPTS_MAX {
-        let cold = match tiers.find(path, wish).await {
+        let cold = match trace::step("tiers.find", None, tiers.find(path, wish)).await {
             Ok(cold) => cold?,
             Err(error) => return Some(unavailable(&error).of(treatment.class)),
         };
@@ -81,7 +82,8 @@ async fn answer(
 }
 
 async fn sized(tiers: &Arc<Tiers>, cold: &Cold, first: u64, end: u64) -> Result<Content, ReadError> {
-    let reader = tiers.open(cold, first, end).await?;
+    let tier = Some(cold.tier.name());
+    let reader = trace::step("tiers.read", tier, tiers.open(cold, first, end)).await?;
     Ok(Content::Cold(Box::new(reader), end - first))
 }
 

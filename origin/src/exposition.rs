@@ -18,6 +18,7 @@ use crate::origin::Origin;
 use crate::streams::State;
 use crate::tiers::report::Report;
 use crate::tls::Tls;
+use crate::trace::Tracer;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TermLabels {
@@ -71,6 +72,9 @@ pub fn registry(origin: &Origin) -> Registry {
     if let Some(below) = &origin.below {
         tiers(&mut registry, &Report::of(below));
     }
+    let help = "Spans dropped because their collector was behind";
+    let dropped = origin.book.tracer().map_or(0, Tracer::dropped);
+    registry.register("spans_dropped", help, ConstCounter::new(dropped));
     let connections_max = signed(origin.config.cold().connections_max);
     registry.register("connections_max", "Connections that may be open", ConstGauge::new(connections_max));
     let report = origin.config.report();

@@ -41,6 +41,7 @@ mod tend;
 pub mod tiers;
 pub mod times;
 pub mod tls;
+pub mod trace;
 
 pub use running::{Options, Running, StartError, start, start_blocking};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use mediaorigin_crds::config::Cold;
 use mediaorigin_crds::load::{self as contract, Resolved};
 use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::{document, names, validate};
@@ -15,7 +16,7 @@ use mediaorigin_origin::args::{Cli, Command, ServeArgs, SignUrlArgs, ValidateArg
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::log::Requests;
 use mediaorigin_origin::tls::ClientCertificates;
-use mediaorigin_origin::{Options, Running, config, drain, log, start};
+use mediaorigin_origin::{Options, Running, config, drain, log, start, trace};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -46,6 +47,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         tls_dir,
         require_client_certificates,
         unsent_bytes_max,
+        otlp_endpoint,
         workers,
         drain_seconds,
         drain_min_seconds,
@@ -58,19 +60,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         None => (String::new(), contract::built_in().map_err(|problems| anyhow::anyhow!("{problems:?}"))?),
     };
     let in_pod = contract::is_origin_config(&text);
-    anyhow::ensure!(
-        in_pod || publisher_dir.is_some() || resolved.cold.publisher_dir.is_none(),
-        "spec.access.write names a Secret, which a program cannot read: give its files in a folder with --publisher-dir"
-    );
-    anyhow::ensure!(
-        in_pod || disk_dir.is_some() || resolved.cold.disk.is_none(),
-        "spec.disk is a volume of a pod: give a folder for its files with --disk-dir"
-    );
-    anyhow::ensure!(
-        in_pod || tls_dir.is_some() || resolved.cold.tls.is_none(),
-        "spec.service.tls names a Secret, which a program cannot read: give its files in a folder with --tls-dir"
-    );
     let cold = &resolved.cold;
+    if !in_pod {
+        check_folders(cold, [publisher_dir.is_some(), disk_dir.is_some(), tls_dir.is_some()])?;
+    }
     let (media_port, admin_port) = (cold.media_port, cold.admin_port);
     let address = |port| {
         if in_pod {
@@ -79,6 +72,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             SocketAddr::from((Ipv4Addr::LOCALHOST, port))
         }
     };
+    let spans = trace::settings::Settings::read(otlp_endpoint.as_deref(), |name| std::env::var(name).ok())?;
     let log = log::start(log_format).context("cannot start the log")?;
     let options = Options {
         listen: listen.unwrap_or_else(|| address(media_port)),
@@ -94,6 +88,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         tls_dir,
         client_certificates: ClientCertificates::needed(require_client_certificates),
         unsent_bytes_max,
+        spans,
     };
     let greeting = greeting(&resolved);
     let running = start(resolved, options).await?;
@@ -101,6 +96,23 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     wait(running, drain::Limits { min: seconds(drain_min_seconds), max: seconds(drain_seconds) }).await?;
     drop(log);
+    Ok(())
+}
+
+/// What a pod mounts a program must be given: a publisher's folder, a disk's, a certificate's.
+fn check_folders(cold: &Cold, [publisher, disk, tls]: [bool; 3]) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        publisher || cold.publisher_dir.is_none(),
+        "spec.access.write names a Secret, which a program cannot read: give its files in a folder with --publisher-dir"
+    );
+    anyhow::ensure!(
+        disk || cold.disk.is_none(),
+        "spec.disk is a volume of a pod: give a folder for its files with --disk-dir"
+    );
+    anyhow::ensure!(
+        tls || cold.tls.is_none(),
+        "spec.service.tls names a Secret, which a program cannot read: give its files in a folder with --tls-dir"
+    );
     Ok(())
 }
 

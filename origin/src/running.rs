@@ -20,7 +20,8 @@ use crate::log::Filter;
 use crate::origin::Origin;
 use crate::tiers::open::{self, Folders};
 use crate::tls::{ClientCertificates, Tls, TlsError};
-use crate::{drain, http, tend};
+use crate::trace::export::{ExportError, Exporter};
+use crate::{drain, http, tend, trace};
 
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1_024;
@@ -54,6 +55,8 @@ pub struct Options {
     pub client_certificates: ClientCertificates,
     /// Bytes of an answer that may lie unsent in the kernel, per connection.
     pub unsent_bytes_max: u32,
+    /// Where spans go; without them none are made.
+    pub spans: Option<trace::settings::Settings>,
 }
 
 impl Default for Options {
@@ -74,6 +77,7 @@ impl Default for Options {
             tls_dir: None,
             client_certificates: ClientCertificates::Ignored,
             unsent_bytes_max: Settings::default().unsent_bytes_max,
+            spans: None,
         }
     }
 }
@@ -95,6 +99,9 @@ pub enum StartError {
     /// The media port's certificate is not good.
     #[error("the certificate of the media port: {0}")]
     Tls(#[from] TlsError),
+    /// Spans cannot be exported.
+    #[error(transparent)]
+    Spans(#[from] ExportError),
     /// It cannot start its threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -110,6 +117,7 @@ pub struct Running {
     origin: Arc<Origin>,
     drain: Drain,
     below: Option<Below>,
+    exporter: Option<Exporter>,
     stop: Option<oneshot::Sender<Stop>>,
     ended: Option<oneshot::Receiver<()>>,
     thread: Option<JoinHandle<()>>,
@@ -155,6 +163,7 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         tls_dir,
         client_certificates,
         unsent_bytes_max,
+        spans,
     } = options;
     let folders = Folders { disk: disk_dir, credentials: object_store_credentials_dir };
     let tls = tls_of(&resolved.cold, tls_dir, client_certificates)?;
@@ -169,6 +178,10 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
     let origin = Arc::new(origin);
     if let Some(sink) = mediastore_log {
         origin.book.write_as_mediastore(sink);
+    }
+    let (exporter, tracer) = spans.map(Exporter::start).transpose()?.unzip();
+    if let Some(tracer) = tracer {
+        origin.book.trace_with(tracer);
     }
     let drain = Drain::new();
     let below = below.map(|below| below.tend(&origin));
@@ -192,6 +205,7 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         origin,
         drain,
         below,
+        exporter,
         stop: Some(stop),
         ended: Some(ended),
         thread: Some(thread),
@@ -249,6 +263,10 @@ impl Running {
         self.join();
         if let Some(below) = self.below.take() {
             below.close().await;
+        }
+        if let Some(exporter) = self.exporter.take() {
+            // It waits for its last post.
+            let _ = tokio::task::spawn_blocking(move || drop(exporter)).await;
         }
     }
 

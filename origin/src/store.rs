@@ -27,6 +27,7 @@ use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::tiers::TierError;
 use crate::tiers::walker::{Condition, Current, Tiers, Wish};
+use crate::trace;
 
 /// Why an upload was given up.
 #[derive(Debug)]
@@ -88,7 +89,9 @@ async fn commit(
     conditions: &Conditions,
 ) -> Result<Committed, Arc<TierError>> {
     match tiers {
-        Some(tiers) => tiers.commit(upload, wish, condition(conditions)).await,
+        Some(tiers) => {
+            trace::step("tiers.commit", None, tiers.commit(upload, wish, condition(conditions))).await
+        }
         None => Ok(upload.commit(clock.now(), wish.terms, |current| may_write(conditions, current))),
     }
 }
@@ -102,7 +105,8 @@ pub async fn delete(origin: &Origin, policies: &Policies, request: &DeleteReques
         None => Ok(memory.delete(path, clock.now(), |current| may_write(&request.conditions, current))),
         Some(tiers) => {
             let wish = Wish::of(treatment.policy);
-            tiers.delete(Arc::from(path), wish, condition(&request.conditions)).await
+            let deleted = tiers.delete(Arc::from(path), wish, condition(&request.conditions));
+            trace::step("tiers.delete", None, deleted).await
         }
     };
     let deleted = match deleted {

@@ -15,4 +15,5 @@ mod readers;
 mod redbot;
 mod scenarios;
 mod sdks;
+mod spans;
 mod tidy;

@@ -20,7 +20,7 @@ use crate::mediastore::{self, Dialect, strict};
 use crate::memory::blob::Uid;
 use crate::origin::Origin;
 use crate::outcome::Outcome;
-use crate::{serve, store};
+use crate::{serve, store, trace};
 
 /// The name under which AWS' SDKs look for a request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -41,7 +41,8 @@ pub async fn handle(
     let head = &http;
     let hot = origin.config.hot();
     let mut entry = entry(head, &origin);
-    let answer = answer(head, payload, &origin, &hot.policies, &mut entry).await;
+    let parent = entry.parent();
+    let answer = trace::scope(parent, answer(head, payload, &origin, &hot.policies, &mut entry)).await;
     entry.answered(&answer);
     let Reply { status, headers, body, close, hold } = reply(head, &hot.policies, answer, entry);
     let mut response = HttpResponse::with_body(status, body);

@@ -22,6 +22,7 @@ use crate::memory::object::{Meta, Version};
 use crate::tiers::Record;
 use crate::tiers::pieces::ReadError;
 use crate::tiers::walker::{Cold, Tiers};
+use crate::trace;
 
 /// Bytes of a manifest that is worth compressing, at least: below, a packet is a packet.
 const BYTES_MIN: u64 = 512;
@@ -167,7 +168,7 @@ pub async fn choose_cold<'a>(
     let record = &cold.record;
     let stored = ColdRepresentation { record, variant: None };
     let Some(coding) = wanted(&record.meta, record.size, request) else { return Ok(stored) };
-    match tiers.whole(cold).await {
+    match trace::step("tiers.read", Some(cold.tier.name()), tiers.whole(cold)).await {
         Ok(piece) => {
             let variant = made(tiers.memory(), clock, &piece, coding).await;
             Ok(ColdRepresentation { variant, ..stored })

@@ -34,13 +34,22 @@ pub struct Budget {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a memory limit of {limit} leaves {left} MiB for objects after {connections} connections of 64Ki each; \
-     raise spec.memory.limit to at least {needed} or lower spec.limits.connections"
+     raise {name} to at least {needed} or lower spec.limits.connections"
 )]
 pub struct TooSmall {
     limit: Bytes,
     left: i64,
     connections: u32,
     needed: Bytes,
+    name: &'static str,
+}
+
+impl TooSmall {
+    /// The same of a limit that is set elsewhere: `name` is what to raise.
+    #[must_use]
+    pub fn of(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
 }
 
 impl Budget {
@@ -56,6 +65,7 @@ impl Budget {
                 left: i64::try_from(objects / Bytes::MIB).unwrap_or(0),
                 connections: connections_max,
                 needed: smallest_limit(fixed),
+                name: "spec.memory.limit",
             });
         }
         // Whole mebibytes: a number that people read.

@@ -121,7 +121,12 @@ pub struct Hot {
 impl Cold {
     /// The memory budget of a pod.
     pub fn budget(&self) -> Result<Budget, TooSmall> {
-        Budget::derive(Bytes(self.memory_limit_bytes), self.connections_max)
+        self.budget_within(Bytes(self.memory_limit_bytes))
+    }
+
+    /// The memory budget of a process with these settings that may use `limit`.
+    pub fn budget_within(&self, limit: Bytes) -> Result<Budget, TooSmall> {
+        Budget::derive(limit, self.connections_max)
     }
 
     /// The tiers below memory.

@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand};
 
+use mediaorigin_crds::units::{Bytes, QuantityError};
+
 use crate::access::sign::Place;
 use crate::log::{Format, Requests};
 use crate::times;
@@ -66,6 +68,10 @@ pub struct ServeArgs {
     /// Collector that spans of requests and tiers are sent to by OTLP/HTTP (JSON), e.g. http://127.0.0.1:4318. Default: none are made.
     #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
+    /// Memory that the process may use, as a Kubernetes quantity: 512Mi, 2Gi. Wins over spec.memory.limit; a lower limit of the
+    /// container (its cgroup) wins over both.
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity)]
+    pub memory_limit: Option<Bytes>,
     /// Worker threads. Default: one per core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub workers: Option<u16>,
@@ -81,6 +87,10 @@ pub struct ServeArgs {
     /// How requests are logged.
     #[arg(long, value_enum, default_value = "own", env = "MEDIAORIGIN_ACCESS_LOG")]
     pub access_log: Requests,
+}
+
+fn quantity(text: &str) -> Result<Bytes, QuantityError> {
+    Bytes::parse(text)
 }
 
 /// Files to check.

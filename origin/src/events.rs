@@ -31,6 +31,8 @@ pub enum Kind {
     Certificate,
     /// All connections are taken: further ones wait to be accepted.
     ConnectionsFull,
+    /// Another memory limit is in force than the one that is configured.
+    MemoryLimit,
     /// The log says more, or less, from now on.
     LogLevel,
 }

@@ -22,6 +22,7 @@ pub mod drain;
 pub mod events;
 pub mod exposition;
 pub mod http;
+pub mod limit;
 pub mod log;
 pub mod manifest;
 pub mod mediastore;

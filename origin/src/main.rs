@@ -8,12 +8,14 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use mediaorigin_crds::config::Cold;
-use mediaorigin_crds::load::{self as contract, Resolved};
+use mediaorigin_crds::load as contract;
 use mediaorigin_crds::problem::Problem;
+use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::{document, names, validate};
 use mediaorigin_origin::access::{secret, sign};
 use mediaorigin_origin::args::{Cli, Command, ServeArgs, SignUrlArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
+use mediaorigin_origin::limit::{self, Limit};
 use mediaorigin_origin::log::Requests;
 use mediaorigin_origin::tls::ClientCertificates;
 use mediaorigin_origin::{Options, Running, config, drain, log, start, trace};
@@ -48,6 +50,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         require_client_certificates,
         unsent_bytes_max,
         otlp_endpoint,
+        memory_limit,
         workers,
         drain_seconds,
         drain_min_seconds,
@@ -64,6 +67,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if !in_pod {
         check_folders(cold, [publisher_dir.is_some(), disk_dir.is_some(), tls_dir.is_some()])?;
     }
+    let limit = Limit::decide(Bytes(cold.memory_limit_bytes), memory_limit, limit::of_cgroup(Path::new("/")));
     let (media_port, admin_port) = (cold.media_port, cold.admin_port);
     let address = |port| {
         if in_pod {
@@ -73,6 +77,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         }
     };
     let spans = trace::settings::Settings::read(otlp_endpoint.as_deref(), |name| std::env::var(name).ok())?;
+    let name = resolved.metadata.name.clone();
     let log = log::start(log_format).context("cannot start the log")?;
     let options = Options {
         listen: listen.unwrap_or_else(|| address(media_port)),
@@ -89,10 +94,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         client_certificates: ClientCertificates::needed(require_client_certificates),
         unsent_bytes_max,
         spans,
+        memory_limit: Some(limit),
     };
-    let greeting = greeting(&resolved);
     let running = start(resolved, options).await?;
-    println!("{greeting}{}", invitation(&running));
+    println!("{}{}", greeting(&name, &running), invitation(&running));
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     wait(running, drain::Limits { min: seconds(drain_min_seconds), max: seconds(drain_seconds) }).await?;
     drop(log);
@@ -142,9 +147,9 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }
 
-fn greeting(resolved: &Resolved) -> String {
-    let (version, budget) = (env!("CARGO_PKG_VERSION"), resolved.budget.objects);
-    format!("mediaorigin {version} \"{}\" holds {budget} of objects in memory", resolved.metadata.name)
+fn greeting(name: &str, running: &Running) -> String {
+    let (version, budget) = (env!("CARGO_PKG_VERSION"), running.origin().budget.objects);
+    format!("mediaorigin {version} \"{name}\" holds {budget} of objects in memory")
 }
 
 fn invitation(running: &Running) -> String {

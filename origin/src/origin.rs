@@ -12,6 +12,8 @@ use crate::access_log::Book;
 use crate::clock::Clock;
 use crate::config::Live;
 use crate::connection::Counters;
+use crate::events::{Event, Kind};
+use crate::limit::Limit;
 use crate::log::Filter;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
@@ -31,6 +33,8 @@ pub struct Origin {
     pub below: Option<Opened>,
     /// The terms of its budget.
     pub budget: Budget,
+    /// The number that they derive from.
+    pub limit: Limit,
     /// The configuration in force.
     pub config: Live,
     /// Who may write, list and read.
@@ -60,6 +64,7 @@ impl Origin {
             memory: Arc::new(Memory::new(resolved.budget.objects.get())),
             below: None,
             budget: resolved.budget,
+            limit: Limit::of_spec(resolved.budget.limit),
             access: Access::load(publisher_dir),
             config: Live::new(resolved),
             tls: None,
@@ -81,6 +86,20 @@ impl Origin {
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// The same, whose budget derives from `limit`; tells where that is not what was configured.
+    #[must_use]
+    pub fn within(self, limit: Limit) -> Self {
+        if let Some(surprise) = limit.surprise() {
+            tracing::warn!(
+                limit = limit.bytes.get(),
+                configured = limit.configured.get(),
+                "the container's memory limit is lower than what is configured, and counts"
+            );
+            self.book.events.add(self.clock.now().wall, Event::of(Kind::MemoryLimit, surprise));
+        }
+        Self { limit, ..self }
     }
 
     /// Whether who writes must show a client certificate.

@@ -7,8 +7,10 @@ use std::thread::JoinHandle;
 use std::{io, thread};
 
 use actix_web::{App, HttpServer};
+use mediaorigin_crds::budget::TooSmall;
 use mediaorigin_crds::config::Cold;
 use mediaorigin_crds::load::Resolved;
+use mediaorigin_crds::units::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
@@ -16,6 +18,7 @@ use crate::access_log::Sink;
 use crate::below::Below;
 use crate::clock::Clock;
 use crate::connection::{self, Drain, Settings, Shared};
+use crate::limit::Limit;
 use crate::log::Filter;
 use crate::origin::Origin;
 use crate::tiers::open::{self, Folders};
@@ -57,6 +60,8 @@ pub struct Options {
     pub unsent_bytes_max: u32,
     /// Where spans go; without them none are made.
     pub spans: Option<trace::settings::Settings>,
+    /// The number that the memory budget derives from; without one it is that of the configuration.
+    pub memory_limit: Option<Limit>,
 }
 
 impl Default for Options {
@@ -78,6 +83,7 @@ impl Default for Options {
             client_certificates: ClientCertificates::Ignored,
             unsent_bytes_max: Settings::default().unsent_bytes_max,
             spans: None,
+            memory_limit: None,
         }
     }
 }
@@ -102,6 +108,9 @@ pub enum StartError {
     /// Spans cannot be exported.
     #[error(transparent)]
     Spans(#[from] ExportError),
+    /// The memory that it may use is not enough for what is fixed.
+    #[error(transparent)]
+    Memory(#[from] TooSmall),
     /// It cannot start its threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -164,15 +173,18 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         client_certificates,
         unsent_bytes_max,
         spans,
+        memory_limit,
     } = options;
     let folders = Folders { disk: disk_dir, credentials: object_store_credentials_dir };
+    let limit = memory_limit.unwrap_or(Limit::of_spec(Bytes(resolved.cold.memory_limit_bytes)));
+    let resolved = Resolved { budget: limit.budget(&resolved.cold)?, ..resolved };
     let tls = tls_of(&resolved.cold, tls_dir, client_certificates)?;
     let (media, media_addr) = bind(listen)?;
     let (admin, admin_addr) = bind(admin_listen)?;
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
     let settings = Settings { workers, connections_max, unsent_bytes_max, ..Settings::default() };
     let cold = resolved.cold.clone();
-    let mut origin = Origin::new(resolved, publisher_dir, clock).with_tls(tls);
+    let mut origin = Origin::new(resolved, publisher_dir, clock).with_tls(tls).within(limit);
     let below = Below::start(&cold, &folders, &mut origin)?;
     origin.log_filter = log_filter;
     let origin = Arc::new(origin);

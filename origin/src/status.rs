@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
+use crate::limit::Source;
 use crate::memory::Counts;
 use crate::origin::Origin;
 use crate::tiers::report::Report;
@@ -83,8 +84,12 @@ pub struct Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
-    /// The limit of the container.
+    /// The limit that the terms below add up to.
     pub limit: u64,
+    /// Where that comes from.
+    pub limit_source: Source,
+    /// What is configured; more than `limit` where the container may not use as much.
+    pub configured_limit: u64,
     /// What objects may use.
     pub objects: u64,
     /// Reserved for the process.
@@ -139,6 +144,8 @@ fn memory(origin: &Origin, counts: &Counts) -> Memory {
     let budget = &origin.budget;
     Memory {
         limit: budget.limit.get(),
+        limit_source: origin.limit.source,
+        configured_limit: origin.limit.configured.get(),
         objects: budget.objects.get(),
         base: budget.base.get(),
         connections: budget.connections.get(),

@@ -8,6 +8,7 @@ mod e2e;
 mod encoders;
 mod http2;
 mod kill9;
+mod limit;
 mod mediastore;
 mod object_store;
 mod players;

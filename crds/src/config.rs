@@ -126,7 +126,7 @@ impl Cold {
 
     /// The memory budget of a process with these settings that may use `limit`.
     pub fn budget_within(&self, limit: Bytes) -> Result<Budget, TooSmall> {
-        Budget::derive(limit, self.connections_max)
+        Budget::derive(limit, self.connections_max, self.disk.as_ref().map(|disk| Bytes(disk.size_bytes)))
     }
 
     /// The tiers below memory.

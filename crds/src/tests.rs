@@ -33,12 +33,26 @@ fn quantities_print_the_largest_exact_unit() {
 
 #[test]
 fn budget_terms_add_up_and_a_small_limit_names_one_that_is_enough() {
-    let budget = Budget::derive(Bytes(1 << 30), 1000).unwrap();
-    let sum = budget.base.get() + budget.connections.get() + budget.slack.get() + budget.objects.get();
-    assert_eq!(sum, budget.limit.get());
-    let error = Budget::derive(Bytes(128 << 20), 100_000).unwrap_err().to_string();
-    let needed = error.split("at least ").nth(1).unwrap().split(' ').next().unwrap();
-    assert!(Budget::derive(Bytes::parse(needed).unwrap(), 100_000).is_ok(), "{error}");
+    for disk in [None, Some(Bytes(64 << 20)), Some(Bytes(1 << 40))] {
+        let budget = Budget::derive(Bytes(1 << 30), 1000, disk).unwrap();
+        let Budget { limit, base, connections, index, slack, objects } = budget;
+        assert_eq!(
+            [base, connections, index, slack, objects].map(Bytes::get).iter().sum::<u64>(),
+            limit.get()
+        );
+        let error = Budget::derive(Bytes(128 << 20), 100_000, disk).unwrap_err().to_string();
+        let needed = error.split("at least ").nth(1).unwrap().split(' ').next().unwrap();
+        assert!(Budget::derive(Bytes::parse(needed).unwrap(), 100_000, disk).is_ok(), "{error}");
+    }
+}
+
+#[test]
+fn the_index_of_a_disk_has_its_share_or_what_the_smallest_files_need() {
+    let index = |disk| Budget::derive(Bytes(1 << 30), 1000, disk).unwrap().index.get();
+    assert_eq!(index(None), 0);
+    // 16,384 files of 4 KiB at most.
+    assert_eq!(index(Some(Bytes(64 << 20))), 16_384 * 384);
+    assert_eq!(index(Some(Bytes(1 << 40))), (1 << 30) / 100 * 5);
 }
 
 #[test]

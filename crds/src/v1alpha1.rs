@@ -760,7 +760,11 @@ pub struct MemoryStatus {
     /// Reserved for connections: `spec.limits.connections` times 64Ki.
     #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
     pub connections: String,
-    /// Reserved for the allocator's fragmentation and the index.
+    /// Reserved for the index of the disk tier; `0` without `spec.disk`. When it is full, what may leave the disk makes room.
+    #[serde(default)]
+    #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
+    pub index: String,
+    /// Reserved for the allocator's fragmentation.
     #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
     pub slack: String,
 }

@@ -56,7 +56,11 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
     let memory = memory_limit(&spec.memory.limit, &mut problems);
     check_cpu(&spec.cpu, &mut problems);
     let limits = limits(&spec.limits, &mut problems);
-    let budget = memory.and_then(|memory| match Budget::derive(memory, limits.connections) {
+    // Told behind the problems of the fields before it, needed here already.
+    let mut problems_of_disk = Vec::new();
+    let disk = spec.disk.as_ref().and_then(|disk| storage::disk(disk, &mut problems_of_disk));
+    let disk_bytes = disk.as_ref().map(|disk| Bytes(disk.size_bytes));
+    let budget = memory.and_then(|memory| match Budget::derive(memory, limits.connections, disk_bytes) {
         Ok(budget) => Some(budget),
         Err(error) => {
             problems.push(Problem::new("spec.memory.limit", error.to_string()));
@@ -71,7 +75,7 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
             format!("{object_size} is more than the {} that this origin can hold at all", budget.objects);
         problems.push(Problem::new("spec.limits.objectSize", message));
     }
-    let disk = spec.disk.as_ref().and_then(|disk| storage::disk(disk, &mut problems));
+    problems.append(&mut problems_of_disk);
     let object_store = spec.object_store.as_ref().map(|store| storage::object_store(store, &mut problems));
     let _ = tier::compile("spec.tierPolicies", &spec.tier_policies, tiers(spec), &mut problems);
     let _ = cors::compile("spec.access.cors", &spec.access.cors, &mut problems);

@@ -111,13 +111,14 @@ fn address(observed: &Observed, spec: &MediaOriginSpec) -> String {
 }
 
 fn memory(budget: &Budget) -> MemoryStatus {
-    let Budget { limit, base, connections, slack, objects } = *budget;
+    let Budget { limit, base, connections, index, slack, objects } = *budget;
     let text = |bytes: Bytes| bytes.to_string();
     MemoryStatus {
         limit: text(limit),
         objects: text(objects),
         base: text(base),
         connections: text(connections),
+        index: text(index),
         slack: text(slack),
     }
 }

@@ -121,6 +121,7 @@ fn memory(registry: &mut Registry, origin: &Origin) {
         ("limit", budget.limit),
         ("base", budget.base),
         ("connections", budget.connections),
+        ("index", budget.index),
         ("slack", budget.slack),
         ("objects", budget.objects),
     ] {
@@ -162,6 +163,8 @@ fn tiers(registry: &mut Registry, report: &Report) {
         gauge("disk_bytes", "What they occupy", disk.bytes);
         gauge("disk_limit_bytes", "What they may occupy", disk.limit);
         gauge("disk_index_bytes", "Memory of the disk tier's index, estimated", disk.index_bytes);
+        let help = "What its entries may need; when they do, versions that may go make room";
+        gauge("disk_index_limit_bytes", help, disk.index_limit);
     }
     if let Some(store) = &report.object_store {
         gauge("object_store_requests_in_flight", "Requests to the object store under way", store.in_flight);

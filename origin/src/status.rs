@@ -96,7 +96,9 @@ pub struct Memory {
     pub base: u64,
     /// Reserved for connections.
     pub connections: u64,
-    /// Reserved for fragmentation and the index.
+    /// Reserved for the index of the disk tier.
+    pub index: u64,
+    /// Reserved for fragmentation.
     pub slack: u64,
     /// What objects, uploads and their readers hold.
     pub used: u64,
@@ -149,6 +151,7 @@ fn memory(origin: &Origin, counts: &Counts) -> Memory {
         objects: budget.objects.get(),
         base: budget.base.get(),
         connections: budget.connections.get(),
+        index: budget.index.get(),
         slack: budget.slack.get(),
         used: counts.used,
         pinned: counts.sizes.live_bytes,

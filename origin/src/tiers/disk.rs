@@ -68,6 +68,9 @@ pub struct DiskOptions {
     pub folder: PathBuf,
     /// Bytes that its files occupy at most, in whole blocks of 4 KiB, the quarantine included.
     pub bytes_max: u64,
+    /// Bytes of memory that the index may need for its entries. When it does, versions that may go make room, as when the disk is
+    /// full: a file that nobody could find would only be in the way, and memory without a bound ends the process.
+    pub index_bytes_max: u64,
     /// Threads for I/O.
     pub threads: usize,
     /// Calls that wait or are worked on at most.
@@ -93,6 +96,7 @@ impl DiskOptions {
         Self {
             folder: folder.into(),
             bytes_max,
+            index_bytes_max: u64::MAX,
             threads: 4,
             queue_max: 256,
             wait_max: Duration::from_secs(2),

@@ -35,6 +35,8 @@ pub struct Opened {
     pub disk: Option<Arc<Disk>>,
     /// What it may occupy, in bytes.
     pub disk_bytes_max: u64,
+    /// What its index may need in memory, in bytes.
+    pub disk_index_bytes_max: u64,
     /// The object store.
     pub object_store: Option<Arc<ObjectStoreTier>>,
 }
@@ -50,16 +52,17 @@ pub enum OpenError {
     ObjectStore(#[from] object_store::OpenError),
 }
 
-/// Opens the tiers below `memory`, if the settings have any; waits until no other process has the disk's folder.
+/// Opens the tiers below `memory`, if the settings have any, the disk with an index of `index_bytes_max`; waits until no other process has the disk's folder.
 pub async fn open(
     cold: &Cold,
     folders: &Folders,
     memory: &Arc<Memory>,
+    index_bytes_max: u64,
     clock: &Clock,
     runtime: Handle,
 ) -> Result<Option<Opened>, OpenError> {
     let disk = match &cold.disk {
-        Some(config) => Some(Arc::new(open_disk(config, folders, memory).await?)),
+        Some(config) => Some(Arc::new(open_disk(config, folders, memory, index_bytes_max).await?)),
         None => None,
     };
     let object_store = match &cold.object_store {
@@ -77,13 +80,19 @@ pub async fn open(
         runtime,
     );
     let disk_bytes_max = cold.disk.as_ref().map_or(0, |disk| disk.size_bytes);
-    Ok(Some(Opened { tiers, disk, disk_bytes_max, object_store }))
+    Ok(Some(Opened { tiers, disk, disk_bytes_max, disk_index_bytes_max: index_bytes_max, object_store }))
 }
 
-async fn open_disk(config: &DiskConfig, folders: &Folders, memory: &Memory) -> Result<Disk, OpenError> {
+async fn open_disk(
+    config: &DiskConfig,
+    folders: &Folders,
+    memory: &Memory,
+    index_bytes_max: u64,
+) -> Result<Disk, OpenError> {
     let folder = folders.disk.clone().unwrap_or_else(|| PathBuf::from(&config.dir));
     let mut options = DiskOptions::new(folder, config.size_bytes);
     options.lock_wait_max = LOCK_WAIT_MAX;
+    options.index_bytes_max = index_bytes_max;
     let (disk, scan) = Disk::open(options).await?;
     memory.pass_sequence(scan.sequence_max);
     tracing::info!(files = scan.files, bytes = scan.bytes, damaged = scan.damaged, "the disk tier is open");

@@ -32,6 +32,8 @@ pub struct DiskReport {
     pub limit: u64,
     /// Memory of the index in bytes, estimated.
     pub index_bytes: u64,
+    /// What its entries may need, in bytes.
+    pub index_limit: u64,
     /// Files found damaged since the start; they are set aside.
     pub corrupt: u64,
     /// Versions that left for want of space since the start.
@@ -89,6 +91,7 @@ impl Report {
                     bytes: counts.bytes,
                     limit: opened.disk_bytes_max,
                     index_bytes: counts.index_bytes,
+                    index_limit: opened.disk_index_bytes_max,
                     corrupt: counts.corrupt,
                     evicted: counts.evicted,
                     syncs: counts.syncs,

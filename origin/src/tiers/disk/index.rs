@@ -78,6 +78,7 @@ pub(super) struct Index {
     reserved: u64,
     set_aside: u64,
     bytes_max: u64,
+    entries_bytes_max: u64,
 }
 
 /// What a file of this size occupies.
@@ -132,7 +133,7 @@ impl Entry {
 }
 
 impl Index {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(super) fn new(bytes_max: u64, entries_bytes_max: u64) -> Self {
         Self {
             entries: BTreeMap::new(),
             metas: HashSet::new(),
@@ -148,6 +149,7 @@ impl Index {
             reserved: 0,
             set_aside: 0,
             bytes_max,
+            entries_bytes_max,
         }
     }
 
@@ -194,9 +196,10 @@ impl Index {
         has_files || (!is_durable && left())
     }
 
-    /// Sets space aside for a file that will be written; false if there is none.
-    pub(super) fn reserve(&mut self, bytes: u64) -> bool {
-        let fits = self.bytes + self.reserved + self.set_aside + bytes <= self.bytes_max;
+    /// Sets space aside for a file of `path` that will be written; false if there is none, on the disk or in the index.
+    pub(super) fn reserve(&mut self, path: &str, bytes: u64) -> bool {
+        let fits =
+            self.bytes + self.reserved + self.set_aside + bytes <= self.bytes_max && self.has_place(path);
         if fits {
             self.reserved += bytes;
         }
@@ -210,6 +213,7 @@ impl Index {
     /// Whether what is there is more than may be.
     pub(super) fn is_over(&self) -> bool {
         self.bytes + self.reserved + self.set_aside > self.bytes_max
+            || self.entries_bytes() > self.entries_bytes_max
     }
 
     pub(super) fn set_aside(&mut self, bytes: u64) {

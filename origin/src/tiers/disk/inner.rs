@@ -87,7 +87,7 @@ impl Inner {
             reads: Arc::new(Semaphore::new(options.open_files_max)),
             lock,
             shards,
-            index: Mutex::new(Index::new(options.bytes_max)),
+            index: Mutex::new(Index::new(options.bytes_max, options.index_bytes_max)),
             slots: Arc::new(Semaphore::new(options.queue_max)),
             wait_max: options.wait_max,
             listener: options.listener.clone(),

@@ -43,7 +43,7 @@ impl Inner {
 
     /// Sets space aside for a write; files that may go make room.
     pub(super) fn reserve(&self, path: &str, space: u64) -> Result<(), TierError> {
-        while !self.index().reserve(space) {
+        while !self.index().reserve(path, space) {
             if !self.evict_one()? {
                 return Err(refused("write", path, ErrorKind::Full, "what is on the disk must stay there"));
             }

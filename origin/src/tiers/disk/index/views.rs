@@ -3,6 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use mediaorigin_crds::budget::PER_FILE;
+
 use super::super::format::{Hold, Name};
 use super::{Entry, Index};
 use crate::tiers::{Listed, Record};
@@ -82,15 +84,25 @@ impl Index {
         }
     }
 
-    /// What the index occupies, estimated: nodes of the trees are half full where names count up, as those of segments do; a
-    /// path is an allocation of its own. Measured with half a million: 270 to 350 bytes, the estimate is within 5 %.
+    /// Whether the index has room for one more file, where `path` has none yet: the next version of a path takes the entry of the
+    /// one before.
+    pub(in super::super) fn has_place(&self, path: &str) -> bool {
+        self.entries_bytes() + PER_FILE.get() <= self.entries_bytes_max || self.entries.contains_key(path)
+    }
+
+    /// What the index occupies, estimated. The fences are bounded, and paid by the base term of the budget.
     fn index_bytes(&self) -> u64 {
+        self.entries_bytes() + (self.deleted.bytes() + self.evicted.bytes()) as u64
+    }
+
+    /// What the files need in the index, estimated: nodes of the trees are half full where names count up, as those of segments do; a
+    /// path is an allocation of its own. Measured with half a million: 270 to 350 bytes, the estimate is within 5 %.
+    pub(in super::super) fn entries_bytes(&self) -> u64 {
         let places = self.entries.len() * size_of::<(Arc<str>, Entry)>()
             + self.recency.len() * size_of::<(u64, Arc<str>)>()
             + self.due.len() * size_of::<(u64, Arc<str>)>();
         let paths = self.path_bytes + self.entries.len() * 32;
-        let rest =
-            self.metas.len() * 256 + self.others.len() * 128 + self.deleted.bytes() + self.evicted.bytes();
+        let rest = self.metas.len() * 256 + self.others.len() * 128;
         (places * 2 + paths + rest) as u64
     }
 }

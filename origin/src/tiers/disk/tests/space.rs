@@ -251,6 +251,48 @@ async fn a_delete_that_fails_is_an_error_until_it_is_durable() {
     tier.delete("a", 1).await.unwrap();
 }
 
+/// The index is memory: when it is full, what may go makes room, and what must stay is not written over it.
+#[tokio::test]
+async fn a_full_index_is_like_a_full_disk() {
+    let folder = Folder::new();
+    let (heard, listener) = listener();
+    let limited = |listener| DiskOptions { index_bytes_max: 20 * 384, listener, ..folder.options() };
+    let (disk, _) = open(limited(listener)).await;
+    let tier = as_tier(&disk);
+    let fences = disk.index_bytes();
+    let mut last = cache(&disk, "cache/00", 1, b"abc").await;
+    for number in 1..100 {
+        last = cache(&disk, &format!("cache/{number:02}"), 1, b"abc").await;
+    }
+    let counts = disk.counts();
+    assert!((10..40).contains(&counts.files) && counts.evicted == 100 - counts.files, "{counts:?}");
+    assert_eq!(heard.lock().unwrap().first(), Some(&("cache/00".to_owned(), Loss::Evicted)));
+    assert_holds(&tier, &last, b"abc").await;
+    assert_nothing(&tier, "cache/00").await;
+    // What must stay pushes the rest out, and then is refused: but the next version of what is there is not.
+    let mut stored = 0;
+    let error = loop {
+        let record = record(&format!("keep/{stored:02}"), 1, 3);
+        match tier.put(&record, &pieces(b"abc", 3)).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+        assert!(stored < 100, "nothing bounds the index");
+    };
+    assert_eq!((error.kind, disk.counts().cache_files), (ErrorKind::Full, 0));
+    let newer = store(&tier, "keep/00", 2, b"new").await;
+    assert_holds(&tier, &newer, b"new").await;
+    assert_eq!(disk.counts().files, stored);
+    tier.delete("keep/01", u64::MAX).await.unwrap();
+    store(&tier, "keep/again", 1, b"abc").await;
+    assert!(disk.counts().index_bytes - fences < 20 * 384 + 100 * 200, "{}", disk.counts().index_bytes);
+    disk.close().await;
+    drop((tier, disk));
+    // A smaller one finds more than it may know of.
+    let (disk, _) = open(DiskOptions { index_bytes_max: 5 * 384, ..limited(None) }).await;
+    assert_eq!(disk.counts().files, stored, "what must stay stays");
+}
+
 #[tokio::test]
 async fn the_index_gives_back_what_it_took() {
     let folder = Folder::new();

@@ -11,7 +11,9 @@ use crate::http::coding;
 use crate::http::evaluate::{self, Extent, Method, Target, Verdict};
 use crate::http::request::ReadRequest;
 use crate::http::response::{self, Answer};
+use crate::origin::Origin;
 use crate::outcome::Outcome;
+use crate::overload::{self, Decision, Reason};
 use crate::tiers::pieces::ReadError;
 use crate::tiers::walker::{Cold, Tiers, Wish};
 use crate::tiers::{TierError, TierName};
@@ -24,11 +26,11 @@ const ATTEMPTS_MAX: usize = 4;
 pub async fn read(
     tiers: &Arc<Tiers>,
     wish: &Wish,
-    clock: &Clock,
+    origin: &Origin,
     request: &ReadRequest,
     treatment: &Treatment<'_>,
 ) -> Option<Answer> {
-    let path = request.path.as_str();
+    let (path, clock) = (request.path.as_str(), &origin.clock);
     for _ in 0..ATTEMPTS_MAX {
         let cold = match trace::step("tiers.find", None, tiers.find(path, wish)).await {
             Ok(cold) => cold?,
@@ -40,11 +42,18 @@ pub async fn read(
             }
             return Some(response::missing(Outcome::Expired, path, treatment));
         }
+        // Only where there is something: that there is nothing yet must be said to those who wait at the live edge.
+        let overload_class = || overload::Class::below(cold.record.modified, clock.now().wall);
+        if let (Decision::Shed(reason), class) = origin.overload.decide(overload_class) {
+            return Some(shed(origin, class, reason).of(cold.record.meta.class));
+        }
         match answer(tiers, &cold, clock, request, treatment).await {
             Ok(answer) => return Some(answer.of(cold.record.meta.class)),
             Err(error) if error.is_gone() => tiers.doubt(&cold.record.path),
             Err(ReadError::Tier(error)) => return Some(unavailable(&error).of(treatment.class)),
-            Err(ReadError::Full(_) | ReadError::Busy) => return Some(shed().of(treatment.class)),
+            Err(ReadError::Full(_) | ReadError::Busy) => {
+                return Some(shed(origin, overload_class(), Reason::Fills).of(treatment.class));
+            }
         }
     }
     None
@@ -94,7 +103,7 @@ pub fn unavailable(error: &TierError) -> Answer {
     Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::TierUnavailable, &text)
 }
 
-fn shed() -> Answer {
-    let text = "too much that is not in memory is asked for: what is live comes first";
-    Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed, text)
+fn shed(origin: &Origin, class: overload::Class, reason: Reason) -> Answer {
+    origin.metrics.shed(class, reason);
+    response::shed(reason)
 }

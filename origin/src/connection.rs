@@ -29,6 +29,7 @@ mod head;
 mod hold;
 mod http2;
 mod intake;
+mod lag;
 mod linger;
 mod outbox;
 mod refusal;

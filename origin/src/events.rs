@@ -33,6 +33,8 @@ pub enum Kind {
     ConnectionsFull,
     /// Another memory limit is in force than the one that is configured.
     MemoryLimit,
+    /// Reads have to wait because there is too much to do.
+    Overload,
     /// The log says more, or less, from now on.
     LogLevel,
 }

@@ -4,7 +4,7 @@ mod plain;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -76,6 +76,13 @@ pub fn registry(origin: &Origin) -> Registry {
     let dropped = origin.book.tracer().map_or(0, Tracer::dropped);
     registry.register("spans_dropped", help, ConstCounter::new(dropped));
     let connections_max = signed(origin.config.cold().connections_max);
+    let load = origin.overload.report();
+    let help = "Which reads have to wait: 0 none, 1 what is not in memory, 2 recordings too, 3 all";
+    registry.register("overload_level", help, ConstGauge::new(load.shedding as i64));
+    registry.register("overload_episodes", "Times that reads had to wait", ConstCounter::new(load.episodes));
+    let help = "How far the worker that is furthest behind is, steadily";
+    let lag = Duration::from_millis(load.worker_lag_millis).as_secs_f64();
+    registry.register("worker_lag_seconds", help, ConstGauge::new(lag));
     registry.register("connections_max", "Connections that may be open", ConstGauge::new(connections_max));
     let report = origin.config.report();
     let mut gauge =

@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod numbering;
 pub mod origin;
 pub mod outcome;
+pub mod overload;
 pub mod pace;
 pub mod pressure;
 mod running;

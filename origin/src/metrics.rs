@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::http::cmcd::Cmcd;
 use crate::outcome::Outcome;
+use crate::overload;
 
 /// A method as a label: what nobody expects is one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -41,6 +42,12 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShedLabels {
+    class: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
 }
@@ -50,6 +57,7 @@ struct ReasonLabels {
 pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     lost: Family<ReasonLabels, Counter>,
+    shed: Family<ShedLabels, Counter>,
     /// Bytes of request bodies.
     pub received: Counter,
     /// Bytes of answers' bodies.
@@ -107,7 +115,12 @@ impl MethodLabel {
 impl Metrics {
     /// Counters at zero, ready to be shared.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self::default())
+        let metrics = Self::default();
+        // A rate can be taken of what begins with zero only.
+        for class in [overload::Class::Vod, overload::Class::Dvr, overload::Class::LiveEdge] {
+            metrics.shed_counter(class, overload::Reason::Lag);
+        }
+        Arc::new(metrics)
     }
 
     /// Counts an answered request.
@@ -119,6 +132,16 @@ impl Metrics {
         if method.is_write() && outcome.lost_upload() {
             self.lost.get_or_create(&ReasonLabels { reason: outcome.as_str() }).inc();
         }
+    }
+
+    /// Counts a read that has to wait.
+    pub fn shed(&self, class: overload::Class, reason: overload::Reason) {
+        self.shed_counter(class, reason).inc();
+    }
+
+    fn shed_counter(&self, class: overload::Class, reason: overload::Reason) -> Counter {
+        let labels = ShedLabels { class: class.as_str(), reason: reason.as_str() };
+        self.shed.get_or_create_owned(&labels)
     }
 
     /// Counts what a player tells about itself.
@@ -139,6 +162,8 @@ impl Metrics {
         let mut registry = Registry::with_prefix("mediaorigin");
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register("uploads_lost", "Uploads refused or given up, by reason", self.lost.clone());
+        let help = "Reads answered 503 because there is too much to do, by class and reason";
+        registry.register("reads_shed", help, self.shed.clone());
         registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
         registry.register("sent_bytes", "Bytes of the bodies of answers", self.sent.clone());
         let help = "Requests in progress, answers being read included";

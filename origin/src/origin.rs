@@ -17,6 +17,7 @@ use crate::limit::Limit;
 use crate::log::Filter;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::overload::Overload;
 use crate::streams::Streams;
 use crate::tiers::open::Opened;
 use crate::tiers::walker::Tiers;
@@ -49,6 +50,8 @@ pub struct Origin {
     pub book: Arc<Book>,
     /// Which lines the process logs, where that can be changed.
     pub log_filter: Option<Filter>,
+    /// What waits when there is too much to do.
+    pub overload: Overload,
     /// Counters of connections.
     pub connections: Arc<Counters>,
     draining: AtomicBool,
@@ -72,6 +75,7 @@ impl Origin {
             book: Arc::new(Book::new(metrics, name)),
             streams: Streams::default(),
             log_filter: None,
+            overload: Overload::default(),
             connections: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),
         }

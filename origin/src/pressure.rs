@@ -46,6 +46,11 @@ impl Pressure {
         self.0.called.notify_waiters();
     }
 
+    /// Calls so far.
+    pub fn calls(&self) -> u64 {
+        self.0.calls.load(Ordering::Relaxed)
+    }
+
     /// A place for somebody who can free memory.
     pub fn listen(&self) -> Listener {
         Listener { pressure: self.clone(), heard: self.0.calls.load(Ordering::Acquire) }

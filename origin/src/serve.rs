@@ -17,6 +17,7 @@ use crate::memory::object::Version;
 use crate::memory::{Found, Memory};
 use crate::origin::Origin;
 use crate::outcome::Outcome;
+use crate::overload::{Class, Decision};
 use crate::tiers::walker::{Tiers, Wish};
 
 /// How long a GET waits for the first byte of an upload that is open: an LL-DASH packager opens the next segment's upload
@@ -30,11 +31,14 @@ pub async fn read(origin: &Origin, policies: &Policies, request: &ReadRequest) -
     let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
     let path = request.path.as_str();
     let treatment = policies.treat(path);
-    let below = Below { tiers, wish: Wish::of(treatment.policy), clock, request, treatment: &treatment };
+    let below = Below { tiers, wish: Wish::of(treatment.policy), origin, request, treatment: &treatment };
     let deadline = tokio::time::Instant::now() + FIRST_BYTE_WAIT;
     for _ in 0..ATTEMPTS_MAX {
         let version = match memory.find(path, clock.now()) {
             Found::Complete(version) => {
+                if let Some(answer) = shed(origin, &version) {
+                    return answer;
+                }
                 let chosen = coding::choose(memory, clock, &version, request).await;
                 return complete(&chosen, clock, request, &treatment);
             }
@@ -66,7 +70,7 @@ pub async fn read(origin: &Origin, policies: &Policies, request: &ReadRequest) -
 struct Below<'a> {
     tiers: Option<&'a Arc<Tiers>>,
     wish: Wish,
-    clock: &'a Clock,
+    origin: &'a Origin,
     request: &'a ReadRequest,
     treatment: &'a Treatment<'a>,
 }
@@ -85,7 +89,7 @@ impl Below<'_> {
     }
 
     async fn read(&self, wish: &Wish) -> Option<Answer> {
-        cold::read(self.tiers?, wish, self.clock, self.request, self.treatment).await
+        cold::read(self.tiers?, wish, self.origin, self.request, self.treatment).await
     }
 }
 
@@ -94,10 +98,26 @@ pub fn at_once(origin: &Origin, policies: &Policies, request: &ReadRequest) -> O
     let path = request.path.as_str();
     match origin.memory.find(path, origin.clock.now()) {
         Found::Complete(version) => {
+            if let Some(answer) = shed(origin, &version) {
+                return Some(answer);
+            }
             let chosen = coding::at_once(&version, request)?;
             Some(complete(&chosen, &origin.clock, request, &policies.treat(path)))
         }
         _ => None,
+    }
+}
+
+/// The answer where a read of a complete version has to wait. What is being written never has to: it is the live edge itself.
+fn shed(origin: &Origin, version: &Version) -> Option<Answer> {
+    let modified = || version.started().map(|started| started.modified);
+    let class = || Class::of(version.meta.class, modified(), origin.clock.now().wall);
+    match origin.overload.decide(class) {
+        (Decision::Admit, _) => None,
+        (Decision::Shed(reason), class) => {
+            origin.metrics.shed(class, reason);
+            Some(response::shed(reason).of(version.meta.class))
+        }
     }
 }
 

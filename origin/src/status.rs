@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::limit::Source;
 use crate::memory::Counts;
 use crate::origin::Origin;
+use crate::overload;
 use crate::tiers::report::Report;
 use crate::tls::Tls;
 
@@ -58,6 +59,8 @@ pub struct Status {
     pub sent_bytes: u64,
     /// Connections open.
     pub connections_open: u64,
+    /// What has to wait because there is too much to do.
+    pub overload: overload::Report,
 }
 
 /// The state of the configuration file.
@@ -138,6 +141,7 @@ impl Status {
             received_bytes: origin.metrics.received.get(),
             sent_bytes: origin.metrics.sent.get(),
             connections_open: origin.connections.open(),
+            overload: origin.overload.report(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::access;
 use crate::config::{self, Change};
 use crate::events::{Event, Kind};
 use crate::origin::Origin;
+use crate::overload::{Level, Signals};
 use crate::times;
 use crate::tls::Look;
 
@@ -24,12 +25,12 @@ const CERTIFICATE_WARNING: Duration = Duration::from_hours(24);
 pub(crate) async fn run(origin: Arc<Origin>, file: Option<PathBuf>, mut served: String) {
     let mut ticks = interval(SWEEP_TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_full = false;
-    let mut told_of = None;
+    let (mut is_full, mut calls, mut told_of) = (false, 0, None);
     for tick in (0..FILES_TICKS).cycle() {
         ticks.tick().await;
         origin.memory.sweep(origin.clock.now());
         look_at_connections(&origin, &mut is_full);
+        look_at_load(&origin, &mut calls);
         if tick == 0 {
             look_at_access(&origin);
             look_at_certificate(&origin, &mut told_of);
@@ -137,6 +138,27 @@ fn look_at_connections(origin: &Origin, was_full: &mut bool) {
         tell(origin, Kind::ConnectionsFull, format!("{open} of {max} (spec.limits.connections) are open"));
     }
     *was_full = is_full;
+}
+
+/// Decides which reads have to wait, and tells once each time that some do. `calls` is how often memory was short before.
+fn look_at_load(origin: &Origin, calls: &mut u64) {
+    let before = std::mem::replace(calls, origin.memory.pressure().calls());
+    let signals = Signals {
+        lag: origin.connections.lag(),
+        connections_open: origin.connections.open(),
+        connections_max: u64::from(origin.config.cold().connections_max),
+        memory_is_short: *calls != before,
+    };
+    let Some(change) = origin.overload.observe(origin.clock.now().elapsed, signals) else { return };
+    let (waits, reason) = (change.now.text(), change.reason.text());
+    if change.now == Level::Nothing {
+        tracing::info!("reads need not wait any more");
+        return;
+    }
+    tracing::warn!(waits, reason, ?signals, "there is too much to do: reads have to wait");
+    if change.before == Level::Nothing {
+        tell(origin, Kind::Overload, format!("{reason}: {waits} has to wait (503)"));
+    }
 }
 
 fn tell(origin: &Origin, kind: Kind, reason: impl Into<String>) {

@@ -1,6 +1,8 @@
 //! What the connection loop counts; cheap atomics that the metrics page reads.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use super::refusal::Refusal;
 
@@ -46,6 +48,8 @@ pub struct Counters {
     timed_out: [AtomicU64; TimeoutPhase::ALL.len()],
     received_bytes: AtomicU64,
     sent_bytes: AtomicU64,
+    /// How far each worker is behind, in microseconds.
+    lags: Mutex<Vec<Weak<AtomicU64>>>,
 }
 
 impl Counters {
@@ -87,6 +91,22 @@ impl Counters {
     /// Bytes that the kernel accepted for clients, heads and framing included.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes.load(Relaxed)
+    }
+
+    /// How far the worker that is furthest behind is, steadily.
+    pub fn lag(&self) -> Duration {
+        let lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        let micros = lags.iter().filter_map(Weak::upgrade).map(|lag| lag.load(Relaxed)).max();
+        Duration::from_micros(micros.unwrap_or(0))
+    }
+
+    /// The place where one more worker says how far it is behind; it counts until the worker drops it.
+    pub(super) fn add_worker(&self) -> Arc<AtomicU64> {
+        let lag = Arc::new(AtomicU64::new(0));
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        lags.retain(|lag| lag.strong_count() > 0);
+        lags.push(Arc::downgrade(&lag));
+        lag
     }
 
     pub(super) fn add_opened(&self) {

@@ -12,6 +12,7 @@ use actix_web::rt;
 
 use super::{
     Counters, Drain, Settings, Shared,
+    lag::Lag,
     registry::Registry,
     rules::{Limits, TICK},
     transport::TlsConfig,
@@ -77,6 +78,7 @@ impl Drop for Sweeper {
 /// The worker's only timer.
 async fn sweep(worker: Rc<Worker>, mut pressure: Listener, stopping: GracefulShutdownSignal) {
     let start = Instant::now();
+    let mut lag = Lag::new(worker.counters.add_worker());
     let mut ticker = rt::time::interval(TICK);
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let stopped = stopping.notified();
@@ -84,7 +86,7 @@ async fn sweep(worker: Rc<Worker>, mut pressure: Listener, stopping: GracefulShu
     let mut is_stopped = false;
     loop {
         tokio::select! {
-            _ = ticker.tick() => {}
+            due = ticker.tick() => lag.ticked(start.elapsed(), due.elapsed()),
             bytes = pressure.called() => {
                 worker.registry.press(bytes);
                 continue;

@@ -30,6 +30,8 @@ const GONE: u64 = 3_600;
 /// Seconds: an error of the origin. Short, so that nobody sees it longer than it lasts; no jitter is needed, because CDNs
 /// collapse requests for one object.
 const FAILURE: u64 = 1;
+/// Seconds: what has to wait because there is too much to do. Long enough that a CDN does not ask for it again while it has to.
+const SHED: u64 = 5;
 
 const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
@@ -96,6 +98,14 @@ pub fn failure(cdn: CdnProfile) -> HeaderValue {
     match cdn {
         CdnProfile::CloudFront => word(Lifetime::NoStore),
         _ => word(Lifetime::Fresh(FAILURE)),
+    }
+}
+
+/// The headers of an answer that what is asked for has to wait.
+pub fn shed(cdn: CdnProfile) -> HeaderValue {
+    match cdn {
+        CdnProfile::CloudFront => word(Lifetime::NoStore),
+        _ => word(Lifetime::Fresh(SHED)),
     }
 }
 

@@ -18,6 +18,7 @@ use super::tags;
 use crate::memory::blob::State;
 use crate::memory::object::{Meta, Reader, Version};
 use crate::outcome::Outcome;
+use crate::overload::Reason;
 
 /// Bytes of a refusal's reason that are logged and remembered: it may repeat what a client sent.
 const REASON_BYTES_MAX: usize = 512;
@@ -98,7 +99,12 @@ impl Answer {
     #[must_use]
     pub fn seen_by(mut self, cdn: CdnProfile) -> Self {
         let is_folder = self.status == StatusCode::NOT_FOUND && self.class.is_none();
-        if self.status.is_server_error() || self.status == StatusCode::RANGE_NOT_SATISFIABLE || is_folder {
+        if self.outcome == Outcome::Shed {
+            self.replace(header::CACHE_CONTROL, caching::shed(cdn));
+        } else if self.status.is_server_error()
+            || self.status == StatusCode::RANGE_NOT_SATISFIABLE
+            || is_folder
+        {
             self.replace(header::CACHE_CONTROL, caching::failure(cdn));
         }
         self
@@ -278,6 +284,15 @@ pub fn missing(outcome: Outcome, path: &str, treatment: &Treatment<'_>) -> Answe
         _ => caching::missing(treatment),
     });
     answer.headers.extend(tags::headers(path, treatment.cdn));
+    answer
+}
+
+/// The answer to a read that has to wait.
+pub fn shed(reason: Reason) -> Answer {
+    let text = format!("there is too much to do, this has to wait: {}", reason.text());
+    let mut answer = Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::Shed, &text);
+    // Its place is for somebody who watches live.
+    answer.close = reason == Reason::Connections;
     answer
 }
 

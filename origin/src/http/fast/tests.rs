@@ -22,6 +22,7 @@ use crate::connection::{self, Counters, Fast, HeadView, Refusal, Reply, Settings
 use crate::http::app;
 use crate::http::body::MediaBody;
 use crate::origin::Origin;
+use crate::overload::Signals;
 
 const SPEC: &str = "
 apiVersion: mediaorigin.io/v1alpha1
@@ -379,6 +380,39 @@ fn both_parts_answer_whole_requests_alike() {
     for reason in Refusal::ALL {
         assert_eq!(fast.refused(reason), slow.refused(reason), "{reason:?}");
     }
+}
+
+/// What has to wait does so on both parts, with the same answer, count and log line; what is live is served by both.
+#[test]
+fn both_parts_shed_alike() {
+    let world = World::new();
+    world.origin.clock.advance(Duration::from_mins(2));
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (lag, statuses) in
+        [(0, ["200", "200", "200"]), (600, ["503", "200", "200"]), (6_000, ["503", "503", "503"])]
+    {
+        let lag = Duration::from_millis(lag);
+        let signals = Signals { lag, connections_max: 100, ..Signals::default() };
+        world.origin.overload.observe(Duration::ZERO, signals);
+        for (path, status) in
+            ["/live/seg-1.ts", "/live/index.m3u8", "/live/init.mp4"].into_iter().zip(statuses)
+        {
+            let before = world.fast.answered();
+            let answers = world.compare(get(path).as_bytes());
+            assert_eq!(&answers[0][9..12], status, "{path} {lag:?}");
+            assert_eq!(world.fast.answered() - before, 1, "the fast part leaves {path} to the application");
+            if status == "503" {
+                assert!(answers[0].contains("\ncache-control: public, max-age=5\n"), "{}", answers[0]);
+                assert!(answers[0].contains("\nretry-after: 1"), "{}", answers[0]);
+            }
+        }
+    }
+    let signals = Signals { connections_open: 100, connections_max: 100, ..Signals::default() };
+    let after = Duration::from_secs(10);
+    world.origin.overload.observe(after, Signals { connections_open: 0, ..signals });
+    world.origin.overload.observe(after, signals);
+    let answers = world.compare(get("/live/seg-1.ts").as_bytes());
+    assert!(answers[0].contains("\nconnection: close"), "its place is needed: {}", answers[0]);
 }
 
 #[test]

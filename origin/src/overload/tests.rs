@@ -21,12 +21,12 @@ fn each_signal_calls_for_its_level() {
     use Level::{Dvr, LiveEdge, Nothing, Vod};
     for (signals, level, reason) in [
         (lag(0), Nothing, Reason::Lag),
-        (lag(249), Nothing, Reason::Lag),
-        (lag(250), Vod, Reason::Lag),
-        (lag(499), Vod, Reason::Lag),
-        (lag(500), Dvr, Reason::Lag),
-        (lag(4_999), Dvr, Reason::Lag),
-        (lag(5_000), LiveEdge, Reason::Lag),
+        (lag(999), Nothing, Reason::Lag),
+        (lag(1_000), Vod, Reason::Lag),
+        (lag(1_999), Vod, Reason::Lag),
+        (lag(2_000), Dvr, Reason::Lag),
+        (lag(19_999), Dvr, Reason::Lag),
+        (lag(20_000), LiveEdge, Reason::Lag),
         (connections(899, 1_000), Nothing, Reason::Lag),
         (connections(900, 1_000), Vod, Reason::Connections),
         (connections(949, 1_000), Vod, Reason::Connections),
@@ -36,10 +36,10 @@ fn each_signal_calls_for_its_level() {
         (connections(16, 16), Dvr, Reason::Connections),
         (short(), Dvr, Reason::Memory),
         // The worst of all counts, and of two alike the first that is named here.
-        (Signals { lag: MS * 300, ..connections(960, 1_000) }, Dvr, Reason::Connections),
-        (Signals { lag: MS * 600, ..connections(960, 1_000) }, Dvr, Reason::Lag),
-        (Signals { lag: MS * 300, ..short() }, Dvr, Reason::Memory),
-        (Signals { lag: MS * 9_000, ..short() }, LiveEdge, Reason::Lag),
+        (Signals { lag: MS * 1_200, ..connections(960, 1_000) }, Dvr, Reason::Connections),
+        (Signals { lag: MS * 2_400, ..connections(960, 1_000) }, Dvr, Reason::Lag),
+        (Signals { lag: MS * 1_200, ..short() }, Dvr, Reason::Memory),
+        (Signals { lag: MS * 36_000, ..short() }, LiveEdge, Reason::Lag),
     ] {
         let (found, because) = called_for(&signals, 100);
         assert_eq!((found, because), (level, reason), "{signals:?}");
@@ -101,7 +101,7 @@ fn a_level_is_reached_at_once_and_left_after_a_calm_while() {
     use Level::{Dvr, Nothing, Vod};
     let calm = lag(0);
     assert_eq!(
-        played(&[(0, calm), (1, lag(600)), (2, calm), (6, calm), (7, calm), (8, calm)]),
+        played(&[(0, calm), (1, lag(2_400)), (2, calm), (6, calm), (7, calm), (8, calm)]),
         [(1, Nothing, Dvr), (7, Dvr, Nothing)]
     );
     // It is not calm as long as something calls for the level again and again.
@@ -111,22 +111,22 @@ fn a_level_is_reached_at_once_and_left_after_a_calm_while() {
     );
     // Down to what is still called for, not further.
     assert_eq!(
-        played(&[(1, lag(600)), (2, lag(300)), (7, lag(300)), (8, calm), (12, calm), (13, calm)]),
+        played(&[(1, lag(2_400)), (2, lag(1_200)), (7, lag(1_200)), (8, calm), (12, calm), (13, calm)]),
         [(1, Nothing, Dvr), (7, Dvr, Vod), (13, Vod, Nothing)]
     );
     // Up again at once.
     assert_eq!(
-        played(&[(1, lag(300)), (2, lag(600)), (3, lag(6_000))]),
+        played(&[(1, lag(1_200)), (2, lag(2_400)), (3, lag(24_000))]),
         [(1, Nothing, Vod), (2, Vod, Dvr), (3, Dvr, Level::LiveEdge)]
     );
 }
 
 #[test]
 fn around_a_threshold_the_level_does_not_flap() {
-    let around: Vec<_> = (0..100).map(|at| (at, lag(if at % 2 == 0 { 260 } else { 240 }))).collect();
+    let around: Vec<_> = (0..100).map(|at| (at, lag(if at % 2 == 0 { 1_040 } else { 960 }))).collect();
     assert_eq!(played(&around), [(0, Level::Nothing, Level::Vod)]);
     // A little less is not enough to leave it, however long.
-    let below: Vec<_> = (0..100).map(|at| (at, lag(if at == 0 { 260 } else { 210 }))).collect();
+    let below: Vec<_> = (0..100).map(|at| (at, lag(if at == 0 { 1_040 } else { 840 }))).collect();
     assert_eq!(played(&below), [(0, Level::Nothing, Level::Vod)]);
 }
 

@@ -30,6 +30,14 @@ fn program() -> PathBuf {
         "mediaorigin",
         "--target-dir",
     ]);
+    // What cargo says to tests about their package is read by build scripts below, which would be run again, now and at the
+    // next build from outside, and everything above them with them.
+    for (name, _) in std::env::vars_os() {
+        let about_tests = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+        if about_tests.iter().any(|prefix| name.to_str().is_some_and(|name| name.starts_with(prefix))) {
+            cargo.env_remove(name);
+        }
+    }
     let status = cargo.arg(folder.parent().unwrap()).status().unwrap();
     assert!(status.success(), "the program cannot be built");
     folder.join("mediaorigin")

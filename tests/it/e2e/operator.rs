@@ -67,8 +67,9 @@ fn is_carried_out(value: &str) -> bool {
     service["metadata"]["annotations"]["turn"] == value
 }
 
-/// Rows 60 and 62: of two operators one acts and both are ready. One that is told to stop hands over at once; one that is
-/// killed is followed when its lease has run out. What is asked meanwhile is done by the next.
+/// Rows 60 and 62: of two operators one acts and both are ready. One that is told to stop hands over at once, also when its pod
+/// is taken away by force (it still has a second or two; who dies without a word is followed when the lease has run out, which only the
+/// tests of the decision prove). What is asked meanwhile is done by the next.
 #[test]
 fn rows_60_and_62_another_operator_takes_over() {
     let cluster = Cluster::get();

@@ -1,6 +1,7 @@
 //! `make bench`: prints one table per measurement, as ratios between servers measured in turns in the same run.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use mediaorigin_tests::bench::{self, Plan, Programs};
@@ -9,6 +10,7 @@ fn main() -> Result<()> {
     let (mut origin, mut bare) = (None, None);
     let mut rounds = 9;
     let mut only = None;
+    let mut mix_seconds = 600;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
@@ -16,9 +18,10 @@ fn main() -> Result<()> {
             "--origin" => origin = Some(PathBuf::from(value()?)),
             "--bare" => bare = Some(PathBuf::from(value()?)),
             "--rounds" => rounds = value()?.parse().context("--rounds")?,
+            "--mix-seconds" => mix_seconds = value()?.parse().context("--mix-seconds")?,
             "--only" => only = Some(value()?),
             other => bail!(
-                "unknown argument {other}: bench --origin BINARY --bare BINARY [--rounds N] [--only get|put|memory|delay]"
+                "unknown argument {other}: bench --origin BINARY --bare BINARY [--rounds N] [--mix-seconds N] [--only get|put|memory|delay|mix]"
             ),
         }
     }
@@ -38,6 +41,9 @@ fn main() -> Result<()> {
     }
     if is_wanted("delay") {
         println!("\n{}", bench::delays(programs)?);
+    }
+    if is_wanted("mix") {
+        println!("\n{}", bench::live_mix(programs, Duration::from_secs(mix_seconds))?);
     }
     println!("\nAfter: {}", bench::machine());
     Ok(())

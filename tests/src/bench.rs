@@ -4,11 +4,13 @@
 mod delay;
 mod held;
 mod load;
+mod mix;
 mod server;
 mod table;
 mod upload;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -137,6 +139,16 @@ pub fn delays(programs: Programs<'_>) -> Result<String> {
     let server = Server::origin("mediaorigin", programs.origin, &[], &folder)?;
     let delays = [1, 10, 100].map(|readers| chunk_delay(server.address, readers, 200));
     Ok(table::render_delays(&delays.into_iter().collect::<Result<Vec<_>>>()?))
+}
+
+/// A live mix for `time`; the result is a Markdown table.
+pub fn live_mix(programs: Programs<'_>, time: Duration) -> Result<String> {
+    // Not in memory: a disk must be one here.
+    let folder = Folder::new("bench")?;
+    let arguments = mix::arguments(&folder)?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let server = Server::origin("mediaorigin", programs.origin, &arguments, &folder)?;
+    mix::run(&server, time)
 }
 
 /// For configurations, and for the bodies of servers that serve files.

@@ -130,11 +130,20 @@ fn crowd(origin: &Running, cache: &Cache, clients: usize, manner: Manner) -> u64
     gets(origin)
 }
 
+fn are_one_request(origin: &Running, cache: &Cache, manner: Manner) {
+    let asked = crowd(origin, cache, CLIENTS, manner);
+    assert!((1..=FEW).contains(&asked), "the origin was asked {asked} times");
+}
+
+fn are_as_many_requests(origin: &Running, cache: &Cache, manner: Manner) {
+    let asked = crowd(origin, cache, CLIENTS_OF_CONTROLS, manner);
+    assert!(asked > CLIENTS_OF_CONTROLS as u64 / 2, "the origin was asked {asked} times");
+}
+
 #[test]
 fn a_thousand_clients_of_nginx_are_one_request() {
     let origin = start();
-    let asked = crowd(&origin, &nginx(&origin), CLIENTS, Manner::HoldsBack);
-    assert!((1..=FEW).contains(&asked), "the origin was asked {asked} times");
+    are_one_request(&origin, &nginx(&origin), Manner::HoldsBack);
 }
 
 /// The control: this is what the line in the configuration is for.
@@ -144,27 +153,20 @@ fn the_clients_of_nginx_without_its_lock_are_as_many_requests() {
     let text = configuration("nginx.conf").unwrap();
     let without = text.replace("proxy_cache_lock on;", "proxy_cache_lock off;");
     assert_ne!(text, without);
-    let asked = crowd(
-        &origin,
-        &Cache::nginx(origin.media_addr, &without).unwrap(),
-        CLIENTS_OF_CONTROLS,
-        Manner::HoldsBack,
-    );
-    assert!(asked > CLIENTS_OF_CONTROLS as u64 / 2, "the origin was asked {asked} times");
+    let cache = Cache::nginx(origin.media_addr, &without).unwrap();
+    are_as_many_requests(&origin, &cache, Manner::HoldsBack);
 }
 
 #[test]
 fn a_thousand_clients_of_varnish_are_one_request() {
     let origin = start();
-    let asked = crowd(&origin, &varnish(&origin), CLIENTS, Manner::PassesOn);
-    assert!((1..=FEW).contains(&asked), "the origin was asked {asked} times");
+    are_one_request(&origin, &varnish(&origin), Manner::PassesOn);
 }
 
 #[test]
 fn a_thousand_clients_of_traffic_server_are_one_request() {
     let origin = start();
-    let asked = crowd(&origin, &traffic_server(&origin), CLIENTS, Manner::PassesOn);
-    assert!((1..=FEW).contains(&asked), "the origin was asked {asked} times");
+    are_one_request(&origin, &traffic_server(&origin), Manner::PassesOn);
 }
 
 /// The control: nobody may read a segment below 1 MiB before its end, and so everybody asks.
@@ -174,8 +176,7 @@ fn the_clients_of_traffic_server_by_its_defaults_are_as_many_requests() {
     let remap = configuration("trafficserver/remap.config").unwrap();
     let records = "CONFIG proxy.config.http.wait_for_cache INT 1\n";
     let cache = Cache::traffic_server(origin.media_addr, records, &remap).unwrap();
-    let asked = crowd(&origin, &cache, CLIENTS_OF_CONTROLS, Manner::PassesOn);
-    assert!(asked > CLIENTS_OF_CONTROLS as u64 / 2, "the origin was asked {asked} times");
+    are_as_many_requests(&origin, &cache, Manner::PassesOn);
 }
 
 const PLAYLIST: &str = "/live/a/main.m3u8";

@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
 use mediaorigin_tests::capture::{Capture, last};
+use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::fetch;
 
 /// Seconds of media that each encoder pushes, in real time.
@@ -194,15 +195,13 @@ fn fq_05_hls_in_a_single_file() {
 /// FQ-07: credentials in the URL: ffmpeg asks with `Expect: 100-continue` first and is challenged.
 #[test]
 fn fq_07_hls_with_credentials_in_the_url() {
-    let folder = std::env::temp_dir().join(format!("mediaorigin-fq07-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("username"), "live").unwrap();
-    std::fs::write(folder.join("password"), "s3cret").unwrap();
-    let world = World::start(Options { publisher_dir: Some(folder.clone()), ..Options::default() });
+    let folder = Folder::new("fq07").unwrap();
+    folder.write("username", "live").unwrap();
+    folder.write("password", "s3cret").unwrap();
+    let world = World::start(Options { publisher_dir: Some(folder.path().to_owned()), ..Options::default() });
     let muxer = [&HLS[..], &["-hls_list_size", "0"]].concat();
     push(FFMPEG, &muxer, &format!("http://live:s3cret@{}/live/a/out.m3u8", world.capture.address));
     world.capture.settle().unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(frames(&format!("http://{}/live/a/out.m3u8", world.media())), 70);
 }
 

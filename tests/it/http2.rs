@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mediaorigin_crds::load;
-use mediaorigin_origin::{Options, start_blocking};
+use mediaorigin_origin::{Options, Running, start_blocking};
+use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::Peer;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
@@ -61,15 +62,18 @@ fn h2spec_passes_in_clear_text_but_for_what_http_1_has_to_say() {
     assert_eq!(faults(running.media_addr.port(), &[], &expected), expected);
 }
 
+/// An origin with a certificate.
+pub(crate) fn with_tls() -> Running {
+    let folder = Folder::new("tls").unwrap();
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    folder.write("tls.crt", &cert.pem()).unwrap();
+    folder.write("tls.key", &signing_key.serialize_pem()).unwrap();
+    let options = Options { tls_dir: Some(folder.path().to_owned()), ..Options::default() };
+    start_blocking(load::built_in().unwrap(), options).unwrap()
+}
+
 #[test]
 fn h2spec_passes_over_tls() {
-    let dir = std::env::temp_dir().join(format!("mediaorigin-h2spec-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(dir.join("tls.crt"), cert.pem()).unwrap();
-    std::fs::write(dir.join("tls.key"), signing_key.serialize_pem()).unwrap();
-    let options = Options { tls_dir: Some(dir.clone()), ..Options::default() };
-    let running = start_blocking(load::built_in().unwrap(), options).unwrap();
-    std::fs::remove_dir_all(&dir).unwrap();
+    let running = with_tls();
     assert_eq!(faults(running.media_addr.port(), &["-t", "-k"], &[]), Vec::<String>::new());
 }

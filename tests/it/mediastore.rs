@@ -1,12 +1,13 @@
 //! MediaStore's habits that need more than a script: a policy that changes under its objects, and the page about moving.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use mediaorigin_crds::load;
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::{Options, start_blocking};
+use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::{Peer, fetch};
 
 /// Proves CP-10: an object that was there before a rule is not expired by it, and one that came after is.
@@ -50,15 +51,6 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
     blocks
 }
 
-/// A folder that is deleted with its owner.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Everything on the page, as it stands there; only the port is another one.
 #[test]
 fn the_page_about_moving_works_as_written() {
@@ -67,19 +59,18 @@ fn the_page_about_moving_works_as_written() {
     let [keys, environment] = shell.as_slice() else { panic!("{shell:?}") };
     let [serve, printed] = plain.as_slice() else { panic!("{plain:?}") };
     assert_eq!(serve, "mediaorigin serve --publisher-dir keys\n");
-    let folder = Folder(std::env::temp_dir().join(format!("mediaorigin-moving-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).unwrap();
-    let made = Command::new("sh").args(["-ec", keys]).current_dir(&folder.0).status().unwrap();
+    let folder = Folder::new("moving").unwrap();
+    let made = Command::new("sh").args(["-ec", keys]).current_dir(folder.path()).status().unwrap();
     assert!(made.success());
-    let options = Options { publisher_dir: Some(folder.0.join("keys")), ..Options::default() };
+    let options = Options { publisher_dir: Some(folder.path().join("keys")), ..Options::default() };
     let origin = start_blocking(load::built_in().unwrap(), options).unwrap();
     let environment = environment.replace("127.0.0.1:8080", &origin.media_addr.to_string());
-    std::fs::write(folder.0.join("program.py"), &python[0]).unwrap();
+    folder.write("program.py", &python[0]).unwrap();
     let packages = crate::sdks::python_packages();
     let output = Command::new("sh")
         .args(["-ec", &format!("{environment}exec python3 program.py")])
         .env("PYTHONPATH", packages)
-        .current_dir(&folder.0)
+        .current_dir(folder.path())
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);

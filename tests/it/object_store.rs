@@ -8,7 +8,7 @@ mod two;
 mod zombies;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -21,6 +21,7 @@ use mediaorigin_origin::memory::object::Meta;
 use mediaorigin_origin::tiers::object_store::{Credentials, Limits, ObjectStoreOptions, ObjectStoreTier};
 use mediaorigin_origin::tiers::{Put, Record, Tier, TierError};
 use mediaorigin_tests::faults::{Fate, FaultProxy, Seen};
+use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::s3::{ACCESS_KEY, BUCKET, S3Server};
 
 const SECRET: &str = "a-secret-that-nobody-may-see";
@@ -40,26 +41,23 @@ fn limits() -> Limits {
 }
 
 /// A folder with the files of a Secret.
-struct Secret(PathBuf);
+struct Secret(Folder);
 
 impl Secret {
     fn new(key: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("mediaorigin-secret-{:016x}", fastrand::u64(..)));
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("accessKeyId"), ACCESS_KEY).unwrap();
+        let folder = Folder::new("secret").unwrap();
+        folder.write("accessKeyId", ACCESS_KEY).unwrap();
         let secret = Self(folder);
         secret.change(key);
         secret
     }
 
     fn change(&self, key: &str) {
-        std::fs::write(self.0.join("secretAccessKey"), key).unwrap();
+        self.0.write("secretAccessKey", key).unwrap();
     }
-}
 
-impl Drop for Secret {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+    fn path(&self) -> &Path {
+        self.0.path()
     }
 }
 
@@ -92,7 +90,7 @@ impl World {
         let proxy = FaultProxy::start(server.address).unwrap();
         let secret = Secret::new(SECRET);
         let clock = Clock::manual(SystemTime::now());
-        let options = ObjectStoreOptions { limits, ..options(proxy.address, &secret.0) };
+        let options = ObjectStoreOptions { limits, ..options(proxy.address, secret.path()) };
         let tier = ObjectStoreTier::open(options, clock.clone()).unwrap();
         clock.advance(WINDOW);
         tier.tend().await;

@@ -1,34 +1,23 @@
 //! Unmodified AWS SDKs against an origin in this process, with and without signatures that are checked. What each does is in its matrix
 //! under `tests/sdks`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, start_blocking};
+use mediaorigin_tests::folder::Folder;
 
 const ACCESS_KEY_ID: &str = "AKIDEXAMPLE";
 const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-/// A Secret's folder that is deleted with its owner.
-struct Secret(PathBuf);
-
-impl Secret {
-    fn new() -> Self {
-        let name = format!("mediaorigin-sdks-{}-{:x}", std::process::id(), fastrand::u64(..));
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::write(folder.join("accessKeyId"), ACCESS_KEY_ID).unwrap();
-        std::fs::write(folder.join("secretAccessKey"), SECRET_ACCESS_KEY).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The files of a Secret.
+fn secret() -> Folder {
+    let folder = Folder::new("sdks").unwrap();
+    folder.write("accessKeyId", ACCESS_KEY_ID).unwrap();
+    folder.write("secretAccessKey", SECRET_ACCESS_KEY).unwrap();
+    folder
 }
 
 fn text(output: &Output) -> String {
@@ -60,8 +49,8 @@ pub(crate) fn python_packages() -> String {
 fn matrix(sdk: &str, at_least: usize) {
     let command = prepare(sdk);
     for signed in [false, true] {
-        let secret = signed.then(Secret::new);
-        let publisher_dir = secret.as_ref().map(|secret| secret.0.clone());
+        let secret = signed.then(secret);
+        let publisher_dir = secret.as_ref().map(|secret| secret.path().to_owned());
         let resolved = load::built_in().unwrap();
         let origin = start_blocking(resolved, Options { publisher_dir, ..Options::default() }).unwrap();
         let output = Command::new(&command[0])

@@ -10,6 +10,7 @@ use std::time::Duration;
 use mediaorigin_crds::load;
 use mediaorigin_origin::trace::settings::Settings;
 use mediaorigin_origin::{Options, Running, start_blocking};
+use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::Peer;
 use serde_json::Value;
 
@@ -108,10 +109,10 @@ fn check(spans: &[Value], method: &str, status: &str, outcome: &str, steps: &[&s
 
 #[test]
 fn a_collector_sees_an_upload_and_a_cold_read_in_the_trace_of_their_caller() {
-    let disk = std::env::temp_dir().join(format!("mediaorigin-spans-{}", std::process::id()));
-    std::fs::create_dir_all(&disk).unwrap();
+    let folder = Folder::new("spans").unwrap();
+    let disk = folder.path();
     let (endpoint, told) = collector();
-    let running = start(&disk, &endpoint);
+    let running = start(disk, &endpoint);
     // Not sampled by its caller: no span, and one of a memory hit where it is.
     assert_eq!(ask(&running, "PUT", "00", Some(b"abc")), 201);
     assert_eq!(ask(&running, "DELETE", "00", None), 204);
@@ -120,30 +121,28 @@ fn a_collector_sees_an_upload_and_a_cold_read_in_the_trace_of_their_caller() {
     check(&found, "PUT", "201", "created", &["tiers.commit"]);
     assert_eq!(attribute(named(&found, "PUT"), "http.request.body.size")["intValue"], "4");
 
-    let running = start(&disk, &endpoint);
+    let running = start(disk, &endpoint);
     assert_eq!(ask(&running, "GET", "01", None), 200);
     let found = spans(running, &told);
     check(&found, "GET", "200", "disk", &["tiers.find", "tiers.read"]);
     assert_eq!(attribute(named(&found, "tiers.read"), "mediaorigin.tier")["stringValue"], "disk");
     assert_eq!(attribute(named(&found, "GET"), "http.response.body.size")["intValue"], "4");
-    std::fs::remove_dir_all(disk).unwrap();
 }
 
 #[test]
 fn a_memory_hit_has_a_span_and_a_collector_that_is_gone_holds_nobody_up() {
-    let disk = std::env::temp_dir().join(format!("mediaorigin-spans-hit-{}", std::process::id()));
-    std::fs::create_dir_all(&disk).unwrap();
+    let folder = Folder::new("spans").unwrap();
+    let disk = folder.path();
     let (endpoint, told) = collector();
-    let running = start(&disk, &endpoint);
+    let running = start(disk, &endpoint);
     assert_eq!(ask(&running, "PUT", "00", Some(b"abc")), 201);
     assert_eq!(ask(&running, "GET", "01", None), 200);
     check(&spans(running, &told), "GET", "200", "hit", &[]);
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let running = start(&disk, &format!("http://{gone}"));
+    let running = start(disk, &format!("http://{gone}"));
     for _ in 0..3_000 {
         // More than the queue holds.
         assert_eq!(ask(&running, "GET", "01", None), 200);
     }
     drop(running);
-    std::fs::remove_dir_all(disk).unwrap();
 }

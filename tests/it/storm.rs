@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mediaorigin_crds::load;
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::{Options, Running, start_blocking};
+use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::{PATIENCE, Peer, fetch};
 use serde_json::Value;
 
@@ -189,15 +190,6 @@ fn in_a_storm_on_recordings_what_is_live_is_served_and_stored() {
     assert_eq!(told, 1, "{events}");
 }
 
-/// A folder that is deleted with its owner.
-struct Folder(std::path::PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Names of a storm, and requesters.
 const NAMES: usize = 40_000;
 const REQUESTERS: usize = 4;
@@ -206,17 +198,15 @@ const REQUESTERS: usize = 4;
 /// answered 404, every live read 200 meanwhile, and the process does not grow with the names.
 #[test]
 fn in_a_storm_of_names_that_nobody_has_memory_is_bounded_and_live_is_served() {
-    let folder = std::env::temp_dir().join(format!("mediaorigin-storm-{}", std::process::id()));
-    let folder = Folder(folder);
-    std::fs::create_dir_all(folder.0.join("bucket")).unwrap();
-    let file = folder.0.join("origin.yaml");
+    let folder = Folder::new("storm").unwrap();
+    let bucket = folder.folder("bucket").unwrap();
     let document = format!(
         "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: storm}}\nspec:\n  \
          objectStore: {{url: \"file://{}\"}}\n",
-        folder.0.join("bucket").display()
+        bucket.display()
     );
-    std::fs::write(&file, document).unwrap();
-    let mut program = Program::start(None, &["-f", file.to_str().unwrap()]);
+    let file = folder.write("origin.yaml", &document).unwrap();
+    let mut program = Program::start(None, &["-f", &file]);
     let [address, admin] = program.ports();
     let mut peer = Peer::connect(address).unwrap();
     for target in ["/live/index.m3u8", "/live/new.ts"] {

@@ -32,6 +32,11 @@ impl Program {
         Ok(program)
     }
 
+    /// Its resident memory, in bytes.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        resident_bytes(self.id())
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.0.id()
@@ -44,6 +49,13 @@ impl Drop for Program {
         let _ = Command::new("kill").arg(self.id().to_string()).status();
         let _ = self.0.wait();
     }
+}
+
+/// Resident memory of a process, in bytes.
+pub fn resident_bytes(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
 
 /// A free port of the loopback interface. Somebody else may take it before the program does; then the program says so.

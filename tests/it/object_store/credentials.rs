@@ -34,14 +34,16 @@ async fn a_wrong_key_and_a_bucket_that_is_not_there_are_said_at_once() {
     let server = S3Server::start(SECRET).unwrap();
     let begin = Instant::now();
     let wrong = Secret::new("another-secret-that-is-wrong");
-    let (kind, text) = failures(&open(options(server.address, &wrong.0))).await;
+    let (kind, text) = failures(&open(options(server.address, wrong.path()))).await;
     assert_eq!(kind, ErrorKind::Denied);
     assert!(text.contains("SignatureDoesNotMatch"), "{text}");
     assert!(!text.contains("another-secret"), "{text}");
 
     let secret = Secret::new(SECRET);
-    let missing =
-        ObjectStoreOptions { url: "s3://no-such-bucket".to_owned(), ..options(server.address, &secret.0) };
+    let missing = ObjectStoreOptions {
+        url: "s3://no-such-bucket".to_owned(),
+        ..options(server.address, secret.path())
+    };
     let (kind, text) = failures(&open(missing)).await;
     assert_eq!(kind, ErrorKind::Denied, "{text}");
     assert!(text.contains("NoSuchBucket") && !text.contains(SECRET), "{text}");
@@ -52,7 +54,7 @@ async fn a_wrong_key_and_a_bucket_that_is_not_there_are_said_at_once() {
 async fn a_server_that_is_gone_is_unavailable_and_then_back() {
     let mut world = World::start().await;
     world.store("a.ts", 1, b"bytes").await;
-    let direct = open(options(world.server.address, &world.secret.0));
+    let direct = open(options(world.server.address, world.secret.path()));
     world.server.stop().unwrap();
     let begin = Instant::now();
     let (kind, text) = failures(&direct).await;
@@ -84,7 +86,7 @@ async fn new_keys_are_used_without_a_restart() {
 async fn nonsense_in_a_secret_is_an_error_and_not_a_stop() {
     let world = World::start().await;
     world.store("a.ts", 1, b"bytes").await;
-    std::fs::remove_file(world.secret.0.join("accessKeyId")).unwrap();
+    std::fs::remove_file(world.secret.path().join("accessKeyId")).unwrap();
     world.tier.tend().await;
     let error = world.tier.health().last_error.unwrap();
     assert_eq!(error.kind, ErrorKind::Denied);
@@ -96,7 +98,7 @@ async fn nonsense_in_a_secret_is_an_error_and_not_a_stop() {
 async fn tls_with_a_certificate_that_the_operator_gave() {
     let secret = Secret::new(SECRET);
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let (certificate, key) = (secret.0.join("tls.crt"), secret.0.join("tls.key"));
+    let (certificate, key) = (secret.path().join("tls.crt"), secret.path().join("tls.key"));
     std::fs::write(&certificate, own.cert.pem()).unwrap();
     std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
     let server = S3Server::start_tls(SECRET, &certificate, &key).unwrap();
@@ -104,7 +106,7 @@ async fn tls_with_a_certificate_that_the_operator_gave() {
         endpoint: Some(format!("https://{}", server.address)),
         allow_http: false,
         certificates: Some(certificate.clone()),
-        ..options(server.address, &secret.0)
+        ..options(server.address, secret.path())
     };
     let tier = open(encrypted.clone());
     tier.put(&record("a.ts", 1, b"bytes"), &["bytes".into()]).await.unwrap();

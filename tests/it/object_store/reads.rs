@@ -208,7 +208,7 @@ async fn a_store_that_ignores_conditions_is_only_read() {
     let proxy = &world.proxy;
     // Every writer wins.
     proxy.plan(|seen| if seen.method == "PUT" { Fate::Status(200) } else { Fate::Pass });
-    let options = super::options(proxy.address, &world.secret.0);
+    let options = super::options(proxy.address, world.secret.path());
     let other =
         mediaorigin_origin::tiers::object_store::ObjectStoreTier::open(options, world.clock.clone()).unwrap();
     let error = other.put(&record("b.ts", 1, b""), &[]).await.unwrap_err();

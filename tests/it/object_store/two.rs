@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// Another origin on the bucket of `world`. It has only just started, so its deletes leave markers.
 async fn other(world: &World, limits: Limits) -> Arc<ObjectStoreTier> {
-    let options = super::options(world.proxy.address, &world.secret.0);
+    let options = super::options(world.proxy.address, world.secret.path());
     let options = super::ObjectStoreOptions { limits, ..options };
     let other = ObjectStoreTier::open(options, world.clock.clone()).unwrap();
     other.tend().await;

@@ -7,7 +7,8 @@ use std::path::Path;
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
 use mediaorigin_tests::peer::{Answer, Peer, fetch};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+
+use crate::http2::with_tls;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
 
@@ -30,19 +31,6 @@ fn busy() -> Running {
     let range = [("Content-Range".to_owned(), "bytes 0-0/1".to_owned())];
     peer.request("PUT", "/live/a/seg1.ts", &range, Some(b"x")).unwrap();
     fetch(running.media_addr, "GET", "/live/none.ts").unwrap();
-    running
-}
-
-/// A quiet one with a certificate.
-fn with_tls() -> Running {
-    let dir = std::env::temp_dir().join(format!("mediaorigin-metrics-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(dir.join("tls.crt"), cert.pem()).unwrap();
-    std::fs::write(dir.join("tls.key"), signing_key.serialize_pem()).unwrap();
-    let options = Options { tls_dir: Some(dir.clone()), ..Options::default() };
-    let running = start_blocking(load::built_in().unwrap(), options).unwrap();
-    std::fs::remove_dir_all(dir).unwrap();
     running
 }
 

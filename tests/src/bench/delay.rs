@@ -53,8 +53,13 @@ pub fn chunk_delay(media: SocketAddr, readers: usize, chunks: usize) -> Result<D
     writer.send_chunk(b"")?;
     ensure!(writer.read_head()?.status == 201, "the upload failed");
     delays.sort();
-    let at = |percent: usize| delays.get(delays.len() * percent / 100).copied().context("no delay");
+    let at = |percent| percentile(&delays, percent).context("no delay");
     Ok(Delays { readers, p50: at(50)?, p99: at(99)? })
+}
+
+/// So many percent of the sorted delays are below this one.
+pub(super) fn percentile(delays: &[Duration], percent: usize) -> Option<Duration> {
+    delays.get(delays.len() * percent / 100).copied()
 }
 
 /// A reader that has the first chunk.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 
+use super::delay::percentile;
 use super::server::Server;
 use crate::folder::Folder;
 use crate::peer::Peer;
@@ -88,8 +89,7 @@ impl Tally {
     fn row(&self) -> String {
         let mut delays = self.delays.lock().unwrap_or_else(PoisonError::into_inner).clone();
         delays.sort();
-        let at =
-            |percent: usize| delays.get(delays.len() * percent / 100).map_or(f64::NAN, Duration::as_secs_f64);
+        let at = |percent: usize| percentile(&delays, percent).map_or(f64::NAN, |delay| delay.as_secs_f64());
         let (shed, missed) = (self.shed.load(Relaxed), self.missed.load(Relaxed));
         format!("{} | {shed} | {missed} | {:.1} | {:.1} |", delays.len(), at(50) * 1e3, at(99) * 1e3)
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::folder::Folder;
 use crate::peer::{Peer, fetch};
@@ -138,9 +138,7 @@ impl Server {
 
     /// Memory of the process itself, in bytes.
     pub fn resident_bytes(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+        self.program.resident_bytes()
     }
 
     /// Bytes that the kernel holds in the send queues of its connections, unacknowledged ones included.

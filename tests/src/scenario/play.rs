@@ -11,6 +11,7 @@ use mediaorigin_origin::{Options, Running, start_blocking};
 use serde_json::Value;
 
 use super::script::{Expect, Script, Step};
+use crate::folder::Folder;
 use crate::peer::{PATIENCE, Peer, Piece, fetch};
 
 /// Plays a script to its end.
@@ -45,13 +46,13 @@ impl World {
             if script.spec.trim().is_empty() { "  {}" } else { &script.spec }
         );
         let tiers = Folder::new("tiers")?;
-        let bucket = tiers.0.join("bucket");
+        let bucket = tiers.path().join("bucket");
         std::fs::create_dir(&bucket)?;
         let document = document.replace("{bucket}", &format!("file://{}", bucket.display()));
         let mut resolved = load::parse(&document).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
-        let publisher = (!script.secret.is_empty()).then(|| Folder::of(&script.secret)).transpose()?;
+        let publisher = (!script.secret.is_empty()).then(|| files(&script.secret)).transpose()?;
         if let Some(folder) = &publisher {
-            resolved.cold.publisher_dir = Some(folder.0.display().to_string());
+            resolved.cold.publisher_dir = Some(folder.path().display().to_string());
         }
         let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(START_SECS));
         let (peers, chunked) = (BTreeMap::new(), BTreeMap::new());
@@ -64,7 +65,7 @@ impl World {
     fn restart(&mut self) -> Result<()> {
         self.peers.clear();
         self.origin = None;
-        let disk_dir = Some(self.tiers.0.join("disk"));
+        let disk_dir = Some(self.tiers.path().join("disk"));
         let options = Options { clock: self.clock.clone(), disk_dir, ..Options::default() };
         self.origin = Some(start_blocking(self.resolved.clone(), options)?);
         Ok(())
@@ -224,28 +225,11 @@ fn glob(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// A folder that is deleted with its owner.
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new(what: &str) -> Result<Self> {
-        let name = format!("mediaorigin-{what}-{}-{:x}", std::process::id(), fastrand::u64(..));
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir(&folder)?;
-        Ok(Self(folder))
+/// A folder with files of these names and texts.
+fn files(files: &[(String, String)]) -> Result<Folder> {
+    let folder = Folder::new("publisher")?;
+    for (name, text) in files {
+        folder.write(name, text)?;
     }
-
-    fn of(files: &[(String, String)]) -> Result<Self> {
-        let folder = Self::new("publisher")?;
-        for (name, text) in files {
-            std::fs::write(folder.0.join(name), text)?;
-        }
-        Ok(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    Ok(folder)
 }

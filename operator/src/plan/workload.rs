@@ -160,16 +160,10 @@ fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value 
 /// Ours first, then the user's, which cannot replace ours.
 fn environment(spec: &MediaOriginSpec, cold: &Cold) -> Vec<Value> {
     let variable = |name: &str, value: &str| json!({ "name": name, "value": value });
-    let ours = [
-        // A container that restarts starts with the settings of its pod, whatever the mounted file says by then.
-        (names::ENV_COLD, json!(cold).to_string()),
-        // glibc makes arenas per core; each keeps freed memory to itself, which no budget sees.
-        ("MALLOC_ARENA_MAX", "2".to_owned()),
-    ];
-    let wanted = spec.pod_template.env.iter();
-    let wanted = wanted.filter(|wanted| !ours.iter().any(|(name, _)| *name == wanted.name));
-    let wanted: Vec<Value> = wanted.map(|wanted| variable(&wanted.name, &wanted.value)).collect();
-    ours.iter().map(|(name, value)| variable(name, value)).chain(wanted).collect()
+    // A container that restarts starts with the settings of its pod, whatever the mounted file says by then.
+    let ours = variable(names::ENV_COLD, &json!(cold).to_string());
+    let wanted = spec.pod_template.env.iter().filter(|wanted| wanted.name != names::ENV_COLD);
+    std::iter::once(ours).chain(wanted.map(|wanted| variable(&wanted.name, &wanted.value))).collect()
 }
 
 /// A quantity that has been parsed before; printing it exactly keeps `1024Mi` and `1Gi` the same template.

@@ -42,8 +42,7 @@ impl Server {
         let mut command = pinned(binary.as_os_str());
         command.args(["serve", "--listen", &address.to_string(), "--admin-listen", &admin.to_string()]);
         command.args(["--workers", "1"]).args(extra);
-        // As in the operator's pods: glibc makes arenas per core, and each keeps freed memory to itself.
-        command.env("RUST_LOG", "warn").env("MALLOC_ARENA_MAX", "2");
+        command.env("RUST_LOG", "warn");
         Self::start(name, command, address, Bodies::ByPut, folder)
     }
 

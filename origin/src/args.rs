@@ -49,6 +49,9 @@ pub struct ServeArgs {
     /// Folder with the files `username` and `password` that uploads and deletions must carry.
     #[arg(long, value_name = "DIR")]
     pub publisher_dir: Option<PathBuf>,
+    /// File with the token that whoever pushes a configuration to the admin port must show (PUT /-/config). Default: nobody may.
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
     /// Folder for the files of spec.disk. Needed with a MediaOrigin that has one; it is created if it is not there.
     #[arg(long, value_name = "DIR")]
     pub disk_dir: Option<PathBuf>,

@@ -1,9 +1,10 @@
-//! The configuration in force: loaded from a file, read again when the file changes, swapped whole.
+//! The configuration in force: loaded from a file, read again when the file changes or pushed to the admin port, swapped whole.
 //!
-//! The kubelet swaps a symlink when a mounted `ConfigMap` changes, so the contents are compared and not a time stamp.
+//! The kubelet swaps a symlink when a mounted `ConfigMap` changes, so the contents are compared and not a time stamp. It does so up
+//! to minutes after the operator has pushed the same text, so an older file is no mistake: it is passed over.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
 use arc_swap::ArcSwap;
@@ -13,8 +14,10 @@ use mediaorigin_crds::load::{self, Resolved};
 use mediaorigin_crds::policy::Policies;
 use mediaorigin_crds::problem::Problem;
 
+use crate::digest::Digest;
+
 /// Bytes of a configuration file at most: what a `ConfigMap` can hold.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+pub const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Problems that are reported of one file at most.
 const PROBLEMS_MAX: usize = 16;
 
@@ -36,13 +39,31 @@ pub struct Report {
     pub needs_restart: Vec<&'static str>,
 }
 
-/// What became of a new text of the file.
+/// What became of a new text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It is served now.
     Swapped,
+    /// It is what was served already.
+    Same,
     /// It is refused.
     Refused,
+    /// It is of an earlier generation than what is served: a newer one came by another way.
+    Older {
+        /// What is served.
+        served: i64,
+    },
+    /// It is of another origin. Only what is pushed is asked whose it is: who may write the file decides that.
+    Foreign,
+}
+
+/// Which way a new text came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The mounted file.
+    File,
+    /// The admin port.
+    Push,
 }
 
 /// Why a file cannot be loaded.
@@ -71,7 +92,15 @@ pub enum LoadError {
 pub struct Live {
     hot: ArcSwap<Hot>,
     cold: Cold,
-    report: Mutex<Report>,
+    last: Mutex<Last>,
+}
+
+/// What came last, and what became of it.
+#[derive(Debug, Default)]
+struct Last {
+    report: Report,
+    /// SHA-256 of the text that is served; nothing before the first update.
+    served: Option<[u8; 32]>,
 }
 
 impl Live {
@@ -79,7 +108,7 @@ impl Live {
     pub fn new(resolved: Resolved) -> Self {
         let Resolved { metadata, cold, budget: _, policies } = resolved;
         let hot = ArcSwap::from_pointee(Hot { metadata, policies });
-        Self { hot, cold, report: Mutex::default() }
+        Self { hot, cold, last: Mutex::default() }
     }
 
     /// The hot part.
@@ -94,32 +123,31 @@ impl Live {
 
     /// Why the file is not what is served.
     pub fn report(&self) -> Report {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last().report.clone()
     }
 
-    /// Takes a new text of the file: all of its hot part is served, or nothing of it.
-    pub fn update(&self, text: &str) -> Change {
-        let parsed = self
-            .compile(text)
-            .map_err(|problems| problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect());
-        let decided =
-            parsed.and_then(|(resolved, cold)| match stale(&self.hot().metadata, &resolved.metadata) {
-                Some(problem) => Err(vec![problem]),
-                None => Ok((resolved, cold)),
-            });
-        match decided {
-            Ok((Resolved { metadata, policies, .. }, cold)) => {
-                let needs_restart = differences(&self.cold, &cold);
-                self.hot.store(Arc::new(Hot { metadata, policies }));
-                self.set(Report { refused: Vec::new(), needs_restart });
-                Change::Swapped
+    /// Takes a new text: all of its hot part is served, or nothing of it. Of two that come at once the newer one stays.
+    pub fn update(&self, text: &str, way: Way) -> Change {
+        let compiled = self.compile(text);
+        let digest = Some(*Digest::of(text.as_bytes()).bytes());
+        let mut last = self.last();
+        let (Resolved { metadata, policies, .. }, cold) = match compiled {
+            Ok(compiled) => compiled,
+            Err(problems) => {
+                last.report.refused = problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
+                return Change::Refused;
             }
-            Err(refused) => {
-                let needs_restart = self.report().needs_restart;
-                self.set(Report { refused, needs_restart });
-                Change::Refused
-            }
+        };
+        if let Some(fenced) = fence(&self.hot().metadata, &metadata, way) {
+            return fenced;
         }
+        let report = Report { refused: Vec::new(), needs_restart: differences(&self.cold, &cold) };
+        let before = std::mem::replace(&mut *last, Last { report, served: digest });
+        if before.served == digest {
+            return Change::Same;
+        }
+        self.hot.store(Arc::new(Hot { metadata, policies }));
+        Change::Swapped
     }
 
     /// The settings of `text` for the tiers that this process has, and the cold settings of `text`, which are in force after a
@@ -133,12 +161,11 @@ impl Live {
 
     /// Notes that the file cannot be read.
     pub fn unreadable(&self, error: &LoadError) {
-        let report = Report { refused: vec![error.to_string()], ..self.report() };
-        self.set(report);
+        self.last().report.refused = vec![error.to_string()];
     }
 
-    fn set(&self, report: Report) {
-        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -169,15 +196,13 @@ pub fn load(path: &Path, pod_cold: Option<&str>) -> Result<(String, Resolved), L
     Ok((text, resolved))
 }
 
-/// An older generation of the same origin never replaces a newer one.
-fn stale(served: &Metadata, given: &Metadata) -> Option<String> {
-    let same = !served.uid.is_empty() && served.uid == given.uid;
-    (same && given.generation < served.generation).then(|| {
-        format!(
-            "metadata.generation: {} is older than {}, which is served",
-            given.generation, served.generation
-        )
-    })
+/// An older generation of the same origin never replaces a newer one, and nobody pushes what belongs to another origin.
+fn fence(served: &Metadata, given: &Metadata, way: Way) -> Option<Change> {
+    let is_same = served.uid == given.uid;
+    if is_same && !served.uid.is_empty() && given.generation < served.generation {
+        return Some(Change::Older { served: served.generation });
+    }
+    (way == Way::Push && !is_same).then_some(Change::Foreign)
 }
 
 fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {

@@ -34,6 +34,7 @@ pub mod outcome;
 pub mod overload;
 pub mod pace;
 pub mod pressure;
+mod reload;
 mod running;
 pub mod serve;
 pub mod status;

@@ -50,6 +50,8 @@ pub struct Origin {
     pub book: Arc<Book>,
     /// Which lines the process logs, where that can be changed.
     pub log_filter: Option<Filter>,
+    /// The file with the token of whoever may push a configuration; without one nobody may.
+    pub admin_token_file: Option<PathBuf>,
     /// What waits when there is too much to do.
     pub overload: Overload,
     /// Counters of connections.
@@ -75,6 +77,7 @@ impl Origin {
             book: Arc::new(Book::new(metrics, name)),
             streams: Streams::default(),
             log_filter: None,
+            admin_token_file: None,
             overload: Overload::default(),
             connections: Arc::new(Counters::default()),
             draining: AtomicBool::new(false),

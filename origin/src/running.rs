@@ -44,6 +44,8 @@ pub struct Options {
     pub file: Option<(PathBuf, String)>,
     /// Folder with the publisher's credentials; wins over the one in the configuration.
     pub publisher_dir: Option<PathBuf>,
+    /// The file with the token of whoever may push a configuration to the admin port; without one nobody may.
+    pub admin_token_file: Option<PathBuf>,
     /// Folder for the files of the disk tier; wins over the one in the configuration.
     pub disk_dir: Option<PathBuf>,
     /// Folder with the credentials of the object store; wins over the one in the configuration.
@@ -75,6 +77,7 @@ impl Default for Options {
             workers: 2,
             file: None,
             publisher_dir: None,
+            admin_token_file: None,
             disk_dir: None,
             object_store_credentials_dir: None,
             mediastore_log: None,
@@ -165,6 +168,7 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         workers,
         file,
         publisher_dir,
+        admin_token_file,
         disk_dir,
         object_store_credentials_dir,
         mediastore_log,
@@ -187,6 +191,7 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
     let mut origin = Origin::new(resolved, publisher_dir, clock).with_tls(tls).within(limit);
     let below = Below::start(&cold, &folders, &mut origin)?;
     origin.log_filter = log_filter;
+    origin.admin_token_file = admin_token_file;
     let origin = Arc::new(origin);
     if let Some(sink) = mediastore_log {
         origin.book.write_as_mediastore(sink);

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::access;
-use crate::config::{self, Change};
+use crate::config::{self, Way};
 use crate::events::{Event, Kind};
 use crate::origin::Origin;
 use crate::overload::{Level, Signals};
+use crate::reload;
 use crate::times;
 use crate::tls::Look;
 
@@ -108,23 +109,7 @@ fn look_at_config(origin: &Origin, file: &Path, served: &mut String) {
     if text == *served {
         return;
     }
-    let change = origin.config.update(&text);
-    let report = origin.config.report();
-    let generation = origin.config.hot().metadata.generation;
-    match change {
-        Change::Swapped => {
-            tracing::info!(generation, "configuration changed");
-            tell(origin, Kind::ConfigChanged, format!("generation {generation}"));
-        }
-        Change::Refused => {
-            origin.metrics.refusals.inc();
-            tell(origin, Kind::ConfigRefused, report.refused.join("; "));
-            tracing::error!(generation, problems = ?report.refused, "configuration refused, the last good one is served");
-        }
-    }
-    if !report.needs_restart.is_empty() {
-        tracing::warn!(settings = ?report.needs_restart, "these settings are in force after a restart");
-    }
+    reload::take(origin, &text, Way::File);
     *served = text;
 }
 

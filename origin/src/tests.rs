@@ -10,7 +10,7 @@ use mediaorigin_crds::load as contract;
 use mediaorigin_crds::policy::Durability;
 
 use crate::clock::Clock;
-use crate::config::{Change, Live};
+use crate::config::{Change, Live, Way};
 use crate::{Options, Running, drain, start, start_blocking};
 
 fn document(generation: u32, extra: &str, object_bytes_max: u64) -> String {
@@ -28,17 +28,22 @@ hot: {{objectBytesMax: {object_bytes_max}, uploadIdleSeconds: 60}}
 fn a_new_configuration_is_served_whole_or_not_at_all() {
     let live = Live::new(contract::parse(&document(2, "", 1000)).unwrap());
     let served = || (live.hot().metadata.generation, live.hot().policies.limits().object_bytes_max);
-    assert_eq!(live.update(&document(3, "", 2000)), Change::Swapped);
+    assert_eq!(live.update(&document(3, "", 2000), Way::File), Change::Swapped);
     assert_eq!((served(), live.report().refused.len()), ((3, 2000), 0));
 
-    assert_eq!(live.update(&document(4, ", bogus: 1", 3000)), Change::Refused);
+    assert_eq!(live.update(&document(4, ", bogus: 1", 3000), Way::File), Change::Refused);
     assert_eq!((served(), live.report().refused), ((3, 2000), vec!["cold.bogus: unknown field".to_owned()]));
 
-    assert_eq!(live.update(&document(2, "", 4000)), Change::Refused);
-    assert_eq!(served(), (3, 2000), "an older generation never replaces a newer one");
-    assert!(live.report().refused[0].starts_with("metadata.generation: 2 is older"));
+    for way in [Way::File, Way::Push] {
+        assert_eq!(live.update(&document(2, "", 4000), way), Change::Older { served: 3 });
+        assert_eq!(served(), (3, 2000), "an older generation never replaces a newer one");
+    }
+    assert_eq!(live.report().refused.len(), 1, "what is passed over changes no report");
+    assert_eq!(live.update(&document(9, "", 4000).replace("u1", "u2"), Way::Push), Change::Foreign);
+    assert_eq!(served(), (3, 2000), "nobody pushes what belongs to another origin");
 
-    assert_eq!(live.update(&document(5, ", publisherDir: /x", 5000)), Change::Swapped);
+    assert_eq!(live.update(&document(5, ", publisherDir: /x", 5000), Way::Push), Change::Swapped);
+    assert_eq!(live.update(&document(5, ", publisherDir: /x", 5000), Way::File), Change::Same);
     assert_eq!((served(), live.report().needs_restart), ((5, 5000), vec!["publisherDir"]));
     assert!(live.report().refused.is_empty());
 }
@@ -49,12 +54,12 @@ fn a_new_rule_promises_no_tier_that_the_process_does_not_have() {
     let live = Live::new(contract::parse(&document(1, "", 1000)).unwrap());
     let durability = || live.hot().policies.treat("a").policy.durability();
     let disk = ", disk: {dir: /x, sizeBytes: 1000, isPersistent: true}";
-    assert_eq!(live.update(&document(2, disk, 2000)), Change::Swapped);
+    assert_eq!(live.update(&document(2, disk, 2000), Way::File), Change::Swapped);
     assert_eq!((durability(), live.report().needs_restart), (Durability::Memory, vec!["disk"]));
 
     let rules = "tierPolicies: [{name: a, match: {paths: [a]}, durability: Disk}]";
     let text = document(3, disk, 3000).replace("hot: {", &format!("hot: {{{rules}, "));
-    assert_eq!(live.update(&text), Change::Refused);
+    assert_eq!(live.update(&text, Way::File), Change::Refused);
     assert_eq!((live.hot().metadata.generation, durability()), (2, Durability::Memory));
     assert!(live.report().refused[0].starts_with("hot.tierPolicies[0].durability: Disk needs"));
 }

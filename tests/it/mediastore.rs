@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use mediaorigin_crds::load;
 use mediaorigin_origin::clock::Clock;
+use mediaorigin_origin::config::Way;
 use mediaorigin_origin::{Options, start_blocking};
 use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::{Peer, fetch};
@@ -25,7 +26,7 @@ fn cp_10_a_rule_is_for_objects_that_come_after_it() {
     let text = format!(
         "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: default}}\nspec: {{tierPolicies: [{rules}]}}"
     );
-    origin.origin().config.update(&text);
+    origin.origin().config.update(&text, Way::File);
     put("/live/after.ts");
     clock.advance(Duration::from_secs(11));
     assert_eq!(fetch(origin.media_addr, "GET", "/live/before.ts").unwrap().head.status, 200);

@@ -1,4 +1,6 @@
-//! The admin port: probes, metrics, status. Its own thread, so that a busy media port does not look dead.
+//! The admin port: probes, metrics, status, and the configuration that an operator pushes. Its own thread, so that a busy media port does not look dead.
+
+mod push;
 
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ pub fn configure(origin: Arc<Origin>) -> impl FnOnce(&mut web::ServiceConfig) {
             .service(reading("/-/status", status))
             .service(reading("/-/streams", streams))
             .service(reading("/-/events", events))
+            .service(web::resource("/-/config").route(web::put().to(push::take)))
             .service(reading("/-/log-level", log_level).route(web::put().to(set_log_level)));
     }
 }
@@ -85,17 +88,13 @@ async fn log_level(origin: web::Data<Origin>) -> HttpResponse {
     }
 }
 
-async fn set_log_level(origin: web::Data<Origin>, mut body: web::Payload) -> HttpResponse {
+async fn set_log_level(origin: web::Data<Origin>, body: web::Payload) -> HttpResponse {
     let Some(filter) = &origin.log_filter else { return no_log() };
-    let mut text = Vec::new();
-    while let Some(Ok(bytes)) = body.next().await {
-        text.extend_from_slice(&bytes);
-        if text.len() > LENGTH_MAX {
-            return HttpResponse::PayloadTooLarge()
-                .body(format!("a filter has {LENGTH_MAX} characters at most\n"));
-        }
-    }
-    let (before, text) = (filter.text(), String::from_utf8_lossy(&text));
+    let text = match read(body, LENGTH_MAX).await {
+        Ok(text) => text,
+        Err(refusal) => return refusal,
+    };
+    let before = filter.text();
     match filter.set(&text) {
         Ok(()) => {
             let now = filter.text();
@@ -106,6 +105,20 @@ async fn set_log_level(origin: web::Data<Origin>, mut body: web::Payload) -> Htt
         }
         Err(error) => HttpResponse::BadRequest().body(format!("{error}\n")),
     }
+}
+
+/// A body as text, or what to answer to one that is too long, is cut, or is no text.
+async fn read(mut body: web::Payload, bytes_max: usize) -> Result<String, HttpResponse> {
+    let mut text = Vec::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| HttpResponse::BadRequest().body(format!("{error}\n")))?;
+        if text.len() + piece.len() > bytes_max {
+            let message = format!("the body has more than {bytes_max} bytes\n");
+            return Err(HttpResponse::PayloadTooLarge().body(message));
+        }
+        text.extend_from_slice(&piece);
+    }
+    String::from_utf8(text).map_err(|_| HttpResponse::BadRequest().body("the body is not UTF-8\n"))
 }
 
 fn no_log() -> HttpResponse {

@@ -92,3 +92,78 @@ spec: {limits: {connections: 16}}
     assert!(metrics.contains("\nmediaorigin_connections_max 16\n"), "{metrics}");
     drop(connections);
 }
+
+fn configuration(uid: &str, generation: i64, more: &str) -> String {
+    format!(
+        "apiVersion: mediaorigin.io/v1alpha1\nkind: OriginConfig\nmetadata: {{name: live, uid: {uid}, generation: {generation}}}\n\
+         cold: {{memoryLimitBytes: 268435456, connectionsMax: 100, mediaPort: 8080, adminPort: 8081}}\n\
+         hot: {{objectBytesMax: 100000, uploadIdleSeconds: 60{more}}}\n"
+    )
+}
+
+/// An origin whose configuration may be pushed by whoever has `token`, once `file` holds it.
+fn pushable(file: &std::path::Path) -> crate::Running {
+    let options = Options { admin_token_file: Some(file.to_owned()), ..Options::default() };
+    start_blocking(load::parse(&configuration("u1", 2, "")).unwrap(), options).unwrap()
+}
+
+#[test]
+fn a_pushed_configuration_is_served_at_once_and_never_replaces_a_newer_one() {
+    let file = std::env::temp_dir().join(format!("mediaorigin-token-{}", std::process::id()));
+    std::fs::write(&file, "0123456789abcdef\n").unwrap();
+    let running = pushable(&file);
+    let admin = running.admin_addr;
+    let put = "PUT /-/config HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef\r\nX-Rest:";
+    let push = |text: &str| {
+        let (status, body) = ask(admin, put, text);
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let cors = ", cors: []";
+    let (status, body) = push(&configuration("u1", 3, cors));
+    assert_eq!((status, &body["generation"]), (200, &Value::from(3)));
+    assert_eq!(push(&configuration("u1", 3, cors)).0, 200, "twice is as once");
+    let served = || serde_json::from_str::<Value>(&ask(admin, "GET /-/status", "").1).unwrap();
+    assert_eq!(served()["generation"], 3);
+
+    let (status, body) = push(&configuration("u1", 2, ""));
+    assert_eq!((status, &body["generation"]), (409, &Value::from(3)));
+    assert_eq!(body["refused"][0], "metadata.generation: 3 is newer, and served");
+    let (status, body) = push(&configuration("u2", 9, ""));
+    assert_eq!((status, &body["refused"][0]), (409, &Value::from("metadata.uid: another origin is served")));
+    let (status, body) = push(&configuration("u1", 4, ", bogus: 1"));
+    assert_eq!((status, &body["refused"][0]), (422, &Value::from("hot.bogus: unknown field")));
+    assert_eq!(push(&"x".repeat(1 << 20)).0, 422);
+    assert_eq!(ask(admin, put, &"x".repeat((1 << 20) + 1)).0, 413);
+    assert_eq!(served()["generation"], 3);
+    let told: Vec<Value> = events(admin).iter().map(|event| event["kind"].clone()).collect();
+    assert_eq!(told, ["configChanged", "configRefused", "configRefused"]);
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn nobody_pushes_a_configuration_without_the_token() {
+    let file = std::env::temp_dir().join(format!("mediaorigin-no-token-{}", std::process::id()));
+    let running = pushable(&file);
+    let admin = running.admin_addr;
+    let text = configuration("u1", 3, "");
+    let push = |shown: &str| {
+        let head = format!("PUT /-/config HTTP/1.1\r\nAuthorization: {shown}\r\nX-Rest:");
+        ask(admin, &head, &text).0
+    };
+    assert_eq!(push("Bearer "), 401, "no file is no token");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(push("Bearer "), 401, "an empty file opens no door");
+    std::fs::write(&file, "0123456789abcdef").unwrap();
+    for shown in ["", "Bearer", "Bearer 0123456789abcdeg", "Bearer 0123456789abcde", "Basic 0123456789abcdef"]
+    {
+        assert_eq!(push(shown), 401, "{shown}");
+    }
+    assert_eq!(push("Bearer 0123456789abcdef"), 200);
+    std::fs::write(&file, "fedcba9876543210").unwrap();
+    assert_eq!(push("Bearer 0123456789abcdef"), 401, "a replaced token is over at once");
+    std::fs::remove_file(&file).unwrap();
+
+    let without = start_blocking(load::built_in().unwrap(), Options::default()).unwrap();
+    let head = "PUT /-/config HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef\r\nX-Rest:";
+    assert_eq!(ask(without.admin_addr, head, &text).0, 404);
+}

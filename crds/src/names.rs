@@ -38,6 +38,11 @@ pub const OBJECT_STORE_DIR: &str = "/etc/mediaorigin-object-store";
 /// Where the certificate of the media port is mounted, with the authorities of its clients.
 pub const TLS_DIR: &str = "/etc/mediaorigin-tls";
 
+/// Where the Secret with the token of the admin port is mounted.
+pub const ADMIN_SECRET_DIR: &str = "/etc/mediaorigin-admin";
+/// The key of the token in that Secret, and so the file's name.
+pub const ADMIN_TOKEN: &str = "token";
+
 /// Standard labels, see the Kubernetes recommended labels.
 pub const LABEL_NAME: &str = "app.kubernetes.io/name";
 /// The `MediaOrigin`'s name.
@@ -57,5 +62,15 @@ pub const MANAGER: &str = "mediaorigin-operator";
 pub const ENV_COLD: &str = "MEDIAORIGIN_COLD";
 /// On the pod template: a hash of the cold configuration, so that a cold edit rolls the pods and a hot one does not.
 pub const ANNOTATION_COLD_HASH: &str = "mediaorigin.io/cold-config-hash";
+/// On a `MediaOrigin`: another value than before renews the publisher's Secret that the operator made.
+pub const ANNOTATION_RENEW_PUBLISHER: &str = "mediaorigin.io/renew-publisher";
+/// On that Secret: the value of [`ANNOTATION_RENEW_PUBLISHER`] that was carried out last.
+pub const ANNOTATION_RENEWED: &str = "mediaorigin.io/renewed";
+/// On that Secret: until when the credentials before are valid (RFC 3339).
+pub const ANNOTATION_PREVIOUS_UNTIL: &str = "mediaorigin.io/previous-until";
+/// On a `MediaOrigin`: [`PAUSED`] does what `spec.reconciliation: Paused` does.
+pub const ANNOTATION_RECONCILIATION: &str = "mediaorigin.io/reconciliation";
+/// Value of [`ANNOTATION_RECONCILIATION`].
+pub const PAUSED: &str = "paused";
 /// On pods: the generation of the hot configuration; a changed annotation makes the kubelet refresh the mounted file at once.
 pub const ANNOTATION_HOT_GENERATION: &str = "mediaorigin.io/hot-config-generation";

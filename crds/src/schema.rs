@@ -12,6 +12,8 @@ const LABEL_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 const OBJECT_STORE_PATTERN: &str =
     r"^((s3|gs|az)://[a-z0-9]([-a-z0-9._]{0,220}[a-z0-9])?(/[!-~]*)?|file:///[!-~]+)$";
 const ENDPOINT_PATTERN: &str = r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?$";
+/// A name of DNS, or one with a wildcard in front, as in the Gateway API.
+const HOST_NAME_PATTERN: &str = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 const OBJECT_NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
 pub(crate) fn replicas(_: &mut SchemaGenerator) -> Schema {
@@ -62,6 +64,20 @@ pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "minLength": 1, "maxLength": 253, "pattern": OBJECT_NAME_PATTERN })
+}
+
+pub(crate) fn namespaces(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": 16, "x-kubernetes-list-type": "set",
+        "items": { "type": "string", "minLength": 1, "maxLength": 63, "pattern": LABEL_PATTERN }
+    })
+}
+
+pub(crate) fn host_names(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": 16, "x-kubernetes-list-type": "set",
+        "items": { "type": "string", "minLength": 1, "maxLength": 253, "pattern": HOST_NAME_PATTERN }
+    })
 }
 
 pub(crate) fn object_store_url(_: &mut SchemaGenerator) -> Schema {

@@ -134,9 +134,27 @@ pub struct MediaOriginSpec {
     #[serde(default)]
     pub service: ServiceSpec,
 
+    /// A route of the Gateway API (`HTTPRoute`) to the Service. Default: none. It is made where the cluster has the Gateway API; the
+    /// condition `Routed` says what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<RouteSpec>,
+
+    /// What Prometheus' operator is told.
+    #[serde(default)]
+    pub monitoring: MonitoringSpec,
+
+    /// Who may reach the pods inside the cluster. Enforced where the cluster's network has policies.
+    #[serde(default)]
+    pub network_policy: NetworkPolicySpec,
+
     /// Placement, image and metadata of the pods. A change replaces them.
     #[serde(default)]
     pub pod_template: PodTemplateSpec,
+
+    /// `Paused`: the operator reports and changes nothing, for work by hand on what it made. The annotation
+    /// `mediaorigin.io/reconciliation: paused` does the same. Default `Active`.
+    #[serde(default)]
+    pub reconciliation: ReconciliationSpec,
 }
 
 /// Memory of a pod.
@@ -419,8 +437,16 @@ pub struct WriteAccessSpec {
     /// Secret in the same namespace; uploads, deletions and listings must carry credentials of it: `username` and `password`
     /// (Basic), `token` (Bearer), `accessKeyId` and `secretAccessKey` (AWS Signature Version 4), or those in
     /// `publishers.yaml`, which may be limited to paths. A changed Secret is in force within a minute, without a restart; one that makes
-    /// no sense is reported, and the one before stays in force.
-    pub secret_ref: SecretRefSpec,
+    /// no sense is reported, and the one before stays in force. Default: the operator makes one with credentials of every kind,
+    /// named after the origin with `-publisher` behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretRefSpec>,
+
+    /// Seconds for which the credentials before stay valid when the operator's own Secret is renewed, 0 to 2592000 (30 days). It is
+    /// renewed when the annotation `mediaorigin.io/renew-publisher` of the `MediaOrigin` gets another value. Default 86400.
+    #[serde(default = "default_overlap_seconds")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 2_592_000)))]
+    pub overlap_seconds: i32,
 }
 
 /// Who may read.
@@ -576,6 +602,110 @@ pub enum ServiceTypeSpec {
     LoadBalancer,
 }
 
+/// A route of the Gateway API to the Service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct RouteSpec {
+    /// Gateways that take the route. One to 8.
+    #[cfg_attr(
+        feature = "crd",
+        schemars(extend("minItems" = 1, "maxItems" = 8, "x-kubernetes-list-type" = "atomic"))
+    )]
+    pub parent_refs: Vec<ParentRefSpec>,
+
+    /// Host names that the route answers to, e.g. `live.example.com` or `*.example.com`. Default: those of the gateway's listeners. At
+    /// most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::host_names"))]
+    pub hostnames: Vec<String>,
+}
+
+/// A gateway that takes a route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct ParentRefSpec {
+    /// Name of the Gateway.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_name"))]
+    pub name: String,
+
+    /// Its namespace, which must admit routes of this one. Default: this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::label"))]
+    pub namespace: Option<String>,
+
+    /// Name of one of its listeners. Default: every one that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_name"))]
+    pub section_name: Option<String>,
+}
+
+/// What Prometheus' operator is told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct MonitoringSpec {
+    /// `Enabled`: a `PodMonitor` says how the pods are scraped, where the cluster has that kind. Default `Disabled`.
+    #[serde(default)]
+    pub pod_monitor: PodMonitorModeSpec,
+
+    /// Labels of the `PodMonitor`, for Prometheus that selects by label, e.g. `release: kube-prometheus-stack`. At most 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Whether there is a `PodMonitor`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum PodMonitorModeSpec {
+    /// There is one, where the cluster has the kind.
+    Enabled,
+    /// There is none.
+    #[default]
+    Disabled,
+}
+
+/// Who may reach the pods inside the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct NetworkPolicySpec {
+    /// `Managed`: a `NetworkPolicy` lets everyone reach the media port, and the admin port (metrics, status) only pods of this
+    /// namespace, the operator and `adminNamespaces`; the pods themselves reach DNS, the object store and where spans go. `Disabled`:
+    /// there is none. Default `Managed`.
+    #[serde(default)]
+    pub mode: NetworkPolicyModeSpec,
+
+    /// Namespaces whose pods may reach the admin port, e.g. that of Prometheus. Default: none. At most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::namespaces"))]
+    pub admin_namespaces: Vec<String>,
+}
+
+/// Whether there is a `NetworkPolicy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum NetworkPolicyModeSpec {
+    /// The operator keeps one.
+    #[default]
+    Managed,
+    /// There is none.
+    Disabled,
+}
+
+/// Whether the operator acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ReconciliationSpec {
+    /// It makes what the spec asks for.
+    #[default]
+    Active,
+    /// It reports and changes nothing.
+    Paused,
+}
+
 /// Placement, image and metadata of the pods.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -712,7 +842,7 @@ pub struct MediaOriginStatus {
     #[serde(default)]
     pub observed_generation: i64,
 
-    /// `Accepted`, `Ready`, `Progressing`, `Reconciling` and `Stalled`.
+    /// `Accepted`, `Ready`, `Progressing`, `Reconciling`, `Stalled`, `Configured`, `Healthy`; `Routed` with `spec.route`.
     #[serde(default)]
     #[cfg_attr(
         feature = "crd",
@@ -741,6 +871,35 @@ pub struct MediaOriginStatus {
     /// The memory budget of a pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStatus>,
+
+    /// The Secret with the credentials of publishers; empty where everyone may write.
+    #[serde(default)]
+    #[cfg_attr(feature = "crd", schemars(length(max = 253)))]
+    pub publisher_secret_name: String,
+
+    /// Streams that are being published.
+    #[serde(default)]
+    pub streams: i32,
+
+    /// What the pods serve, by name; at most 64 of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        feature = "crd",
+        schemars(extend("maxItems" = 64, "x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))
+    )]
+    pub pods: Vec<PodStatus>,
+}
+
+/// What a pod serves.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct PodStatus {
+    /// Its name.
+    #[cfg_attr(feature = "crd", schemars(length(max = 253)))]
+    pub name: String,
+    /// The generation of the spec whose hot settings it serves; -1 as long as it has not said.
+    pub served_generation: i64,
 }
 
 /// The terms of a pod's memory budget; they add up to `limit`.
@@ -830,6 +989,9 @@ fn default_keep_seconds() -> i32 {
 fn default_cache_control() -> String {
     "Auto".to_owned()
 }
+fn default_overlap_seconds() -> i32 {
+    86_400
+}
 fn default_service_port() -> i32 {
     80
 }
@@ -869,7 +1031,11 @@ impl Default for MediaOriginSpec {
             access: AccessSpec::default(),
             compatibility: CompatibilitySpec::default(),
             service: ServiceSpec::default(),
+            route: None,
+            monitoring: MonitoringSpec::default(),
+            network_policy: NetworkPolicySpec::default(),
             pod_template: PodTemplateSpec::default(),
+            reconciliation: ReconciliationSpec::default(),
         }
     }
 }
@@ -905,6 +1071,12 @@ impl Default for MemoryTierSpec {
 impl Default for AccessSpec {
     fn default() -> Self {
         Self { write: None, read: ReadAccessSpec::default(), cors: default_cors() }
+    }
+}
+
+impl Default for WriteAccessSpec {
+    fn default() -> Self {
+        Self { secret_ref: None, overlap_seconds: default_overlap_seconds() }
     }
 }
 

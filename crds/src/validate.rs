@@ -15,7 +15,10 @@ use crate::names;
 use crate::policy::{Disk, Tiers};
 use crate::problem::Problem;
 use crate::units::Bytes;
-use crate::v1alpha1::{CpuSpec, LimitsSpec, MediaOriginSpec, ReadAccessSpec, ServiceSpec, ServiceTypeSpec};
+use crate::v1alpha1::{
+    CpuSpec, LimitsSpec, MediaOriginSpec, NetworkPolicySpec, ReadAccessSpec, RouteSpec, ServiceSpec,
+    ServiceTypeSpec,
+};
 
 /// Smallest and largest value of `spec.limits.objectSize`.
 pub const OBJECT_SIZE_RANGE: (Bytes, Bytes) = (Bytes(64 * Bytes::KIB), Bytes(4096 * Bytes::MIB));
@@ -81,6 +84,10 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
     let _ = cors::compile("spec.access.cors", &spec.access.cors, &mut problems);
     check_secrets(spec, &mut problems);
     check_service(&spec.service, &mut problems);
+    if let Some(route) = &spec.route {
+        check_route(route, &mut problems);
+    }
+    check_network_policy(&spec.network_policy, &mut problems);
     check_pod_template(spec, &mut problems);
     match budget {
         Some(budget) if problems.is_empty() => {
@@ -235,7 +242,7 @@ fn limits(limits: &LimitsSpec, problems: &mut Vec<Problem>) -> ParsedLimits {
 }
 
 fn check_secrets(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
-    let write = spec.access.write.as_ref().map(|write| &write.secret_ref);
+    let write = spec.access.write.as_ref().and_then(|write| write.secret_ref.as_ref());
     let tls = spec.service.tls.as_ref();
     let named = [
         ("spec.access.write.secretRef", write),
@@ -247,9 +254,65 @@ fn check_secrets(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
         let message = format!("\"{}\" is not the name of a Secret", secret.name);
         problems.push(Problem::new(format!("{field}.name"), message));
     }
+    if let Some(write) = &spec.access.write {
+        check_range("spec.access.write.overlapSeconds", write.overlap_seconds, 0, 2_592_000, problems);
+    }
     if spec.access.read != ReadAccessSpec::Public && spec.access.write.is_none() {
         let message = "readers are checked against the Secret of access.write: name one";
         problems.push(Problem::new("spec.access.read", message));
+    }
+}
+
+fn check_network_policy(policy: &NetworkPolicySpec, problems: &mut Vec<Problem>) {
+    let field = "spec.networkPolicy.adminNamespaces";
+    if policy.admin_namespaces.len() > 16 {
+        problems.push(Problem::new(field, "more than 16 namespaces"));
+    }
+    let mut seen = BTreeSet::new();
+    for (index, namespace) in policy.admin_namespaces.iter().enumerate() {
+        let message = if !is_label(namespace) || namespace.len() > 63 {
+            format!("\"{namespace}\" is not the name of a namespace")
+        } else if seen.insert(namespace) {
+            continue;
+        } else {
+            format!("\"{namespace}\" is named twice")
+        };
+        problems.push(Problem::new(format!("{field}[{index}]"), message));
+    }
+}
+
+fn check_route(route: &RouteSpec, problems: &mut Vec<Problem>) {
+    let count = route.parent_refs.len();
+    if !(1..=8).contains(&count) {
+        problems
+            .push(Problem::new("spec.route.parentRefs", format!("{count} gateways, 1 to 8 are possible")));
+    }
+    for (index, parent) in route.parent_refs.iter().enumerate() {
+        let field = format!("spec.route.parentRefs[{index}]");
+        let mut check = |key: &str, text: &str, is_good: bool| {
+            if !is_good {
+                problems.push(Problem::new(format!("{field}.{key}"), format!("\"{text}\" is not a name")));
+            }
+        };
+        check("name", &parent.name, is_object_name(&parent.name));
+        let namespace = parent.namespace.as_deref().unwrap_or("x");
+        check("namespace", namespace, is_label(namespace) && namespace.len() <= 63);
+        let section = parent.section_name.as_deref().unwrap_or("x");
+        check("sectionName", section, is_object_name(section));
+    }
+    if route.hostnames.len() > 16 {
+        problems.push(Problem::new("spec.route.hostnames", "more than 16 host names"));
+    }
+    let mut seen = BTreeSet::new();
+    for (index, host) in route.hostnames.iter().enumerate() {
+        let message = if !is_object_name(host.strip_prefix("*.").unwrap_or(host)) || host.len() > 253 {
+            format!("\"{host}\" is not a host name: write e.g. \"live.example.com\" or \"*.example.com\"")
+        } else if seen.insert(host) {
+            continue;
+        } else {
+            format!("\"{host}\" is named twice")
+        };
+        problems.push(Problem::new(format!("spec.route.hostnames[{index}]"), message));
     }
 }
 

@@ -3,12 +3,17 @@
 
 use std::fmt;
 
+use k8s_openapi::api::core::v1::Secret;
 use mediaorigin_crds::names;
 
+use crate::agents::{Agents, Key};
 use crate::cluster::{Cluster, ClusterError};
 use crate::metrics::Metrics;
-use crate::observed::{Kind, Observed};
+use crate::observed::Observed;
+use crate::part::Part;
+use crate::plan::credentials::{Issuance, Issue};
 use crate::plan::{Action, Plan};
+use crate::secret;
 
 /// A plan that has been carried out.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,69 +27,131 @@ pub struct Applied {
 /// A child that the API server does not accept: a taken node port, a quota, a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The kind of the child.
-    pub kind: Kind,
+    /// Which.
+    pub part: Part,
     /// Why, in the API server's words.
     pub message: String,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the API server refuses the {}: {}", self.kind, self.message)
+        write!(out, "the API server refuses the {}: {}", self.part, self.message)
     }
 }
 
 /// A child that could not be written for a reason that may pass: a webhook that is down, no answer in time.
 #[derive(Debug)]
 pub struct Failure {
-    /// The kind of the child.
-    pub kind: Kind,
+    /// Which.
+    pub part: Part,
     /// What happened.
     pub error: ClusterError,
 }
 
+/// Where a plan is carried out.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// The API server.
+    pub cluster: &'a Cluster,
+    /// The admin ports of the pods.
+    pub agents: &'a Agents,
+    /// What was done is counted here.
+    pub metrics: &'a Metrics,
+}
+
 /// Carries out `plan`: every child is tried, whatever becomes of the others.
-pub async fn apply(
-    cluster: &Cluster,
-    metrics: &Metrics,
-    observed: &Observed,
-    plan: Plan,
-) -> (Applied, Vec<Failure>) {
+pub async fn apply(world: World<'_>, observed: &Observed, plan: Plan) -> (Applied, Vec<Failure>) {
+    let World { cluster, agents, metrics } = world;
     let Observed { namespace, name, .. } = observed;
     let (mut refusals, mut failures) = (Vec::new(), Vec::new());
     let mut config_is_written = true;
     for action in &plan.actions {
-        let written = match action {
+        let (part, written) = match action {
             Action::Apply(child, _) => {
-                let done = cluster.apply(child.kind, namespace, name, &child.body).await;
-                config_is_written &= done.is_ok() || child.kind != Kind::ConfigMap;
-                match done {
-                    Ok(()) => true,
-                    Err(error) => {
-                        match error.refusal() {
-                            Some(message) => {
-                                refusals.push(Refusal { kind: child.kind, message: message.to_owned() });
-                            }
-                            None => failures.push(Failure { kind: child.kind, error }),
-                        }
-                        false
-                    }
-                }
+                (child.part, cluster.apply(child.part, namespace, name, &child.body).await)
             }
+            Action::Issue(issuance) => (issuance.part, issue(cluster, (namespace, name), issuance).await),
+            Action::Delete { part, uid } => (*part, cluster.delete(*part, namespace, name, uid).await),
             // News of a file that is not there yet would be lost: a generation is announced once.
-            Action::Announce { .. } if !config_is_written => false,
+            Action::Announce { .. } if !config_is_written => continue,
             Action::Announce { pod, generation } => {
-                announce(cluster, namespace, pod, &generation.to_string()).await
+                if announce(cluster, namespace, pod, &generation.to_string()).await {
+                    metrics.acted(action);
+                }
+                continue;
             }
+            // All at once, below.
+            Action::Push { .. } => continue,
         };
-        if written {
-            metrics.acted(action);
+        config_is_written &= written.is_ok() || part != Part::ConfigMap;
+        match written {
+            Ok(()) => metrics.acted(action),
+            Err(error) => match error.refusal() {
+                Some(message) => refusals.push(Refusal { part, message: message.to_owned() }),
+                None => failures.push(Failure { part, error }),
+            },
         }
+    }
+    // A pod that starts now reads the file: it must not be older than what the others are told.
+    if config_is_written {
+        push(cluster, agents, metrics, observed, &plan).await;
     }
     (Applied { plan, refusals }, failures)
 }
 
-/// Only makes a hot edit faster: without it the kubelet refreshes the file a minute later, and the next reconcile tries again.
+/// Hands the configuration to every pod that the plan names.
+async fn push(cluster: &Cluster, agents: &Agents, metrics: &Metrics, observed: &Observed, plan: &Plan) {
+    let key: Key = (observed.namespace.clone(), observed.name.clone());
+    let pushes: Vec<(&Action, &str)> = plan
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Push { pod, .. } => Some((action, pod.as_str())),
+            _ => None,
+        })
+        .collect();
+    let config = plan.children.iter().find(|child| child.part == Part::ConfigMap);
+    let Some(text) = config.and_then(|child| child.body["data"][names::CONFIG_FILE].as_str()) else { return };
+    if pushes.is_empty() {
+        return;
+    }
+    let token = match cluster.secret(Part::AdminSecret, &key.0, &key.1).await {
+        Ok(Secret { data, .. }) => data.unwrap_or_default().remove(names::ADMIN_TOKEN).unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(%error, "the pods get their configuration from the kubelet");
+            return;
+        }
+    };
+    let each = pushes.into_iter().map(|(action, pod)| {
+        let (key, token) = (&key, &token.0);
+        async move {
+            if agents.push(key, pod, observed.generation, text, token).await {
+                metrics.acted(action);
+            }
+        }
+    });
+    futures_util::future::join_all(each).await;
+}
+
+/// Makes or renews a Secret; its values are made here and nowhere kept.
+async fn issue(cluster: &Cluster, at: (&str, &str), issuance: &Issuance) -> Result<(), ClusterError> {
+    let Issuance { part, issue, body, annotations } = issuance;
+    let before = match issue {
+        // What was planned is a Secret's metadata; it reads as one.
+        Issue::Create => serde_json::from_value(body.clone()).unwrap_or_default(),
+        _ => cluster.secret(*part, at.0, at.1).await?,
+    };
+    let attempt = || format!("make the values of {part}");
+    let secret = secret::issued(*part, before, issue, annotations)
+        .map_err(|error| ClusterError::Local { attempt: attempt(), source: error })?;
+    match issue {
+        Issue::Create => cluster.create_secret(*part, at, &secret).await,
+        _ => cluster.replace_secret(*part, at, &secret).await,
+    }
+}
+
+/// Only makes a hot edit faster where nothing can be handed to a pod: without it the kubelet refreshes the file a minute later, and the
+/// next reconcile tries again.
 async fn announce(cluster: &Cluster, namespace: &str, pod: &str, generation: &str) -> bool {
     match cluster.annotate_pod(namespace, pod, names::ANNOTATION_HOT_GENERATION, generation).await {
         Ok(()) => true,

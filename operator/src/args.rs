@@ -48,6 +48,9 @@ pub struct RunArgs {
     /// What this operator is called in the Lease and in events: no two may have the same name.
     #[arg(long, env = "POD_NAME")]
     pub identity: Option<String>,
+    /// The namespace in which this operator runs: the pods' `NetworkPolicy` lets it in. Default: every namespace is let in.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub operator_namespace: Option<String>,
     /// Level or directives, e.g. `debug` or `info,kube=debug`.
     #[arg(long, env = "MEDIAORIGIN_LOG", default_value = "info")]
     pub log: String,

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
+};
 use kube::{Client, Config};
 use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::{MediaOrigin, MediaOriginStatus};
 use serde_json::{Value, json};
 
-use crate::observed::{Kind, selector_text};
+use crate::observed::selector_text;
+use crate::part::Part;
+use crate::secret::{self, NoChance};
 
 /// Deadline of one call, retries of the client included.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +34,14 @@ pub enum ClusterError {
         /// What came back.
         source: Box<kube::Error>,
     },
+    /// What was to be written could not be made.
+    #[error("cannot {attempt}: {source}")]
+    Local {
+        /// What was attempted.
+        attempt: String,
+        /// Why.
+        source: NoChance,
+    },
     /// No answer in time.
     #[error("cannot {attempt}: no answer within {}s", CALL_TIMEOUT.as_secs())]
     Timeout {
@@ -48,10 +60,33 @@ impl ClusterError {
         }
     }
 
+    /// The kind is not there at all: to that the API server answers no `Status` of its own.
+    pub fn is_unknown_kind(&self) -> bool {
+        let is_ours = |status: &kube::core::Status| status.reason == "NotFound" && status.details.is_some();
+        self.is_not_found()
+            && matches!(self, Self::Call { source, .. } if !matches!(source.as_ref(), kube::Error::Api(status) if is_ours(status)))
+    }
+
+    /// Somebody else has written first, or the object is not the one that was meant.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Call { source, .. } if matches!(source.as_ref(), kube::Error::Api(status) if status.code == 409))
+    }
+
     /// The object, or its whole kind, is not there. By the code alone: for a missing kind the API server answers no `Status`.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Call { source, .. } if matches!(source.as_ref(), kube::Error::Api(status) if status.code == 404))
     }
+}
+
+/// What became of looking for a child.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// There is none.
+    Nothing,
+    /// The cluster does not know its kind.
+    NoSuchKind,
+    /// As it is stored.
+    Child(Value),
 }
 
 /// The API server.
@@ -74,16 +109,20 @@ impl Cluster {
         Ok(object.map(|object| json!(object)))
     }
 
-    /// The child as stored, or nothing.
-    pub async fn child(
-        &self,
-        kind: Kind,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Option<Value>, ClusterError> {
-        let attempt = format!("read {kind} {namespace}/{name}");
-        let object = within(attempt, self.children(kind, namespace).get_opt(name)).await?;
-        Ok(object.map(|object| json!(object)))
+    /// The child of `origin` as stored, or nothing. The values of a Secret are left out: nobody decides by them.
+    pub async fn child(&self, part: Part, namespace: &str, origin: &str) -> Result<Found, ClusterError> {
+        let attempt = attempt("read", part, namespace, origin);
+        let found = within(attempt, self.children(part, namespace).get(&part.name(origin))).await;
+        let mut child = match found {
+            Ok(object) => json!(object),
+            Err(error) if error.is_unknown_kind() => return Ok(Found::NoSuchKind),
+            Err(error) if error.is_not_found() => return Ok(Found::Nothing),
+            Err(error) => return Err(error),
+        };
+        if part.is_secret() {
+            secret::redact(&mut child);
+        }
+        Ok(Found::Child(child))
     }
 
     /// The origin's pods.
@@ -97,15 +136,68 @@ impl Cluster {
     /// Makes the fields of `body` ours and as they say; what we applied before and is not in `body` goes.
     pub async fn apply(
         &self,
-        kind: Kind,
+        part: Part,
         namespace: &str,
-        name: &str,
+        origin: &str,
         body: &Value,
     ) -> Result<(), ClusterError> {
         let params = PatchParams::apply(names::MANAGER).force().validation_strict();
-        let api = self.children(kind, namespace);
-        let patch = Patch::Apply(body);
-        within(format!("apply {kind} {namespace}/{name}"), api.patch(name, &params, &patch)).await?;
+        let api = self.children(part, namespace);
+        let (name, patch) = (part.name(origin), Patch::Apply(body));
+        within(attempt("apply", part, namespace, origin), api.patch(&name, &params, &patch)).await?;
+        Ok(())
+    }
+
+    /// Deletes the child with this uid; one that is gone, or another one of its name, is none of our business.
+    pub async fn delete(
+        &self,
+        part: Part,
+        namespace: &str,
+        origin: &str,
+        uid: &str,
+    ) -> Result<(), ClusterError> {
+        let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let api = self.children(part, namespace);
+        let done =
+            within(attempt("delete", part, namespace, origin), api.delete(&part.name(origin), &params)).await;
+        match done {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A Secret with its values.
+    pub async fn secret(&self, part: Part, namespace: &str, origin: &str) -> Result<Secret, ClusterError> {
+        let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        within(attempt("read", part, namespace, origin), api.get(&part.name(origin))).await
+    }
+
+    /// Makes a Secret that was not there.
+    pub async fn create_secret(
+        &self,
+        part: Part,
+        (namespace, origin): (&str, &str),
+        secret: &Secret,
+    ) -> Result<(), ClusterError> {
+        let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
+        within(attempt("create", part, namespace, origin), api.create(&params, secret)).await?;
+        Ok(())
+    }
+
+    /// Writes a Secret as a whole, unless somebody else has since it was read.
+    pub async fn replace_secret(
+        &self,
+        part: Part,
+        (namespace, origin): (&str, &str),
+        secret: &Secret,
+    ) -> Result<(), ClusterError> {
+        let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
+        let name = part.name(origin);
+        within(attempt("write", part, namespace, origin), api.replace(&name, &params, secret)).await?;
         Ok(())
     }
 
@@ -158,13 +250,13 @@ impl Cluster {
         }
     }
 
-    fn children(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+    fn children(&self, part: Part, namespace: &str) -> Api<DynamicObject> {
         let resource = ApiResource {
-            group: kind.group().to_owned(),
+            group: part.group().to_owned(),
             version: "v1".to_owned(),
-            api_version: kind.api_version().to_owned(),
-            kind: kind.as_str().to_owned(),
-            plural: kind.plural().to_owned(),
+            api_version: part.api_version(),
+            kind: part.kind().to_owned(),
+            plural: part.plural().to_owned(),
         };
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
@@ -185,6 +277,11 @@ fn brief(error: &kube::Error) -> String {
         kube::Error::Api(status) => status.message.trim().to_owned(),
         error => error.to_string(),
     }
+}
+
+/// `read Deployment media/live`.
+fn attempt(verb: &str, part: Part, namespace: &str, origin: &str) -> String {
+    format!("{verb} {} {namespace}/{}", part.kind(), part.name(origin))
 }
 
 fn origins() -> ApiResource {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{
     ConfigMap, ObjectReference, PersistentVolumeClaim, Pod, Service, ServiceAccount,
 };
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::PartialObjectMeta;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{Action, Config as ControllerConfig, Error as ControllerError};
@@ -18,9 +20,11 @@ use kube::runtime::{Controller, watcher};
 use kube::{Api, Resource, ResourceExt};
 use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::MediaOrigin;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::admin;
+use crate::agents::{Agents, Key};
+use crate::apply::World;
 use crate::args::RunArgs;
 use crate::backoff::Backoff;
 use crate::cluster::{self, CALL_TIMEOUT, Cluster, ClusterError};
@@ -42,10 +46,10 @@ const DEFINITION_PAUSE: Duration = Duration::from_secs(5);
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 type Guarded = DeserializeGuard<MediaOrigin>;
-type Key = (String, String);
 
 struct Context {
     cluster: Cluster,
+    agents: Agents,
     settings: Settings,
     recorder: Recorder,
     backoff: Backoff<Key>,
@@ -55,7 +59,16 @@ struct Context {
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
-    let RunArgs { origin_image, namespace, concurrency, admin_address, lease, identity, .. } = args;
+    let RunArgs {
+        origin_image,
+        namespace,
+        concurrency,
+        admin_address,
+        lease,
+        identity,
+        operator_namespace,
+        ..
+    } = args;
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
     let mut stop = stop_signal()?;
     let (health, metrics) = (Arc::new(Health::default()), Arc::new(Metrics::default()));
@@ -75,17 +88,23 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         None => None,
     };
     let reporter = Reporter { controller: names::MANAGER.to_owned(), instance: identity };
+    let (agents, news) = Agents::new(Arc::clone(&metrics));
+    let news = Arc::new(tokio::sync::Mutex::new(news));
     let context = Arc::new(Context {
         recorder: Recorder::new(cluster.client.clone(), reporter),
         cluster,
-        settings: Settings { origin_image },
+        agents,
+        settings: Settings { origin_image, operator_namespace },
         backoff: Backoff::default(),
         health,
         metrics,
     });
     let scope = namespace.as_deref().unwrap_or("all namespaces");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), scope, concurrency, "watching MediaOrigins");
-    let act = || act(Arc::clone(&context), namespace.as_deref(), concurrency, stop.clone());
+    let act = || {
+        let news = Arc::clone(&news);
+        act(Arc::clone(&context), news, (namespace.as_deref(), concurrency), stop.clone())
+    };
     match seat {
         Some(seat) => in_turn(seat, &context, stop.clone(), act).await,
         None => act().await,
@@ -143,7 +162,14 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn act(context: Arc<Context>, namespace: Option<&str>, concurrency: u16, stop: watch::Receiver<bool>) {
+type News = Arc<tokio::sync::Mutex<mpsc::Receiver<Key>>>;
+
+async fn act(
+    context: Arc<Context>,
+    news: News,
+    (namespace, concurrency): (Option<&str>, u16),
+    stop: watch::Receiver<bool>,
+) {
     let client = &context.cluster.client;
     let origins: Api<Guarded> = scoped(client, namespace);
     let everything = watcher::Config::default().timeout(WATCH_SECONDS);
@@ -154,10 +180,13 @@ async fn act(context: Arc<Context>, namespace: Option<&str>, concurrency: u16, s
     let results = controller
         .trigger_backoff(SteadyPause)
         .with_config(ControllerConfig::default().concurrency(concurrency))
+        .reconcile_on(heard(news))
         .owns(metadata::<ServiceAccount>(client, namespace), children.clone())
         .owns(metadata::<ConfigMap>(client, namespace), children.clone())
         .owns(metadata::<Service>(client, namespace), children.clone())
         .owns(metadata::<PersistentVolumeClaim>(client, namespace), children.clone())
+        .owns(metadata::<NetworkPolicy>(client, namespace), children.clone())
+        .owns(metadata::<PodDisruptionBudget>(client, namespace), children.clone())
         .owns(metadata::<Deployment>(client, namespace), children.clone())
         .watches(metadata::<Pod>(client, namespace), children, |pod| origin_of(&pod))
         .graceful_shutdown_on(async move { stopped(&mut soon).await })
@@ -174,10 +203,19 @@ async fn act(context: Arc<Context>, namespace: Option<&str>, concurrency: u16, s
     };
     tokio::select! {
         _ = async { tokio::join!(results, synced) } => {}
+        () = context.agents.rounds() => {}
         () = async { stopped(&mut late).await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {
             tracing::warn!("reconciles still run after {}s, leaving them", SHUTDOWN_GRACE.as_secs());
         }
     }
+}
+
+/// Origins whose pods said something new. Only one controller listens at a time: the one that acts.
+fn heard(news: News) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
+    stream::unfold(news, |news| async move {
+        let (namespace, name) = news.lock().await.recv().await?;
+        Some((ObjectRef::new(&name).within(&namespace), news))
+    })
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>
@@ -208,7 +246,8 @@ async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let key = key(&origin);
     let start = Instant::now();
     let running = context.health.start(start);
-    let outcome = reconcile(&context.cluster, &context.settings, &context.metrics, &key.0, &key.1).await;
+    let Context { cluster, agents, metrics, settings, .. } = context.as_ref();
+    let outcome = reconcile(World { cluster, agents, metrics }, settings, (&key.0, &key.1)).await;
     drop(running);
     let result = match &outcome {
         Ok(Outcome::Done { error: Some(_), .. }) | Err(_) => ReconcileResult::Failed,
@@ -218,6 +257,7 @@ async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     context.metrics.reconciled(result, start.elapsed());
     match outcome? {
         Outcome::Gone => {
+            context.agents.forget(&key);
             context.backoff.forget(&key);
             Ok(Action::await_change())
         }

@@ -8,6 +8,7 @@
 //! owner references remove the children, so nothing sticks when the operator is gone.
 
 pub mod admin;
+pub mod agents;
 pub mod apply;
 pub mod args;
 pub mod backoff;
@@ -21,10 +22,13 @@ pub mod metrics;
 pub mod observe;
 pub mod observed;
 pub mod offline;
+pub mod part;
 pub mod plan;
 pub mod pods;
 pub mod reasons;
 pub mod reconcile;
+pub mod report;
+pub mod secret;
 pub mod status;
 
 #[cfg(test)]

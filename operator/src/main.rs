@@ -30,7 +30,7 @@ fn run(args: RunArgs) -> Result<ExitCode, anyhow::Error> {
 fn plan(args: PlanArgs) -> Result<ExitCode, anyhow::Error> {
     let PlanArgs { file, origin_image } = args;
     let text = read(&file)?;
-    match offline::print(&Settings { origin_image }, &text) {
+    match offline::print(&Settings { origin_image, operator_namespace: None }, &text) {
         Ok(plans) => {
             print!("{plans}");
             Ok(ExitCode::SUCCESS)

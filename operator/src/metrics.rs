@@ -4,7 +4,9 @@
 //! |---|---|---|
 //! | `mediaorigin_operator_reconciles_total` | `result` = `Ok`, `Refused`, `Failed` | reconciles that have ended |
 //! | `mediaorigin_operator_reconcile_seconds` | | how long they took |
-//! | `mediaorigin_operator_actions_total` | `action` = `Create`, `Update`, `Repair`, `Announce` | writes to children and pods |
+//! | `mediaorigin_operator_actions_total` | `action` = `Create`, `Update`, `Repair`, `Announce`, `Issue`, `Delete`, `Push` | writes to children and pods |
+//! | `mediaorigin_operator_pod_reports_total` | `result` = `Ok`, `Failed` | times that a pod was asked how it does |
+//! | `mediaorigin_operator_pod_pushes_total` | `result` = `Ok`, `Failed` | configurations that were handed to a pod |
 //! | `mediaorigin_operator_status_writes_total` | | writes to the status of origins |
 //! | `mediaorigin_operator_watch_errors_total` | | watches that broke and were started again |
 //! | `mediaorigin_operator_event_errors_total` | | events that could not be published |
@@ -40,6 +42,21 @@ enum Written {
     Update,
     Repair,
     Announce,
+    Issue,
+    Delete,
+    Push,
+}
+
+/// Whether a pod did what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum Answered {
+    Ok,
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnsweredLabels {
+    result: Answered,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -52,6 +69,12 @@ struct ActionLabels {
     action: Written,
 }
 
+impl AnsweredLabels {
+    fn of(is_done: bool) -> Self {
+        Self { result: if is_done { Answered::Ok } else { Answered::Failed } }
+    }
+}
+
 /// The counters.
 #[derive(Debug)]
 pub struct Metrics {
@@ -59,6 +82,8 @@ pub struct Metrics {
     reconciles: Family<ResultLabels, Counter>,
     seconds: Histogram,
     actions: Family<ActionLabels, Counter>,
+    pod_reports: Family<AnsweredLabels, Counter>,
+    pod_pushes: Family<AnsweredLabels, Counter>,
     status_writes: Counter,
     watch_errors: Counter,
     event_errors: Counter,
@@ -72,6 +97,8 @@ impl Default for Metrics {
             reconciles: Family::default(),
             seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             actions: Family::default(),
+            pod_reports: Family::default(),
+            pod_pushes: Family::default(),
             status_writes: Counter::default(),
             watch_errors: Counter::default(),
             event_errors: Counter::default(),
@@ -81,6 +108,10 @@ impl Default for Metrics {
         registry.register("reconciles", "Reconciles that have ended", metrics.reconciles.clone());
         registry.register("reconcile_seconds", "Duration of reconciles", metrics.seconds.clone());
         registry.register("actions", "Writes to children and pods", metrics.actions.clone());
+        let help = "Times that a pod was asked how it does";
+        registry.register("pod_reports", help, metrics.pod_reports.clone());
+        let help = "Configurations that were handed to a pod";
+        registry.register("pod_pushes", help, metrics.pod_pushes.clone());
         registry.register("status_writes", "Writes to the status of origins", metrics.status_writes.clone());
         registry.register(
             "watch_errors",
@@ -107,8 +138,21 @@ impl Metrics {
             Action::Apply(_, Reason::Edited(_)) => Written::Update,
             Action::Apply(_, Reason::Drifted(_)) => Written::Repair,
             Action::Announce { .. } => Written::Announce,
+            Action::Issue(_) => Written::Issue,
+            Action::Delete { .. } => Written::Delete,
+            Action::Push { .. } => Written::Push,
         };
         self.actions.get_or_create(&ActionLabels { action }).inc();
+    }
+
+    /// A pod was asked how it does.
+    pub fn asked(&self, is_answered: bool) {
+        self.pod_reports.get_or_create(&AnsweredLabels::of(is_answered)).inc();
+    }
+
+    /// A configuration was handed to a pod.
+    pub fn pushed(&self, is_served: bool) {
+        self.pod_pushes.get_or_create(&AnsweredLabels::of(is_served)).inc();
     }
 
     /// A status has been written.

@@ -1,7 +1,6 @@
 //! All that a plan may look at: plain data, made from JSON as the API server answers it. If a plan wants more, this grows.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,75 +10,13 @@ use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::v1alpha1::{MediaOriginSpec, MediaOriginStatus};
 use serde_json::Value;
 
-/// A kind of child, in the order in which children are applied: what a pod mounts comes before the pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Identity of the pods; it may do nothing.
-    ServiceAccount,
-    /// The configuration that the pods mount.
-    ConfigMap,
-    /// The address in front of the pods.
-    Service,
-    /// The volume of a disk that outlives the pods.
-    PersistentVolumeClaim,
-    /// The pods.
-    Deployment,
-}
-
-impl Kind {
-    /// Every kind, in the order of application.
-    pub const ALL: [Self; 5] =
-        [Self::ServiceAccount, Self::ConfigMap, Self::Service, Self::PersistentVolumeClaim, Self::Deployment];
-
-    /// `Deployment`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ServiceAccount => "ServiceAccount",
-            Self::ConfigMap => "ConfigMap",
-            Self::Service => "Service",
-            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
-            Self::Deployment => "Deployment",
-        }
-    }
-
-    /// The API group, empty for the core.
-    pub const fn group(self) -> &'static str {
-        match self {
-            Self::ServiceAccount | Self::ConfigMap | Self::Service | Self::PersistentVolumeClaim => "",
-            Self::Deployment => "apps",
-        }
-    }
-
-    /// `v1` or `apps/v1`.
-    pub const fn api_version(self) -> &'static str {
-        match self {
-            Self::ServiceAccount | Self::ConfigMap | Self::Service | Self::PersistentVolumeClaim => "v1",
-            Self::Deployment => "apps/v1",
-        }
-    }
-
-    /// The resource in URLs: `deployments`.
-    pub const fn plural(self) -> &'static str {
-        match self {
-            Self::ServiceAccount => "serviceaccounts",
-            Self::ConfigMap => "configmaps",
-            Self::Service => "services",
-            Self::PersistentVolumeClaim => "persistentvolumeclaims",
-            Self::Deployment => "deployments",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.as_str())
-    }
-}
+use crate::part::Part;
+use crate::report::PodReport;
 
 /// One origin and everything around it at one moment.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// The origin's name, and the name of its children.
+    /// The origin's name; those of its children begin with it.
     pub name: String,
     /// Its namespace.
     pub namespace: String,
@@ -94,16 +31,22 @@ pub struct Observed {
     /// What was last reported.
     pub status: MediaOriginStatus,
     /// Objects with the names of children, ours or not.
-    pub children: BTreeMap<Kind, Value>,
+    pub children: BTreeMap<Part, Value>,
+    /// Parts whose kind the cluster does not know.
+    pub unknown: BTreeSet<Part>,
+    /// What the pods say, by their name.
+    pub reports: BTreeMap<String, PodReport>,
     /// Pods that carry the origin's labels.
     pub pods: Vec<Pod>,
     /// The time of the observation.
     pub now: Timestamp,
+    /// Annotations of the origin.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Observed {
     /// Reads an origin as the API server answers it. A spec that does not parse is a finding, not an error.
-    pub fn new(origin: &Value, children: BTreeMap<Kind, Value>, pods: Vec<Pod>, now: Timestamp) -> Self {
+    pub fn new(origin: &Value, children: BTreeMap<Part, Value>, pods: Vec<Pod>, now: Timestamp) -> Self {
         let metadata = &origin["metadata"];
         let text = |key: &str| metadata[key].as_str().unwrap_or_default().to_owned();
         Self {
@@ -115,15 +58,23 @@ impl Observed {
             spec: read_spec(origin),
             status: serde_json::from_value(origin["status"].clone()).unwrap_or_default(),
             children,
+            unknown: BTreeSet::new(),
+            reports: BTreeMap::new(),
             pods,
             now,
+            annotations: serde_json::from_value(metadata["annotations"].clone()).unwrap_or_default(),
         }
+    }
+
+    /// An annotation of the origin.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.get(key).map(String::as_str)
     }
 
     /// The same from JSON and Unix seconds alone: what the scenario scripts have.
     pub fn from_json(
         origin: &Value,
-        children: BTreeMap<Kind, Value>,
+        children: BTreeMap<Part, Value>,
         pods: &[Value],
         now: i64,
     ) -> Result<Self, serde_json::Error> {
@@ -133,11 +84,11 @@ impl Observed {
     }
 
     /// Children's names that something else has taken.
-    pub fn foreign(&self) -> Vec<(Kind, &Value)> {
+    pub fn foreign(&self) -> Vec<(Part, &Value)> {
         self.children
             .iter()
             .filter(|(_, child)| !self.owns(child))
-            .map(|(kind, child)| (*kind, child))
+            .map(|(part, child)| (*part, child))
             .collect()
     }
 

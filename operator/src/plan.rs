@@ -6,7 +6,11 @@
 
 pub mod access;
 pub mod config;
+pub mod credentials;
 pub mod difference;
+pub mod eviction;
+pub mod network;
+pub mod route;
 pub mod service;
 pub mod volume;
 pub mod workload;
@@ -14,14 +18,18 @@ pub mod workload;
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use mediaorigin_crds::budget::Budget;
 use mediaorigin_crds::names;
 use mediaorigin_crds::problem::Problem;
+use mediaorigin_crds::v1alpha1::ReconciliationSpec;
 use mediaorigin_crds::validate::{Accepted, validate};
 use serde_json::{Map, Value, json};
 
+use self::credentials::Issuance;
 use self::difference::{Difference, differences};
-use crate::observed::{Kind, Observed, selector};
+use crate::observed::{Observed, selector};
+use crate::part::Part;
 use crate::pods;
 
 /// On every child: a hash of what was applied, so that a removed field is noticed as well as a changed one.
@@ -39,6 +47,8 @@ pub const REQUEUE_COLLISION: Duration = Duration::from_secs(30);
 pub struct Settings {
     /// Image of the origin where the spec names none.
     pub origin_image: String,
+    /// The namespace in which the operator runs, where it knows it.
+    pub operator_namespace: Option<String>,
 }
 
 /// What to do about one origin.
@@ -50,6 +60,8 @@ pub struct Plan {
     pub children: Vec<Child>,
     /// What to write, in order.
     pub actions: Vec<Action>,
+    /// Nothing is written because somebody asked for that; `children` says what would be.
+    pub paused: bool,
     /// When to look again if nothing happens before.
     pub requeue: Duration,
 }
@@ -70,8 +82,10 @@ pub enum Verdict {
 /// An object that has a child's name and is not ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collision {
-    /// Kind of the object.
-    pub kind: Kind,
+    /// The child.
+    pub part: Part,
+    /// The name.
+    pub name: String,
     /// Who owns it, for people.
     pub owner: String,
 }
@@ -79,8 +93,8 @@ pub struct Collision {
 /// A child as it should be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
-    /// Its kind; its name is the origin's.
-    pub kind: Kind,
+    /// Which.
+    pub part: Part,
     /// The fields that are ours, as they are applied.
     pub body: Value,
 }
@@ -90,7 +104,24 @@ pub struct Child {
 pub enum Action {
     /// Server-side apply of a child.
     Apply(Child, Reason),
-    /// Marks a pod with the generation of its configuration, so that the kubelet refreshes the mounted file at once.
+    /// Makes or renews a Secret.
+    Issue(Issuance),
+    /// Deletes a child that the spec does not ask for any more.
+    Delete {
+        /// Which.
+        part: Part,
+        /// Its identity: another one of its name stays.
+        uid: String,
+    },
+    /// Hands the hot configuration to a pod that serves an earlier one.
+    Push {
+        /// Name of the pod.
+        pod: String,
+        /// The generation that it is to serve.
+        generation: i64,
+    },
+    /// Marks a pod, to which nothing can be handed, with the generation of its configuration: the kubelet refreshes the mounted
+    /// file at once then.
     Announce {
         /// Name of the pod.
         pod: String,
@@ -115,42 +146,95 @@ pub fn plan(settings: &Settings, observed: &Observed) -> Plan {
     if observed.deleting {
         return Plan::idle(Verdict::Deleting, REQUEUE_STEADY);
     }
-    let (accepted, children) = match accept(settings, observed) {
-        Ok(accepted) => accepted,
+    let Wanted { accepted, children, secrets, look } = match accept(settings, observed) {
+        Ok(wanted) => wanted,
         Err(problems) => return Plan::idle(Verdict::Invalid(problems), REQUEUE_STEADY),
     };
+    let applies = |part: Part| children.iter().any(|child| child.part == part);
     // What is not wanted is in nobody's way.
-    let wanted = |kind: Kind| children.iter().any(|child| child.kind == kind);
-    let foreign = observed.foreign().into_iter().filter(|(kind, _)| wanted(*kind));
-    let collisions: Vec<Collision> =
-        foreign.map(|(kind, child)| Collision { kind, owner: owner(child) }).collect();
+    let foreign = observed.foreign().into_iter().filter(|(part, _)| applies(*part) || secrets.contains(part));
+    let collisions: Vec<Collision> = foreign
+        .map(|(part, child)| Collision { part, name: part.name(&observed.name), owner: owner(child) })
+        .collect();
     if !collisions.is_empty() {
         return Plan::idle(Verdict::Collision(accepted.budget, collisions), REQUEUE_COLLISION);
     }
-    let mut actions: Vec<Action> = children
-        .iter()
-        .filter_map(|child| {
-            let reason = reason(child, observed.children.get(&child.kind))?;
-            Some(Action::Apply(child.clone(), reason))
-        })
-        .collect();
-    actions.extend(announcements(observed));
-    let requeue =
-        if actions.is_empty() && pods::all_ready(&observed.pods) { REQUEUE_STEADY } else { REQUEUE_STARTING };
-    Plan { verdict: Verdict::Accepted(accepted.budget), children, actions, requeue }
+    let verdict = Verdict::Accepted(accepted.budget);
+    if is_paused(observed) {
+        return Plan { children, paused: true, ..Plan::idle(verdict, REQUEUE_STEADY) };
+    }
+    let mut actions = writes(observed, &children);
+    actions.extend(news(observed));
+    let is_steady = actions.is_empty() && pods::all_ready(&observed.pods);
+    let requeue = if is_steady { REQUEUE_STEADY } else { REQUEUE_STARTING };
+    let look = look.and_then(|look| Duration::try_from(look).ok()).unwrap_or(requeue);
+    Plan { verdict, children, actions, paused: false, requeue: requeue.min(look) }
+}
+
+/// What a valid spec asks for.
+struct Wanted {
+    accepted: Accepted,
+    children: Vec<Child>,
+    /// Secrets of ours: they are not applied.
+    secrets: Vec<Part>,
+    /// When a Secret has to be looked at again.
+    look: Option<SignedDuration>,
 }
 
 /// Every child of a valid spec, or every problem of an invalid one.
-fn accept(settings: &Settings, observed: &Observed) -> Result<(Accepted, Vec<Child>), Vec<Problem>> {
+fn accept(settings: &Settings, observed: &Observed) -> Result<Wanted, Vec<Problem>> {
     let spec = observed.spec.as_ref().map_err(Clone::clone)?;
     let accepted = validate(&observed.name, spec)?;
     let config = config::config_map(observed, &accepted).map_err(|problem| vec![problem])?;
     let claim = volume::claim(observed, spec.disk.as_ref())?;
-    let mut children =
-        vec![access::service_account(observed), config, service::service(observed, &spec.service)];
-    children.extend(claim);
-    children.push(workload::deployment(settings, observed, spec, &accepted.cold));
-    Ok((accepted, children))
+    let children = [
+        Some(access::service_account(observed)),
+        Some(config),
+        Some(service::service(observed, &spec.service)),
+        Some(service::pods(observed)),
+        network::policy(settings, observed, spec),
+        eviction::budget(observed, spec),
+        route::route(observed, spec),
+        route::monitor(observed, spec),
+        claim,
+        Some(workload::deployment(settings, observed, spec, &accepted.cold)),
+    ];
+    // A kind that the cluster does not know is asked for again when it does.
+    let children =
+        children.into_iter().flatten().filter(|child| !observed.unknown.contains(&child.part)).collect();
+    let (secrets, look) = (credentials::wanted(spec), credentials::next_look(observed, spec));
+    Ok(Wanted { accepted, children, secrets, look })
+}
+
+/// By the spec or by the annotation.
+fn is_paused(observed: &Observed) -> bool {
+    let by_spec = observed.spec.as_ref().is_ok_and(|spec| spec.reconciliation == ReconciliationSpec::Paused);
+    by_spec || observed.annotation(names::ANNOTATION_RECONCILIATION) == Some(names::PAUSED)
+}
+
+/// What to write, in the order of the parts.
+fn writes(observed: &Observed, children: &[Child]) -> Vec<Action> {
+    let issuances =
+        observed.spec.as_ref().map(|spec| credentials::issuances(observed, spec)).unwrap_or_default();
+    let issues = issuances.into_iter().map(|issuance| (issuance.part, Action::Issue(issuance)));
+    let applies = children.iter().filter_map(|child| {
+        let reason = reason(child, observed.children.get(&child.part))?;
+        Some((child.part, Action::Apply(child.clone(), reason)))
+    });
+    let is_wanted = |part: Part| children.iter().any(|child| child.part == part);
+    let left = observed.children.iter().filter(|(part, child)| {
+        part.is_optional()
+            && !is_wanted(**part)
+            && observed.owns(child)
+            && child["metadata"]["deletionTimestamp"].is_null()
+    });
+    let deletes = left.map(|(part, child)| {
+        let uid = child["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        (*part, Action::Delete { part: *part, uid })
+    });
+    let mut writes: Vec<(Part, Action)> = issues.chain(applies).chain(deletes).collect();
+    writes.sort_by_key(|(part, _)| *part);
+    writes.into_iter().map(|(_, action)| action).collect()
 }
 
 fn reason(child: &Child, live: Option<&Value>) -> Option<Reason> {
@@ -164,16 +248,27 @@ fn reason(child: &Child, live: Option<&Value>) -> Option<Reason> {
     (!differences.is_empty()).then_some(Reason::Drifted(differences))
 }
 
-fn announcements(observed: &Observed) -> impl Iterator<Item = Action> + '_ {
+/// Pods learn of a new generation from us; where that does not work, from the kubelet.
+fn news(observed: &Observed) -> impl Iterator<Item = Action> + '_ {
     let generation = observed.generation;
-    observed.pods.iter().filter(|pod| pods::exists(pod)).filter_map(move |pod| {
-        let annotations = pod.metadata.annotations.as_ref();
-        let announced = annotations.and_then(|all| all.get(names::ANNOTATION_HOT_GENERATION));
-        if announced.is_some_and(|announced| *announced == generation.to_string()) {
+    let running = observed.pods.iter().filter(|pod| pods::exists(pod) && pods::is_running(pod));
+    let each = running.filter_map(move |pod| {
+        let name = pod.metadata.name.clone()?;
+        let report = observed.reports.get(&name);
+        if report
+            .is_some_and(|report| report.serves(&observed.uid, generation) || report.has_refused(generation))
+        {
             return None;
         }
-        Some(Action::Announce { pod: pod.metadata.name.clone()?, generation })
-    })
+        let annotations = pod.metadata.annotations.as_ref();
+        let announced = annotations.and_then(|all| all.get(names::ANNOTATION_HOT_GENERATION));
+        let is_announced = announced.is_some_and(|announced| *announced == generation.to_string());
+        let is_deaf = report.is_none_or(|report| report.not_pushed.is_some());
+        let push = report.map(|_| Action::Push { pod: name.clone(), generation });
+        let announce = (is_deaf && !is_announced).then_some(Action::Announce { pod: name, generation });
+        Some(push.into_iter().chain(announce))
+    });
+    each.flatten()
 }
 
 fn owner(child: &Value) -> String {
@@ -193,23 +288,40 @@ fn word(value: &Value) -> &str {
 
 impl Plan {
     fn idle(verdict: Verdict, requeue: Duration) -> Self {
-        Self { verdict, children: Vec::new(), actions: Vec::new(), requeue }
+        Self { verdict, children: Vec::new(), actions: Vec::new(), paused: false, requeue }
     }
 }
 
 impl Child {
     /// A child of `observed` with our labels, our owner reference, `annotations` and the fields of `rest`.
-    fn new(kind: Kind, observed: &Observed, annotations: &Map<String, Value>, rest: Value) -> Self {
+    fn new(part: Part, observed: &Observed, annotations: &Map<String, Value>, rest: Value) -> Self {
+        let mut body = Self::metadata(part, observed);
+        body["metadata"]["annotations"] = json!(annotations);
+        Self::hashed(part, body, rest)
+    }
+
+    /// The same with further labels, over which ours win.
+    fn labelled(part: Part, observed: &Observed, mut labels: Map<String, Value>, rest: Value) -> Self {
+        let mut body = Self::metadata(part, observed);
+        if let Value::Object(ours) = body["metadata"]["labels"].take() {
+            labels.extend(ours);
+        }
+        body["metadata"]["labels"] = json!(labels);
+        body["metadata"]["annotations"] = json!({});
+        Self::hashed(part, body, rest)
+    }
+
+    /// Its kind, name, labels and owner.
+    fn metadata(part: Part, observed: &Observed) -> Value {
         let mut labels: Map<String, Value> = selector_map(&observed.name);
         labels.insert(names::LABEL_MANAGED_BY.to_owned(), json!(names::MANAGER));
-        let mut body = json!({
-            "apiVersion": kind.api_version(),
-            "kind": kind.as_str(),
+        json!({
+            "apiVersion": part.api_version(),
+            "kind": part.kind(),
             "metadata": {
-                "name": observed.name,
+                "name": part.name(&observed.name),
                 "namespace": observed.namespace,
                 "labels": labels,
-                "annotations": annotations,
                 // Without blockOwnerDeletion: it would need rights on the finalizers of MediaOrigins.
                 "ownerReferences": [{
                     "apiVersion": names::API_VERSION,
@@ -219,13 +331,16 @@ impl Child {
                     "controller": true,
                 }],
             },
-        });
+        })
+    }
+
+    fn hashed(part: Part, mut body: Value, rest: Value) -> Self {
         if let (Value::Object(body), Value::Object(rest)) = (&mut body, rest) {
             body.extend(rest);
         }
         let hash = stable_hash(&body.to_string());
         body["metadata"]["annotations"][ANNOTATION_APPLIED_HASH] = json!(hash);
-        Self { kind, body }
+        Self { part, body }
     }
 }
 
@@ -254,6 +369,9 @@ impl fmt::Display for Plan {
                 collisions.iter().try_for_each(|collision| writeln!(out, "  {collision}"))?;
             }
         }
+        if self.paused {
+            return writeln!(out, "paused, nothing is written");
+        }
         if self.actions.is_empty() {
             return writeln!(out, "nothing to do");
         }
@@ -270,13 +388,16 @@ impl fmt::Display for Action {
             Self::Announce { pod, generation } => {
                 write!(out, "announce generation {generation} to pod {pod}")
             }
+            Self::Push { pod, generation } => write!(out, "push generation {generation} to pod {pod}"),
+            Self::Issue(issuance) => issuance.fmt(out),
+            Self::Delete { part, .. } => write!(out, "delete {part}: not asked for any more"),
             Self::Apply(child, reason) => {
                 let verb = match reason {
                     Reason::Missing => "create",
                     Reason::Edited(_) => "update",
                     Reason::Drifted(_) => "repair",
                 };
-                write!(out, "{verb} {}: {reason}", child.kind)
+                write!(out, "{verb} {}: {reason}", child.part)
             }
         }
     }
@@ -296,6 +417,9 @@ impl fmt::Display for Reason {
 
 impl fmt::Display for Collision {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} of the same name, {}", self.kind, self.owner)
+        match self.part.suffix() {
+            "" => write!(out, "{} of the same name, {}", self.part, self.owner),
+            _ => write!(out, "{} \"{}\", {}", self.part.kind(), self.name, self.owner),
+        }
     }
 }

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 
 use crate::claim::{Claim, Phase};
-use crate::observed::{Kind, Observed};
+use crate::observed::Observed;
+use crate::part::Part;
 use crate::reasons::{ReadyReason, StalledReason};
 
 /// A pod that still has no volume or no container after this time waits for something that may never come.
@@ -61,7 +62,8 @@ impl Mounts {
     /// What the spec of `observed` names.
     pub fn of(observed: &Observed) -> Self {
         let Ok(spec) = &observed.spec else { return Self::default() };
-        let publisher = spec.access.write.as_ref().map(|write| (&write.secret_ref, "username and password"));
+        let publisher = spec.access.write.as_ref().and_then(|write| write.secret_ref.as_ref());
+        let publisher = publisher.map(|secret| (secret, "username and password"));
         let store = spec.object_store.as_ref();
         let store = store.and_then(|store| store.credentials_secret_ref.as_ref());
         let store = store.map(|secret| (secret, "the credentials of the object store"));
@@ -72,7 +74,7 @@ impl Mounts {
         let named = [publisher, store, certificate, authorities].into_iter().flatten();
         let secrets = named.map(|(secret, what)| (secret.name.clone(), what)).collect();
         let disk = spec.disk.as_ref().filter(|disk| disk.storage_class_name.is_some());
-        let live = disk.and_then(|_| observed.children.get(&Kind::PersistentVolumeClaim));
+        let live = disk.and_then(|_| observed.children.get(&Part::PersistentVolumeClaim));
         Self { secrets, claim: live.map(Claim::read) }
     }
 }
@@ -94,6 +96,13 @@ pub fn census(pods: &[Pod], mounts: &Mounts, now: Timestamp) -> Census {
 pub fn exists(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Its container runs.
+pub fn is_running(pod: &Pod) -> bool {
+    let running =
+        |container: &ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
+    container(pod).is_some_and(running)
 }
 
 /// No pod has to be looked at again soon.

@@ -32,6 +32,12 @@ reasons! {
         Reconciling,
         /// True means that waiting is not: somebody has to act.
         Stalled,
+        /// Every pod that serves does so by the current generation of the spec.
+        Configured,
+        /// What the pods need is well: bucket, disk, Secret, certificate.
+        Healthy,
+        /// A gateway has taken the route; only with `spec.route`.
+        Routed,
     }
 }
 
@@ -90,6 +96,10 @@ reasons! {
         VolumeUnbound,
         /// True: a child could not be written for a reason that may pass; it is tried again.
         ApiError,
+        /// True: a pod serves an earlier generation still.
+        Configuring,
+        /// False: the operator changes nothing because it was asked not to.
+        Paused,
         /// False: everything is as the spec asks.
         Complete,
         /// False: it will not go on by itself, see `Stalled`.
@@ -118,7 +128,63 @@ reasons! {
         PodsForbidden,
         /// The volume of the disk is gone, with everything on it.
         VolumeLost,
+        /// A pod refuses the configuration, and serves the one before.
+        ConfigRefused,
         /// The rollout has not moved on for five minutes, with a disk for fifteen.
         DeadlineExceeded,
+    }
+}
+
+reasons! {
+    /// Reasons of `Configured`.
+    ConfiguredReason {
+        /// True: every pod that serves does so by the current generation.
+        Current,
+        /// False: a pod serves an earlier one still.
+        Older,
+        /// False: a pod refuses the current one, and serves the one before.
+        Refused,
+        /// Unknown: no pod has told which one it serves.
+        NoReport,
+    }
+}
+
+reasons! {
+    /// Reasons of `Healthy`, the most serious first.
+    HealthReason {
+        /// False: the object store refuses the credentials, or there is no such bucket.
+        BucketDenied,
+        /// False: the disk refuses to be written to.
+        DiskDenied,
+        /// False: the disk is full of what must stay on it.
+        DiskFull,
+        /// False: the object store has no room.
+        BucketFull,
+        /// False: the object store does not answer, or too slowly.
+        BucketUnavailable,
+        /// False: the disk does not answer, or too slowly.
+        DiskUnavailable,
+        /// False: the publishers' Secret makes no sense; the last good credentials are in force.
+        SecretRefused,
+        /// False: the certificate cannot be used; the last good one is served.
+        CertificateRefused,
+        /// True: no pod has said that something is wrong.
+        Well,
+        /// Unknown: no pod has said anything.
+        NoReport,
+    }
+}
+
+reasons! {
+    /// Reasons of `Routed`.
+    RoutedReason {
+        /// True: every gateway has taken the route.
+        Accepted,
+        /// False: a gateway has not; the message has its words.
+        NotAccepted,
+        /// Unknown: no gateway has said anything yet.
+        Pending,
+        /// False: the cluster has no Gateway API.
+        NoGatewayApi,
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::apply::{Applied, Failure, apply};
-use crate::cluster::{Cluster, ClusterError};
-use crate::metrics::Metrics;
+use crate::apply::{Applied, Failure, World, apply};
+use crate::cluster::ClusterError;
 use crate::observe::observe;
+use crate::observed::Observed;
 use crate::plan::{Settings, plan};
 use crate::status::{Transition, status_after};
 
@@ -33,17 +33,19 @@ pub enum Outcome {
 
 /// Makes one origin true and says so.
 pub async fn reconcile(
-    cluster: &Cluster,
+    world: World<'_>,
     settings: &Settings,
-    metrics: &Metrics,
-    namespace: &str,
-    name: &str,
+    (namespace, name): (&str, &str),
 ) -> Result<Outcome, ClusterError> {
-    let Some(observed) = observe(cluster, namespace, name, Timestamp::now()).await? else {
+    let World { cluster, agents, metrics } = world;
+    let Some(observed) = observe(cluster, agents, (namespace, name), Timestamp::now()).await? else {
         return Ok(Outcome::Gone);
     };
     let plan = plan(settings, &observed);
-    let (applied, failures) = apply(cluster, metrics, &observed, plan).await;
+    let (applied, failures) = apply(world, &observed, plan).await;
+    // What the pods say now that they were told.
+    let reports = agents.remembered(&(namespace.to_owned(), name.to_owned()));
+    let observed = Observed { reports, ..observed };
     log(&applied, &failures, namespace, name);
     if observed.deleting {
         return Ok(Outcome::Gone);
@@ -67,9 +69,9 @@ fn log(applied: &Applied, failures: &[Failure], namespace: &str, name: &str) {
     let actions: Vec<String> = applied.plan.actions.iter().map(ToString::to_string).collect();
     tracing::info!(namespace, name, actions = actions.join("; "), "reconciled");
     for refusal in &applied.refusals {
-        tracing::warn!(namespace, name, kind = refusal.kind.as_str(), message = refusal.message, "refused");
+        tracing::warn!(namespace, name, part = %refusal.part, message = refusal.message, "refused");
     }
-    for Failure { kind, error } in failures {
-        tracing::warn!(namespace, name, kind = kind.as_str(), %error, "failed");
+    for Failure { part, error } in failures {
+        tracing::warn!(namespace, name, part = %part, %error, "failed");
     }
 }

@@ -3,6 +3,7 @@
 //! kstatus reads it so: `Stalled` true is failed, `Reconciling` true is in progress, otherwise `Ready` decides. `Reconciling` and
 //! `Stalled` are always present and never both true. A stopped origin (`spec.replicas: 0`) is ready: it is what was asked.
 
+mod pods;
 mod transition;
 
 use std::fmt;
@@ -16,7 +17,9 @@ use serde_json::Value;
 
 use crate::apply::{Applied, Failure, Refusal};
 use crate::claim::Claim;
-use crate::observed::{Kind, Observed, selector_text};
+use crate::observed::{Observed, selector_text};
+use crate::part::Part;
+use crate::plan::credentials::publisher_secret;
 use crate::plan::service::endpoint;
 use crate::plan::{Action, Plan, Verdict};
 use crate::pods::{Census, Mounts, census};
@@ -39,12 +42,13 @@ pub struct Report {
     pub events: Vec<Transition>,
 }
 
-/// The five conditions before they become text.
+/// The conditions before they become text.
 struct Findings {
     accepted: (ConditionStatus, AcceptedReason, String),
     ready: (ConditionStatus, ReadyReason, String),
     progress: Progress,
     stalled: (StalledReason, String),
+    pods: pods::Findings,
 }
 
 /// How far the pods are from what the spec asks.
@@ -59,6 +63,9 @@ enum Progress {
     Unbound(String),
     /// A child could not be written and is tried again.
     Failed(String),
+    /// A pod serves an earlier generation still.
+    Configuring(String),
+    Paused,
     Complete(String),
     Blocked,
 }
@@ -73,23 +80,24 @@ pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]
     let previous = &observed.status;
     let mounts = Mounts::of(observed);
     let census = census(&observed.pods, &mounts, observed.now);
+    let pods = pods::findings(observed);
     let (findings, memory, endpoint) = match (&applied.plan.verdict, &observed.spec) {
         (Verdict::Deleting, _) => {
             return Report { status: previous.clone(), changed: false, events: Vec::new() };
         }
         (Verdict::Invalid(problems), _) => {
             let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            (invalid(&message, &census), previous.memory.clone(), previous.endpoint.clone())
+            (invalid(&message, &census, pods), previous.memory.clone(), previous.endpoint.clone())
         }
         (Verdict::Accepted(_) | Verdict::Collision(..), Err(_)) => {
-            (invalid("", &census), previous.memory.clone(), previous.endpoint.clone())
+            (invalid("", &census, pods), previous.memory.clone(), previous.endpoint.clone())
         }
         (Verdict::Collision(budget, collisions), Ok(spec)) => {
             let message = collisions.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            (collision(&message), Some(memory(budget)), address(observed, spec))
+            (collision(&message, pods), Some(memory(budget)), address(observed, spec))
         }
         (Verdict::Accepted(budget), Ok(spec)) => (
-            operation(observed, spec, applied, failures, (&census, &mounts)),
+            operation(observed, spec, (applied, failures), (&census, &mounts), pods),
             Some(memory(budget)),
             address(observed, spec),
         ),
@@ -102,6 +110,9 @@ pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]
         selector: selector_text(&observed.name),
         endpoint,
         memory,
+        publisher_secret_name: publisher_secret_name(observed),
+        streams: pods::streams(observed),
+        pods: pods::served(observed),
     };
     Report { changed: status != *previous, events: transitions(previous, &status), status }
 }
@@ -123,7 +134,7 @@ fn memory(budget: &Budget) -> MemoryStatus {
     }
 }
 
-fn invalid(message: &str, census: &Census) -> Findings {
+fn invalid(message: &str, census: &Census, pods: pods::Findings) -> Findings {
     let ready = if census.ready > 0 {
         let message = "pods of the last accepted spec serve".to_owned();
         (ConditionStatus::True, ReadyReason::Serving, message)
@@ -135,15 +146,17 @@ fn invalid(message: &str, census: &Census) -> Findings {
         ready,
         progress: Progress::Blocked,
         stalled: (StalledReason::Invalid, "the spec has problems, see Accepted".to_owned()),
+        pods,
     }
 }
 
-fn collision(message: &str) -> Findings {
+fn collision(message: &str, pods: pods::Findings) -> Findings {
     Findings {
         accepted: accepted(),
         ready: (ConditionStatus::False, ReadyReason::NameCollision, message.to_owned()),
         progress: Progress::Blocked,
         stalled: (StalledReason::NameCollision, message.to_owned()),
+        pods,
     }
 }
 
@@ -154,16 +167,22 @@ fn accepted() -> (ConditionStatus, AcceptedReason, String) {
 fn operation(
     observed: &Observed,
     spec: &MediaOriginSpec,
-    applied: &Applied,
-    failures: &[Failure],
+    (applied, failures): (&Applied, &[Failure]),
     (census, mounts): (&Census, &Mounts),
+    pods: pods::Findings,
 ) -> Findings {
-    let deployment = observed.children.get(&Kind::Deployment);
+    let deployment = observed.children.get(&Part::Deployment);
     let failed = failed(observed, failures);
     let ready = ready(observed, spec, applied, (failures, failed.as_deref()), census);
     let progress = failed.map_or_else(|| progress(spec, &applied.plan, deployment, census), Progress::Failed);
     let stalled = refused(applied).or_else(|| match progress {
-        Progress::Complete(_) | Progress::Handed(_) | Progress::Failed(_) | Progress::Unbound(_) => None,
+        // A pod of an earlier template may well refuse what the next one takes.
+        Progress::Complete(_) => pods.refusal(),
+        Progress::Handed(_)
+        | Progress::Failed(_)
+        | Progress::Unbound(_)
+        | Progress::Configuring(_)
+        | Progress::Paused => None,
         Progress::Making(_) => {
             deployment.and_then(forbidden).map(|message| (StalledReason::PodsForbidden, message))
         }
@@ -172,9 +191,13 @@ fn operation(
     let unbound = census.trouble.as_ref().filter(|trouble| trouble.reason == ReadyReason::VolumeUnbound);
     let growth = mounts.claim.as_ref().and_then(Claim::growth);
     let progress = match (progress, unbound, growth) {
+        _ if applied.plan.paused => Progress::Paused,
         _ if stalled.is_some() => Progress::Blocked,
         (Progress::RollingOut(_), Some(trouble), _) => Progress::Unbound(trouble.message.clone()),
         (Progress::Complete(_), _, Some(growth)) => Progress::RollingOut(growth),
+        (Progress::Complete(done), ..) => {
+            pods.older().map_or(Progress::Complete(done), Progress::Configuring)
+        }
         (progress, ..) => progress,
     };
     Findings {
@@ -182,6 +205,7 @@ fn operation(
         ready,
         progress,
         stalled: stalled.unwrap_or((StalledReason::NotStalled, String::new())),
+        pods,
     }
 }
 
@@ -192,12 +216,12 @@ fn ready(
     (failures, failed): (&[Failure], Option<&str>),
     census: &Census,
 ) -> (ConditionStatus, ReadyReason, String) {
-    let missing = applied.refusals.iter().find(|refusal| !observed.children.contains_key(&refusal.kind));
+    let missing = applied.refusals.iter().find(|refusal| !observed.children.contains_key(&refusal.part));
     // Pods that serve go on without the others, but nobody finds them without a Service.
-    let cut_off = failures.iter().any(|Failure { kind, .. }| {
-        !observed.children.contains_key(kind) && (census.ready == 0 || *kind == Kind::Service)
+    let cut_off = failures.iter().any(|Failure { part, .. }| {
+        !observed.children.contains_key(part) && (census.ready == 0 || *part == Part::Service)
     });
-    let deployment = observed.children.get(&Kind::Deployment);
+    let deployment = observed.children.get(&Part::Deployment);
     if let Some(refusal) = missing {
         (ConditionStatus::False, ReadyReason::Refused, refusal.to_string())
     } else if let Some(message) = failed.filter(|_| cut_off) {
@@ -219,13 +243,13 @@ fn ready(
 
 fn progress(spec: &MediaOriginSpec, plan: &Plan, deployment: Option<&Value>, census: &Census) -> Progress {
     let applied = |kind| {
-        let of_kind = |action: &Action| matches!(action, Action::Apply(child, _) if child.kind == kind);
+        let of_kind = |action: &Action| matches!(action, Action::Apply(child, _) if child.part == kind);
         plan.actions.iter().any(of_kind)
     };
-    let Some(deployment) = deployment.filter(|_| !applied(Kind::Deployment)) else {
+    let Some(deployment) = deployment.filter(|_| !applied(Part::Deployment)) else {
         return Progress::Handed("the Deployment has just been applied".to_owned());
     };
-    if applied(Kind::PersistentVolumeClaim) {
+    if applied(Part::PersistentVolumeClaim) {
         return Progress::Handed("the PersistentVolumeClaim has just been applied".to_owned());
     }
     let number = |path: &str| deployment.pointer(path).and_then(Value::as_i64).unwrap_or_default();
@@ -254,13 +278,23 @@ fn progress(spec: &MediaOriginSpec, plan: &Plan, deployment: Option<&Value>, cen
 /// time, the status would cause the next attempt at once.
 fn failed(observed: &Observed, failures: &[Failure]) -> Option<String> {
     let message = failures.iter().map(|failure| failure.error.to_string()).collect::<Vec<_>>().join("\n");
-    let message = cut(&message, MESSAGE_LENGTH_MAX);
+    let message = settled(observed, ProgressReason::ApiError.as_str(), cut(&message, MESSAGE_LENGTH_MAX));
+    (!failures.is_empty()).then_some(message)
+}
+
+/// What was said before, where `message` says the same but for numbers.
+fn settled(observed: &Observed, reason: &str, message: String) -> String {
     let essence = |text: &str| text.replace(|letter: char| letter.is_ascii_hexdigit(), "");
     let mut before = observed.status.conditions.iter();
-    let before = before.find(|before| {
-        before.reason == ProgressReason::ApiError.as_str() && essence(&before.message) == essence(&message)
-    });
-    (!failures.is_empty()).then(|| before.map_or_else(|| message.clone(), |before| before.message.clone()))
+    let before =
+        before.find(|before| before.reason == reason && essence(&before.message) == essence(&message));
+    before.map_or(message, |before| before.message.clone())
+}
+
+/// The Secret with the credentials of publishers; empty where everyone may write.
+fn publisher_secret_name(observed: &Observed) -> String {
+    let write = observed.spec.as_ref().ok().and_then(|spec| spec.access.write.as_ref());
+    write.map(|write| publisher_secret(&observed.name, write)).unwrap_or_default()
 }
 
 fn refused(applied: &Applied) -> Option<(StalledReason, String)> {
@@ -305,6 +339,11 @@ impl Findings {
             }
             Progress::Unbound(message) => (ConditionStatus::True, ProgressReason::VolumeUnbound, message),
             Progress::Failed(message) => (ConditionStatus::True, ProgressReason::ApiError, message),
+            Progress::Configuring(message) => (ConditionStatus::True, ProgressReason::Configuring, message),
+            Progress::Paused => {
+                let message = "nothing is changed, as spec.reconciliation or the annotation asks".to_owned();
+                (ConditionStatus::False, ProgressReason::Paused, message)
+            }
             Progress::Complete(message) => (ConditionStatus::False, ProgressReason::Complete, message),
             Progress::Blocked => (ConditionStatus::False, ProgressReason::Blocked, "see Stalled".to_owned()),
         };
@@ -312,14 +351,19 @@ impl Findings {
             StalledReason::NotStalled => ConditionStatus::False,
             _ => ConditionStatus::True,
         };
-        let make = |kind, status, reason, message| make(observed, kind, status, reason, message);
-        vec![
+        let make = |kind, status, reason, message: &String| make(observed, kind, status, reason, message);
+        let pods::Findings { configured, healthy, routed } = self.pods;
+        let routed = routed.map(|routed| make(ConditionType::Routed, routed.0, routed.1.as_str(), &routed.2));
+        let conditions = [
             make(ConditionType::Accepted, self.accepted.0, self.accepted.1.as_str(), &self.accepted.2),
             make(ConditionType::Ready, self.ready.0, self.ready.1.as_str(), &self.ready.2),
             make(ConditionType::Progressing, progressing, reason.as_str(), &message),
             make(ConditionType::Reconciling, progressing, reason.as_str(), &message),
             make(ConditionType::Stalled, stalled, self.stalled.0.as_str(), &self.stalled.1),
-        ]
+            make(ConditionType::Configured, configured.0, configured.1.as_str(), &configured.2),
+            make(ConditionType::Healthy, healthy.0, healthy.1.as_str(), &healthy.2),
+        ];
+        conditions.into_iter().chain(routed).collect()
     }
 }
 

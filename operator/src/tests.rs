@@ -21,18 +21,26 @@ use serde_json::{Value, json};
 
 use crate::apply::{Applied, Failure};
 use crate::cluster::ClusterError;
-use crate::observed::{Kind, Observed};
+use crate::observed::Observed;
+use crate::part::Part;
+use crate::plan::credentials::Issuance;
 use crate::plan::difference::differences;
 use crate::plan::{Action, Plan, Settings, Verdict, plan};
-use crate::reasons::{AcceptedReason, ConditionType, ProgressReason, ReadyReason, StalledReason};
+use crate::reasons::{
+    AcceptedReason, ConditionType, ConfiguredReason, HealthReason, ProgressReason, ReadyReason, RoutedReason,
+    StalledReason,
+};
 use crate::reconcile::{Outcome, reconcile};
 use crate::status::{Report, status, status_after};
 
 fn settings() -> Settings {
-    Settings { origin_image: "mediaorigin:test".to_owned() }
+    Settings {
+        origin_image: "mediaorigin:test".to_owned(),
+        operator_namespace: Some("mediaorigin-system".to_owned()),
+    }
 }
 
-fn observed(spec: &MediaOriginSpec, generation: i64, children: BTreeMap<Kind, Value>) -> Observed {
+fn observed(spec: &MediaOriginSpec, generation: i64, children: BTreeMap<Part, Value>) -> Observed {
     let origin = json!({
         "apiVersion": "mediaorigin.io/v1alpha1", "kind": "MediaOrigin", "spec": spec,
         "metadata": { "name": "live", "namespace": "media", "uid": "uid-of-live", "generation": generation },
@@ -41,12 +49,26 @@ fn observed(spec: &MediaOriginSpec, generation: i64, children: BTreeMap<Kind, Va
 }
 
 /// Every child as the API server would keep it: exactly as it was applied.
-fn applied(plan: &Plan) -> BTreeMap<Kind, Value> {
-    plan.children.iter().map(|child| (child.kind, child.body.clone())).collect()
+fn applied(plan: &Plan) -> BTreeMap<Part, Value> {
+    let children = plan.children.iter().map(|child| (child.part, child.body.clone()));
+    let secrets = plan.actions.iter().filter_map(|action| match action {
+        Action::Issue(Issuance { part, body, .. }) => Some((*part, issued(*part, body))),
+        _ => None,
+    });
+    children.chain(secrets).collect()
 }
 
-fn child(plan: &Plan, kind: Kind) -> Value {
-    plan.children.iter().find(|child| child.kind == kind).unwrap().body.clone()
+/// A Secret as a plan sees it: its values are only lengths.
+fn issued(part: Part, body: &Value) -> Value {
+    let mut secret = body.clone();
+    for field in crate::secret::fields(part) {
+        secret["data"][field.key] = json!(24);
+    }
+    secret
+}
+
+fn child(plan: &Plan, part: Part) -> Value {
+    plan.children.iter().find(|child| child.part == part).unwrap().body.clone()
 }
 
 // -- generated specs: every field that a plan depends on
@@ -128,7 +150,10 @@ fn spec() -> impl Strategy<Value = MediaOriginSpec> {
             spec.memory = MemorySpec { limit: format!("{memory}Mi") };
             spec.cpu = CpuSpec { request: "0.5".to_owned(), limit: cpu.map(|milli| format!("{milli}m")) };
             spec.limits = LimitsSpec { connections, ..spec.limits };
-            spec.access.write = secret.map(|name| WriteAccessSpec { secret_ref: SecretRefSpec { name } });
+            spec.access.write = secret.map(|name| WriteAccessSpec {
+                secret_ref: Some(SecretRefSpec { name }),
+                ..WriteAccessSpec::default()
+            });
             let (kind, port, node_port, annotations, tls) = service;
             spec.service.kind =
                 [ServiceTypeSpec::ClusterIP, ServiceTypeSpec::NodePort, ServiceTypeSpec::LoadBalancer]
@@ -165,8 +190,8 @@ proptest! {
     fn plan_after_apply_is_empty(spec in spec(), generation in 1..1_000_i64) {
         let first = plan(&settings(), &observed(&spec, generation, BTreeMap::new()));
         prop_assert!(matches!(first.verdict, Verdict::Accepted(_)), "{first}");
-        let without_volume = Kind::ALL.len() - 1;
-        prop_assert_eq!(first.actions.len(), without_volume + usize::from(volume(&spec).is_some()));
+        let wanted = first.children.len() + 1;
+        prop_assert_eq!(first.actions.len(), wanted, "every child and the admin port's Secret: {}", first);
         let second = plan(&settings(), &observed(&spec, generation, applied(&first)));
         prop_assert!(second.actions.is_empty(), "{second}");
     }
@@ -183,11 +208,11 @@ proptest! {
             prop_assert!(edited.actions.is_empty(), "{edited}");
             return Ok(());
         }
-        let found = |plan: &Plan, kind| plan.children.iter().find(|child| child.kind == kind).cloned();
-        for kind in Kind::ALL {
-            let acts = edited.actions.iter().any(|action| matches!(action, Action::Apply(child, _) if child.kind == kind));
-            let wanted = found(&edited, kind);
-            prop_assert_eq!(acts, wanted.is_some() && found(&first, kind) != wanted, "{}", kind);
+        let found = |plan: &Plan, part| plan.children.iter().find(|child| child.part == part).cloned();
+        for part in Part::ALL {
+            let acts = edited.actions.iter().any(|action| matches!(action, Action::Apply(child, _) if child.part == part));
+            let wanted = found(&edited, part);
+            prop_assert_eq!(acts, wanted.is_some() && found(&first, part) != wanted, "{}", part);
         }
         let mut live = applied(&first);
         live.extend(applied(&edited));
@@ -206,17 +231,17 @@ proptest! {
         let before = plan(&settings(), &observed(&cold, 1, BTreeMap::new()));
         let after = plan(&settings(), &observed(&edited, 2, BTreeMap::new()));
         let cold = |plan: &Plan| -> Vec<_> {
-            plan.children.iter().filter(|child| child.kind != Kind::ConfigMap).cloned().collect()
+            plan.children.iter().filter(|child| child.part != Part::ConfigMap).cloned().collect()
         };
         prop_assert_eq!(cold(&before), cold(&after));
-        prop_assert_ne!(child(&before, Kind::ConfigMap), child(&after, Kind::ConfigMap));
+        prop_assert_ne!(child(&before, Part::ConfigMap), child(&after, Part::ConfigMap));
     }
 
     /// The configuration that a plan writes is one that an origin reads.
     #[test]
     fn the_config_map_holds_what_an_origin_accepts(spec in spec()) {
         let plan = plan(&settings(), &observed(&spec, 7, BTreeMap::new()));
-        let text = child(&plan, Kind::ConfigMap)["data"]["origin.yaml"].as_str().unwrap().to_owned();
+        let text = child(&plan, Part::ConfigMap)["data"]["origin.yaml"].as_str().unwrap().to_owned();
         let resolved = mediaorigin_crds::load::parse(&text).unwrap();
         prop_assert_eq!(resolved.metadata.generation, 7);
         prop_assert_eq!(resolved.metadata.uid, "uid-of-live");
@@ -238,7 +263,8 @@ proptest! {
             let applied = Applied { plan, refusals: Vec::new() };
             let report = status(&seen, &applied);
             prop_assert_eq!(report.status.observed_generation, seen.generation);
-            prop_assert_eq!(report.status.conditions.len(), ConditionType::ALL.len());
+            // `Routed` is there with `spec.route` only.
+            prop_assert_eq!(report.status.conditions.len(), ConditionType::ALL.len() - 1);
             for new in &report.status.conditions {
                 prop_assert_eq!(new.observed_generation, seen.generation);
                 let old = seen.status.conditions.iter().find(|old| old.kind == new.kind);
@@ -298,7 +324,10 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
         assert_eq!(differences(body, &serde_json::to_value(typed).unwrap()), []);
     }
     let mut spec = MediaOriginSpec::default();
-    spec.access.write = Some(WriteAccessSpec { secret_ref: SecretRefSpec { name: "publisher".to_owned() } });
+    spec.access.write = Some(WriteAccessSpec {
+        secret_ref: Some(SecretRefSpec { name: "publisher".to_owned() }),
+        ..WriteAccessSpec::default()
+    });
     spec.service.kind = ServiceTypeSpec::NodePort;
     spec.service.node_port = Some(30_080);
     spec.service.tls = Some(TlsSpec {
@@ -320,21 +349,21 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
     });
     spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: None });
     let ephemeral = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
-    known::<Deployment>(&child(&ephemeral, Kind::Deployment));
+    known::<Deployment>(&child(&ephemeral, Part::Deployment));
     spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: Some("fast".to_owned()) });
     let plan = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
-    known::<PersistentVolumeClaim>(&child(&plan, Kind::PersistentVolumeClaim));
-    known::<ServiceAccount>(&child(&plan, Kind::ServiceAccount));
-    known::<ConfigMap>(&child(&plan, Kind::ConfigMap));
-    known::<Service>(&child(&plan, Kind::Service));
-    known::<Deployment>(&child(&plan, Kind::Deployment));
+    known::<PersistentVolumeClaim>(&child(&plan, Part::PersistentVolumeClaim));
+    known::<ServiceAccount>(&child(&plan, Part::ServiceAccount));
+    known::<ConfigMap>(&child(&plan, Part::ConfigMap));
+    known::<Service>(&child(&plan, Part::Service));
+    known::<Deployment>(&child(&plan, Part::Deployment));
 }
 
 /// Rows 46, 47, 48, 51, 53.
 #[test]
 fn pods_satisfy_the_restricted_profile_with_a_read_only_root() {
     let plan = plan(&settings(), &observed(&MediaOriginSpec::default(), 1, BTreeMap::new()));
-    let deployment = child(&plan, Kind::Deployment);
+    let deployment = child(&plan, Part::Deployment);
     let pod = &deployment["spec"]["template"]["spec"];
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
@@ -388,12 +417,15 @@ fn differences_look_at_our_fields_alone() {
 #[test]
 fn reasons_and_types_are_documented_camel_case_words() {
     let document = include_str!("../../docs/conditions.md");
-    let lists: [Vec<&str>; 5] = [
+    let lists: [Vec<&str>; 8] = [
         ConditionType::ALL.iter().map(|one| one.as_str()).collect(),
         AcceptedReason::ALL.iter().map(|one| one.as_str()).collect(),
         ReadyReason::ALL.iter().map(|one| one.as_str()).collect(),
         ProgressReason::ALL.iter().map(|one| one.as_str()).collect(),
         StalledReason::ALL.iter().map(|one| one.as_str()).collect(),
+        ConfiguredReason::ALL.iter().map(|one| one.as_str()).collect(),
+        HealthReason::ALL.iter().map(|one| one.as_str()).collect(),
+        RoutedReason::ALL.iter().map(|one| one.as_str()).collect(),
     ];
     for word in lists.into_iter().flatten() {
         assert!(word.starts_with(|first: char| first.is_ascii_uppercase()), "{word}");
@@ -408,35 +440,48 @@ fn hashes_are_stable() {
     assert_eq!(crate::plan::stable_hash(""), "cbf29ce484222325");
     assert_eq!(crate::plan::stable_hash("foobar"), "85944171f73967e8");
     let plan = plan(&settings(), &observed(&MediaOriginSpec::default(), 1, BTreeMap::new()));
-    let template = &child(&plan, Kind::Deployment)["spec"]["template"]["metadata"]["annotations"];
+    let template = &child(&plan, Part::Deployment)["spec"]["template"]["metadata"]["annotations"];
     assert_eq!(template["mediaorigin.io/cold-config-hash"], "1efcbc3ec68788a5");
 }
 
-/// Row 57: what the chart grants is a list of single verbs on single resources, without Secrets and without deletion.
+/// Row 57: what the chart grants is a list of single verbs on single resources. Secrets are neither listed nor watched nor deleted, and
+/// deleted is only what a spec may ask for and not ask for any more.
 #[test]
-fn the_chart_grants_no_wildcard_no_secret_and_no_deletion() {
+fn the_chart_grants_no_wildcard_no_list_of_secrets_and_hardly_a_deletion() {
     let rules = include_str!("../../charts/mediaorigin-operator/templates/_names.tpl");
-    let rules: Vec<&str> =
-        rules.lines().filter(|line| line.contains("resources:") || line.contains("verbs:")).collect();
-    assert_eq!(rules.len(), 12);
-    for line in rules {
+    let lines =
+        |word: &'static str| rules.lines().filter(move |line| line.trim().starts_with(word)).map(str::trim);
+    let granted: Vec<(&str, &str)> = lines("resources:").zip(lines("verbs:")).collect();
+    assert!(granted.len() >= 8 && lines("resources:").count() == lines("verbs:").count());
+    let optional = Part::ALL.into_iter().filter(|part| part.is_optional()).map(Part::plural);
+    let mut deletable: Vec<String> = optional.map(|plural| format!("resources: [{plural}]")).collect();
+    for (resources, verbs) in granted {
+        let all = format!("{resources} {verbs}");
         assert!(
-            !["*", "secrets", "delete", "finalizers", "escalate"].iter().any(|word| line.contains(word)),
-            "{line}"
+            !["*", "finalizers", "escalate", "bind", "impersonate"].iter().any(|word| all.contains(word)),
+            "{all}"
         );
+        if resources.contains("secrets") {
+            assert_eq!((resources, verbs), ("resources: [secrets]", "verbs: [get, create, update]"));
+        }
+        if verbs.contains("delete") {
+            let place = deletable.iter().position(|one| one == resources);
+            deletable.remove(place.unwrap_or_else(|| panic!("{all}")));
+        }
     }
+    assert_eq!(deletable, Vec::<String>::new(), "what may be deleted and is not granted");
 }
 
 /// A failure that may pass never stalls; it takes `Ready` only from an origin that is not served or not found.
 #[test]
 fn failures_of_the_api_are_reported_as_progress() {
-    let failure = |kind, text: &str| Failure {
-        kind,
-        error: ClusterError::Timeout { attempt: format!("apply {kind} media/live: {text}") },
+    let failure = |part, text: &str| Failure {
+        part,
+        error: ClusterError::Timeout { attempt: format!("apply {} media/live: {text}", part.kind()) },
     };
-    let said = |seen: &Observed, kind, text: &str| {
+    let said = |seen: &Observed, part, text: &str| {
         let plan = plan(&settings(), seen);
-        status_after(seen, &Applied { plan, refusals: Vec::new() }, &[failure(kind, text)])
+        status_after(seen, &Applied { plan, refusals: Vec::new() }, &[failure(part, text)])
     };
     let reasons = |report: &Report| -> Vec<String> {
         let conditions = report.status.conditions.iter();
@@ -445,27 +490,27 @@ fn failures_of_the_api_are_reported_as_progress() {
     let rest = ["Progressing=True ApiError", "Reconciling=True ApiError", "Stalled=False NotStalled"];
 
     let mut seen = observed(&MediaOriginSpec::default(), 1, BTreeMap::new());
-    let report = said(&seen, Kind::Deployment, "port 41234");
+    let report = said(&seen, Part::Deployment, "port 41234");
     assert_eq!(reasons(&report)[1], "Ready=False ApiError");
-    assert_eq!(reasons(&report)[2..], rest);
+    assert_eq!(reasons(&report)[2..5], rest);
     let message = "cannot apply Deployment media/live: port 41234: no answer within 10s";
     assert_eq!(report.status.conditions[1].message, message);
     assert_eq!(report.status.conditions[2].message, message);
     seen.status = report.status;
-    assert!(!said(&seen, Kind::Deployment, "port 50001").changed);
-    assert!(said(&seen, Kind::Deployment, "no route").changed);
+    assert!(!said(&seen, Part::Deployment, "port 50001").changed);
+    assert!(said(&seen, Part::Deployment, "no route").changed);
 
     bring_about(&mut seen, 1);
     seen.children = applied(&plan(&settings(), &seen));
-    let report = said(&seen, Kind::ConfigMap, "");
+    let report = said(&seen, Part::ConfigMap, "");
     assert_eq!(reasons(&report)[1], "Ready=True Serving");
-    assert_eq!(reasons(&report)[2..], rest);
-    seen.children.remove(&Kind::Service);
-    assert_eq!(reasons(&said(&seen, Kind::Service, ""))[1], "Ready=False ApiError");
+    assert_eq!(reasons(&report)[2..5], rest);
+    seen.children.remove(&Part::Service);
+    assert_eq!(reasons(&said(&seen, Part::Service, ""))[1], "Ready=False ApiError");
     bring_about(&mut seen, 3);
-    let report = said(&seen, Kind::ConfigMap, "");
+    let report = said(&seen, Part::ConfigMap, "");
     assert_eq!(reasons(&report)[1], "Ready=False CrashLoop");
-    assert_eq!(reasons(&report)[2..], rest);
+    assert_eq!(reasons(&report)[2..5], rest);
 }
 
 /// One child's error keeps neither the others nor the status from being written; a failed announcement is no error.
@@ -489,8 +534,9 @@ async fn the_error_of_one_child_blocks_nothing() {
                 let head = String::from_utf8_lossy(&head).into_owned();
                 let line = head.lines().next().unwrap();
                 let path = line.split(['?', ' ']).nth(1).unwrap();
-                let (status, body) = answer(line.starts_with("PATCH"), path);
-                if line.starts_with("PATCH") {
+                let writes = line.starts_with("PATCH") || line.starts_with("POST");
+                let (status, body) = answer(writes, path);
+                if writes {
                     log.lock().unwrap().push(path.rsplit("/media/").next().unwrap().to_owned());
                 }
                 let length = body.len();
@@ -504,14 +550,19 @@ async fn the_error_of_one_child_blocks_nothing() {
             });
         }
     });
-    let metrics = crate::metrics::Metrics::default();
-    let outcome = reconcile(&cluster, &settings(), &metrics, "media", "live").await.unwrap();
+    let metrics = Arc::new(crate::metrics::Metrics::default());
+    let (agents, _news) = crate::agents::Agents::new(Arc::clone(&metrics));
+    let world = crate::apply::World { cluster: &cluster, agents: &agents, metrics: &metrics };
+    let outcome = reconcile(world, &settings(), ("media", "live")).await.unwrap();
     let Outcome::Done { error: Some(error), refused: false, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.to_string(), "cannot apply Service media/live: webhook is down");
     let expected = [
         "serviceaccounts/live",
+        "secrets",
         "configmaps/live",
         "services/live",
+        "services/live-pods",
+        "networkpolicies/live",
         "deployments/live",
         "pods/live-1",
         "mediaorigins/live/status",
@@ -524,7 +575,7 @@ fn answer(write: bool, path: &str) -> (u16, String) {
     let failure = |code: u16, reason: &str, message: &str| {
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
-            "reason": reason, "code": code,
+            "reason": reason, "code": code, "details": { "name": "live" },
         });
         (code, status.to_string())
     };
@@ -536,6 +587,9 @@ fn answer(write: bool, path: &str) -> (u16, String) {
     match path {
         _ if write && (path.contains("/services/") || path.contains("/pods/")) => {
             failure(500, "InternalError", "webhook is down")
+        }
+        _ if write && path.ends_with("/secrets") => {
+            (200, json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {} }).to_string())
         }
         _ if write || path.contains("/mediaorigins/") => (200, origin.to_string()),
         _ if path.ends_with("/pods") => {

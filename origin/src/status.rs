@@ -45,6 +45,8 @@ pub struct Status {
     /// Seconds since the newest media segment was complete; absent before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest_segment_age_seconds: Option<f64>,
+    /// Streams that are being published.
+    pub streams: usize,
     /// Uploads that are open.
     pub uploads_open: usize,
     /// Answers with bytes of an object that are being read.
@@ -134,6 +136,7 @@ impl Status {
             tiers: origin.below.as_ref().map(Report::of),
             objects: counts.sizes.live + counts.sizes.evictable,
             newest_segment_age_seconds: newest.map(|newest| now.saturating_sub(newest).as_secs_f64()),
+            streams: origin.streams.report(now).streams.len(),
             uploads_open: counts.uploads,
             readers: origin.metrics.readers.get(),
             readers_waiting: counts.held,

@@ -207,6 +207,17 @@ pub enum ErrorKind {
     Corrupt,
 }
 
+/// The latest error, for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// When it was.
+    pub at: SystemTime,
+    /// Whose fault it is.
+    pub kind: ErrorKind,
+    /// What the tier said.
+    pub text: String,
+}
+
 impl TierError {
     /// What could not be done, and why.
     pub fn new(

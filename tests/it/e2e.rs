@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod cluster;
+mod hot;
 mod lifecycle;
 mod operator;
 mod rollout;
@@ -27,6 +28,7 @@ const DRAIN_PORT: u16 = 30084;
 const ACCESS_PORT: u16 = 30085;
 const TIERS_PORT: u16 = 30086;
 const ROLLOUT_PORT: u16 = 30087;
+const HOT_PORT: u16 = 30088;
 
 fn media(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))

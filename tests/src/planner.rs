@@ -19,6 +19,10 @@
 //! pod live-1 ready                     what becomes of a pod: ready | starting | gone | unschedulable WORDS | creating |
 //!                                      waiting REASON WORDS | crashed EXIT-CODE REASON WORDS
 //! volume bound 20Gi                    what becomes of the volume of the disk: bound SIZE | lost | error WORDS (about its growth)
+//! says live-1 DiskFull some words      what a pod that serves says from now on: well | a reason of Healthy and words | refuses WORDS or
+//!                                      deaf WORDS (what becomes of configurations that are handed to it) | streams 3 | nothing
+//! unknown HTTPRoute                    the cluster does not have this kind; `known HTTPRoute`: now it has
+//! route True Accepted                  what a gateway says of the route
 //! clock +20                            time passes, in seconds
 //! delete                               somebody asks to delete the MediaOrigin
 //! show Deployment /spec/replicas       prints a part of a child

@@ -3,9 +3,10 @@
 use serde_json::{Map, json};
 
 use super::Child;
-use crate::observed::{Kind, Observed};
+use crate::observed::Observed;
+use crate::part::Part;
 
 /// The `ServiceAccount` of an origin.
 pub fn service_account(observed: &Observed) -> Child {
-    Child::new(Kind::ServiceAccount, observed, &Map::new(), json!({ "automountServiceAccountToken": false }))
+    Child::new(Part::ServiceAccount, observed, &Map::new(), json!({ "automountServiceAccountToken": false }))
 }

@@ -7,7 +7,8 @@ use mediaorigin_crds::validate::Accepted;
 use serde_json::{Map, json};
 
 use super::Child;
-use crate::observed::{Kind, Observed};
+use crate::observed::Observed;
+use crate::part::Part;
 
 /// The `ConfigMap` of an origin.
 pub fn config_map(observed: &Observed, accepted: &Accepted) -> Result<Child, Problem> {
@@ -19,5 +20,5 @@ pub fn config_map(observed: &Observed, accepted: &Accepted) -> Result<Child, Pro
     };
     let text = serde_yaml::to_string(&accepted.clone().config(metadata))
         .map_err(|error| Problem::new("spec", format!("the configuration cannot be written: {error}")))?;
-    Ok(Child::new(Kind::ConfigMap, observed, &Map::new(), json!({ "data": { names::CONFIG_FILE: text } })))
+    Ok(Child::new(Part::ConfigMap, observed, &Map::new(), json!({ "data": { names::CONFIG_FILE: text } })))
 }

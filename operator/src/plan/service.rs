@@ -5,7 +5,8 @@ use mediaorigin_crds::v1alpha1::{ServiceSpec, ServiceTypeSpec};
 use serde_json::{Map, Value, json};
 
 use super::{Child, selector_map};
-use crate::observed::{Kind, Observed};
+use crate::observed::Observed;
+use crate::part::Part;
 
 /// The Service of an origin.
 pub fn service(observed: &Observed, spec: &ServiceSpec) -> Child {
@@ -29,7 +30,27 @@ pub fn service(observed: &Observed, spec: &ServiceSpec) -> Child {
     let rest = json!({
         "spec": { "type": kind, "selector": selector_map(&observed.name), "ports": [port] },
     });
-    Child::new(Kind::Service, observed, &annotations, rest)
+    Child::new(Part::Service, observed, &annotations, rest)
+}
+
+/// The Service whose name stands for the pods themselves, those included that are not ready: for pods that look for each other, and
+/// for people who want to see what one of them says.
+pub fn pods(observed: &Observed) -> Child {
+    let port =
+        |name: &str, port: u16| json!({ "name": name, "port": port, "targetPort": name, "protocol": "TCP" });
+    let rest = json!({
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": "None",
+            "publishNotReadyAddresses": true,
+            "selector": selector_map(&observed.name),
+            "ports": [
+                port(names::MEDIA_PORT_NAME, names::MEDIA_PORT),
+                port(names::ADMIN_PORT_NAME, names::ADMIN_PORT),
+            ],
+        },
+    });
+    Child::new(Part::PodsService, observed, &Map::new(), rest)
 }
 
 /// What the media port speaks; also a value of `appProtocol` that meshes and load balancers know.

@@ -8,14 +8,15 @@ use serde_json::{Map, json};
 
 use super::Child;
 use crate::claim::Claim;
-use crate::observed::{Kind, Observed};
+use crate::observed::Observed;
+use crate::part::Part;
 
 /// The claim of an origin whose disk has a class; what an existing one cannot become is a problem of the spec.
 pub fn claim(observed: &Observed, disk: Option<&DiskSpec>) -> Result<Option<Child>, Vec<Problem>> {
     let Some((disk, class)) = disk.and_then(|disk| Some((disk, disk.storage_class_name.as_ref()?))) else {
         return Ok(None);
     };
-    let live = observed.children.get(&Kind::PersistentVolumeClaim).filter(|live| observed.owns(live));
+    let live = observed.children.get(&Part::PersistentVolumeClaim).filter(|live| observed.owns(live));
     let problems = live.map(|live| problems(&Claim::read(live), disk, class)).unwrap_or_default();
     if !problems.is_empty() {
         return Err(problems);
@@ -30,7 +31,7 @@ pub fn claim(observed: &Observed, disk: Option<&DiskSpec>) -> Result<Option<Chil
             "resources": { "requests": { "storage": size } },
         },
     });
-    Ok(Some(Child::new(Kind::PersistentVolumeClaim, observed, &Map::new(), rest)))
+    Ok(Some(Child::new(Part::PersistentVolumeClaim, observed, &Map::new(), rest)))
 }
 
 fn problems(live: &Claim, disk: &DiskSpec, class: &str) -> Vec<Problem> {

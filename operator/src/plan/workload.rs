@@ -14,8 +14,10 @@ use mediaorigin_crds::v1alpha1::{
 };
 use serde_json::{Map, Value, json};
 
+use super::credentials::publisher_secret;
 use super::{Child, Settings, selector_map, stable_hash};
-use crate::observed::{Kind, Observed};
+use crate::observed::Observed;
+use crate::part::Part;
 
 /// The name of the one container.
 pub const CONTAINER: &str = "origin";
@@ -48,7 +50,7 @@ pub fn deployment(settings: &Settings, observed: &Observed, spec: &MediaOriginSp
             "template": template(settings, &observed.name, spec, cold),
         },
     });
-    Child::new(Kind::Deployment, observed, &Map::new(), rest)
+    Child::new(Part::Deployment, observed, &Map::new(), rest)
 }
 
 fn is_persistent(spec: &MediaOriginSpec) -> bool {
@@ -133,7 +135,10 @@ fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value 
             ImagePullPolicySpec::IfNotPresent => "IfNotPresent",
             ImagePullPolicySpec::Never => "Never",
         },
-        "args": ["serve", "-f", format!("{}/{}", names::CONFIG_DIR, names::CONFIG_FILE)],
+        "args": [
+            "serve", "-f", format!("{}/{}", names::CONFIG_DIR, names::CONFIG_FILE),
+            "--admin-token-file", format!("{}/{}", names::ADMIN_SECRET_DIR, names::ADMIN_TOKEN),
+        ],
         "ports": [
             { "name": names::MEDIA_PORT_NAME, "containerPort": names::MEDIA_PORT, "protocol": "TCP" },
             { "name": names::ADMIN_PORT_NAME, "containerPort": names::ADMIN_PORT, "protocol": "TCP" },
@@ -199,6 +204,7 @@ fn probe(path: &str, period: i32, timeout: i32, failures: i32) -> Value {
 fn mounts(spec: &MediaOriginSpec) -> Value {
     // A directory, not a file by subPath: only a directory is refreshed when the ConfigMap changes.
     let mut mounts = vec![json!({ "name": "config", "mountPath": names::CONFIG_DIR, "readOnly": true })];
+    mounts.push(json!({ "name": "admin", "mountPath": names::ADMIN_SECRET_DIR, "readOnly": true }));
     if spec.access.write.is_some() {
         mounts.push(json!({ "name": "publisher", "mountPath": names::PUBLISHER_DIR, "readOnly": true }));
     }
@@ -217,12 +223,13 @@ fn mounts(spec: &MediaOriginSpec) -> Value {
 
 fn volumes(name: &str, spec: &MediaOriginSpec) -> Value {
     let mut volumes = vec![json!({ "name": "config", "configMap": { "name": name } })];
-    let secret = |secret: &SecretRefSpec| json!({ "secretName": secret.name, "defaultMode": SECRET_MODE });
+    let secret = |name: &str| json!({ "secretName": name, "defaultMode": SECRET_MODE });
+    volumes.push(json!({ "name": "admin", "secret": secret(&Part::AdminSecret.name(name)) }));
     if let Some(write) = &spec.access.write {
-        volumes.push(json!({ "name": "publisher", "secret": secret(&write.secret_ref) }));
+        volumes.push(json!({ "name": "publisher", "secret": secret(&publisher_secret(name, write)) }));
     }
     if let Some(credentials) = credentials(spec) {
-        volumes.push(json!({ "name": "object-store", "secret": secret(credentials) }));
+        volumes.push(json!({ "name": "object-store", "secret": secret(&credentials.name) }));
     }
     if let Some(tls) = &spec.service.tls {
         volumes.push(json!({ "name": "tls", "projected": certificates(tls) }));

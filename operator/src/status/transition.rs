@@ -23,14 +23,25 @@ pub struct Transition {
 
 /// `Progressing` and `Reconciling` come and go with every rollout and make no events; neither does what is fine from the start.
 pub(super) fn transitions(before: &MediaOriginStatus, after: &MediaOriginStatus) -> Vec<Transition> {
-    let kinds = [ConditionType::Accepted, ConditionType::Ready, ConditionType::Stalled];
+    let kinds = [
+        ConditionType::Accepted,
+        ConditionType::Ready,
+        ConditionType::Stalled,
+        ConditionType::Healthy,
+        ConditionType::Routed,
+    ];
     let mut events: Vec<Transition> = Vec::new();
     for kind in kinds {
         let (old, new) = (find(before, kind.as_str()), find(after, kind.as_str()));
         let Some(new) = new else { continue };
         let is_new = old.is_none_or(|old| (old.status, &old.reason) != (new.status, &new.reason));
         let served = old.is_some_and(|old| old.reason == ReadyReason::Serving.as_str());
+        let unknown = new.status == ConditionStatus::Unknown;
+        // What is well from the start is no news; that it is well again is.
+        let was_well = old.is_none_or(|old| old.status == ConditionStatus::Unknown);
         let dull = new.reason == StalledReason::NotStalled.as_str()
+            || unknown
+            || (kind == ConditionType::Healthy && new.status == ConditionStatus::True && was_well)
             || (new.reason == ReadyReason::Starting.as_str() && !served)
             || events.iter().any(|event| event.reason == new.reason);
         if is_new && !dull {

@@ -38,7 +38,7 @@ pub use self::scan::{OpenError, Scan};
 pub use self::tallies::Counts;
 use self::threads::{Lane, Threads};
 use self::write::Writing;
-use super::{Bytestream, Listed, Put, Record, Removed, Tier, TierError, TierName};
+use super::{Bytestream, LastError, Listed, Put, Record, Removed, Tier, TierError, TierName};
 
 /// Why a version left although nobody asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -176,6 +176,11 @@ impl Disk {
     pub fn counts(&self) -> Counts {
         let totals = self.inner.index().totals();
         self.inner.tallies.counts(&totals, self.inner.quarantine.held_totals())
+    }
+
+    /// The latest error.
+    pub fn last_error(&self) -> Option<LastError> {
+        self.inner.last_error()
     }
 
     /// What the index occupies in memory, estimated, in bytes.

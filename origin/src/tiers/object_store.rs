@@ -40,7 +40,7 @@ use futures_util::future::BoxFuture;
 use moka::ops::compute::Op;
 
 pub use client::OpenError;
-pub use counters::{Answer, Counters, LastError, Request};
+pub use counters::{Answer, Counters, Request};
 pub use options::{Credentials, Limits, ObjectStoreOptions};
 pub use probe::Conditions;
 
@@ -51,7 +51,7 @@ use probe::Probe;
 use requests::Requests;
 
 use super::fence::{FENCES_MAX, Fence};
-use super::{Bytestream, Listed, Put, Record, Removed, Tier, TierError, TierName};
+use super::{Bytestream, LastError, Listed, Put, Record, Removed, Tier, TierError, TierName};
 use crate::clock::Clock;
 
 /// Writers of one key wait for each other; two keys may share a lock.

@@ -21,7 +21,7 @@ pub struct Report {
 }
 
 /// The disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskReport {
     /// Versions.
@@ -38,6 +38,14 @@ pub struct DiskReport {
     pub corrupt: u64,
     /// Versions that left for want of space since the start.
     pub evicted: u64,
+    /// What it said last when it could not do something; empty when nothing was wrong so far.
+    pub last_error: String,
+    /// Whose fault it was: `Unavailable`, `Denied` or `Full`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error_kind: Option<String>,
+    /// Seconds since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error_age_seconds: Option<u64>,
     /// Syncs of a folder since the start.
     pub syncs: u64,
 }
@@ -50,6 +58,9 @@ pub struct ObjectStoreReport {
     pub conditional_writes: String,
     /// What it said last when it could not do something; empty when nothing was wrong so far.
     pub last_error: String,
+    /// Whose fault it was: `Unavailable`, `Denied`, `Full`, `Gone` or `Corrupt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error_kind: Option<String>,
     /// Seconds since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error_age_seconds: Option<u64>,
@@ -83,9 +94,10 @@ impl Report {
     /// How they do now.
     pub fn of(opened: &Opened) -> Self {
         let copies = opened.tiers.copies();
+        let age = |at: SystemTime| at.elapsed().map_or(0, |age| age.as_secs());
         Self {
             disk: opened.disk.as_ref().map(|disk| {
-                let counts = disk.counts();
+                let (counts, last) = (disk.counts(), disk.last_error());
                 DiskReport {
                     files: counts.files,
                     bytes: counts.bytes,
@@ -94,16 +106,19 @@ impl Report {
                     index_limit: opened.disk_index_bytes_max,
                     corrupt: counts.corrupt,
                     evicted: counts.evicted,
+                    last_error: last.as_ref().map(|error| error.text.clone()).unwrap_or_default(),
+                    last_error_kind: last.as_ref().map(|error| format!("{:?}", error.kind)),
+                    last_error_age_seconds: last.as_ref().map(|error| age(error.at)),
                     syncs: counts.syncs,
                 }
             }),
             object_store: opened.object_store.as_ref().map(|store| {
                 let (health, counters) = (store.health(), store.counters());
-                let age = |at: SystemTime| at.elapsed().map_or(0, |age| age.as_secs());
                 let last = health.last_error.as_ref();
                 ObjectStoreReport {
                     conditional_writes: format!("{:?}", health.conditions),
                     last_error: last.map(|error| error.text.clone()).unwrap_or_default(),
+                    last_error_kind: last.map(|error| format!("{:?}", error.kind)),
                     last_error_age_seconds: last.map(|error| age(error.at)),
                     in_flight: (health.reads + health.writes) as u64,
                     read_bytes: counters.bytes_read(),

@@ -1,12 +1,17 @@
 //! A simulated cluster: as much of an API server and of the Deployment's controller as a planner can notice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::{Context, Result, bail, ensure};
 use mediaorigin_operator::apply::{Applied, Refusal};
-use mediaorigin_operator::observed::{Kind, Observed};
+use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
+use mediaorigin_operator::plan::credentials::Issuance;
 use mediaorigin_operator::plan::{Action, Plan, Settings, plan};
+use mediaorigin_operator::reasons::HealthReason;
+use mediaorigin_operator::report::{PodReport, Trouble};
+use mediaorigin_operator::secret;
 use mediaorigin_operator::status::{Report, status};
 use serde_json::{Value, json};
 
@@ -22,13 +27,27 @@ const TEMPLATE: &str = "test/template";
 #[derive(Default)]
 pub(super) struct World {
     origin: Value,
-    children: BTreeMap<Kind, Value>,
+    children: BTreeMap<Part, Value>,
     /// What was applied last: server-side apply removes what is missing from the next one.
-    applied: BTreeMap<Kind, Value>,
+    applied: BTreeMap<Part, Value>,
     refusals: Vec<Refusal>,
     pods: Vec<Value>,
     pods_made: u32,
+    /// What the pods say, by their name.
+    reports: BTreeMap<String, PodReport>,
+    /// What the pods make of the next configurations that are handed to them, if they do not take them.
+    moods: BTreeMap<String, Mood>,
+    /// Kinds that this cluster does not have.
+    unknown: BTreeSet<Part>,
     seconds: i64,
+}
+
+/// What a pod makes of a configuration that it does not take.
+enum Mood {
+    /// It refuses it.
+    Stubborn(String),
+    /// It cannot be reached.
+    Deaf(String),
 }
 
 /// Whether a step is followed by YAML up to `end`.
@@ -45,15 +64,15 @@ impl World {
             "edit" => self.edit(&yaml(block)?),
             "drift" => merge(self.child(rest)?, &yaml(block)?),
             "foreign" => {
-                self.children.insert(kind(rest)?, yaml(block)?);
+                self.children.insert(part(rest)?, yaml(block)?);
             }
             "remove" => {
-                self.children.remove(&kind(rest)?).context("there is none")?;
-                self.applied.remove(&kind(rest)?);
+                self.children.remove(&part(rest)?).context("there is none")?;
+                self.applied.remove(&part(rest)?);
             }
             "refuse" => {
                 let (name, message) = rest.split_once(' ').context("words are missing")?;
-                self.refusals.push(Refusal { kind: kind(name)?, message: message.to_owned() });
+                self.refusals.push(Refusal { part: part(name)?, message: message.to_owned() });
             }
             "serving" => self.serve()?,
             "rollout" => self.rollout(None)?,
@@ -65,6 +84,19 @@ impl World {
             }
             "pod" => self.pod(rest)?,
             "volume" => self.volume(rest)?,
+            "says" => self.says(rest)?,
+            "unknown" => {
+                self.unknown.insert(part(rest)?);
+            }
+            "known" => {
+                self.unknown.remove(&part(rest)?);
+            }
+            "route" => {
+                let (status, reason) = rest.split_once(' ').context("a status and a reason")?;
+                let accepted = json!({ "type": "Accepted", "status": status, "reason": reason, "message": "as the gateway says" });
+                let parents = json!([{ "parentRef": { "name": "edge" }, "conditions": [accepted] }]);
+                self.child("HTTPRoute")?["status"] = json!({ "parents": parents });
+            }
             "clock" => self.seconds += rest.trim_start_matches('+').parse::<i64>()?,
             "delete" => self.origin["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
             "reconcile" => return self.reconcile(),
@@ -78,13 +110,17 @@ impl World {
     /// What would be planned and reported now.
     pub(super) fn plan(&self) -> Result<(Plan, Report)> {
         let observed = self.observe()?;
-        let plan = plan(&Settings { origin_image: "mediaorigin:test".to_owned() }, &observed);
+        let operator_namespace = Some("mediaorigin-system".to_owned());
+        let plan =
+            plan(&Settings { origin_image: "mediaorigin:test".to_owned(), operator_namespace }, &observed);
         let applied = Applied { plan: plan.clone(), refusals: self.refusals.clone() };
         Ok((plan, status(&observed, &applied)))
     }
 
     fn observe(&self) -> Result<Observed> {
-        Ok(Observed::from_json(&self.origin, self.children.clone(), &self.pods, START + self.seconds)?)
+        let observed =
+            Observed::from_json(&self.origin, self.children.clone(), &self.pods, START + self.seconds)?;
+        Ok(Observed { reports: self.reports.clone(), unknown: self.unknown.clone(), ..observed })
     }
 
     /// As an API server creates it, with the default of the status.
@@ -120,12 +156,19 @@ impl World {
     }
 
     fn reconcile(&mut self) -> Result<String> {
-        let (plan, report) = self.plan()?;
+        let before = self.observe()?;
+        let (plan, _) = self.plan()?;
         for action in &plan.actions {
             match action {
-                Action::Apply(child, _) if self.refusals.iter().any(|refusal| refusal.kind == child.kind) => {
+                Action::Push { pod, generation } => self.push(pod, *generation),
+                Action::Issue(issuance) => self.issue(issuance),
+                Action::Delete { part, .. } => {
+                    self.children.remove(part);
+                    self.applied.remove(part);
                 }
-                Action::Apply(child, _) => self.apply(child.kind, &child.body),
+                Action::Apply(child, _) if self.refusals.iter().any(|refusal| refusal.part == child.part) => {
+                }
+                Action::Apply(child, _) => self.apply(child.part, &child.body),
                 Action::Announce { pod, generation } => {
                     let pod = self.find_pod(pod)?;
                     pod["metadata"]["annotations"]["mediaorigin.io/hot-config-generation"] =
@@ -133,8 +176,9 @@ impl World {
                 }
             }
         }
-        self.refusals.clear();
-        let mut output = plan.to_string();
+        let applied = Applied { plan, refusals: std::mem::take(&mut self.refusals) };
+        let report = status(&Observed { reports: self.reports.clone(), ..before }, &applied);
+        let mut output = applied.plan.to_string();
         if report.changed {
             let before = std::mem::replace(&mut self.origin["status"], serde_json::to_value(&report.status)?);
             print_report(&mut output, &before, &report)?;
@@ -145,11 +189,72 @@ impl World {
         Ok(output)
     }
 
+    /// What a pod makes of a configuration.
+    fn push(&mut self, pod: &str, generation: i64) {
+        let Some(report) = self.reports.get_mut(pod) else { return };
+        match self.moods.get(pod) {
+            None => {
+                report.generation = generation;
+                report.refused.clear();
+                (report.not_pushed, report.refused_generation) = (None, None);
+            }
+            Some(Mood::Stubborn(words)) => {
+                report.refused = vec![words.clone()];
+                report.refused_generation = Some(generation);
+            }
+            Some(Mood::Deaf(words)) => report.not_pushed = Some(words.clone()),
+        }
+    }
+
+    /// Makes or renews a Secret; as in what a plan sees, its values are only lengths.
+    fn issue(&mut self, issuance: &Issuance) {
+        let live = self.children.entry(issuance.part).or_insert_with(|| issuance.body.clone());
+        for field in secret::fields(issuance.part) {
+            live["data"][field.key] = json!(24);
+        }
+        if let Some(annotations) = live["metadata"]["annotations"].as_object_mut() {
+            annotations.remove("mediaorigin.io/previous-until");
+        }
+        for (key, value) in &issuance.annotations {
+            live["metadata"]["annotations"][key] = json!(value);
+        }
+    }
+
+    /// `live-1 well`, `live-1 DiskFull WORDS`, `live-1 refuses WORDS`, `live-1 deaf WORDS`, `live-1 nothing`, `live-1 streams 3`.
+    fn says(&mut self, words: &str) -> Result<()> {
+        let (pod, what) = words.split_once(' ').context("a pod and what it says")?;
+        let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
+        if word == "nothing" {
+            self.reports.remove(pod);
+            return Ok(());
+        }
+        let report = self.reports.get_mut(pod).context("there is no such pod that serves")?;
+        match word {
+            "well" => {
+                report.troubles.clear();
+                self.moods.remove(pod);
+            }
+            "refuses" => {
+                self.moods.insert(pod.to_owned(), Mood::Stubborn(rest.to_owned()));
+            }
+            "deaf" => {
+                self.moods.insert(pod.to_owned(), Mood::Deaf(rest.to_owned()));
+            }
+            "streams" => report.streams = rest.parse()?,
+            _ => {
+                let reason = HealthReason::ALL.iter().find(|reason| reason.as_str() == word);
+                let reason = *reason.with_context(|| format!("{word} is no reason of Healthy"))?;
+                report.troubles.push(Trouble { reason, message: rest.to_owned() });
+            }
+        }
+        Ok(())
+    }
+
     /// Server-side apply by one manager beside others: what it applied before and does not apply now goes, the rest merges.
-    fn apply(&mut self, kind: Kind, body: &Value) {
-        let live = self.children.entry(kind).or_insert_with(|| json!({}));
+    fn apply(&mut self, part: Part, body: &Value) {
+        let live = self.children.entry(part).or_insert_with(|| json!({}));
         let before = live["spec"].clone();
-        if let Some(previous) = self.applied.get(&kind) {
+        if let Some(previous) = self.applied.get(&part) {
             remove_absent(live, previous, body);
         }
         merge_applied(live, body);
@@ -157,13 +262,13 @@ impl World {
             let generation = live["metadata"]["generation"].as_i64().unwrap_or_default();
             live["metadata"]["generation"] = json!(generation + 1);
         }
-        if kind == Kind::PersistentVolumeClaim && live["status"].is_null() {
+        if part == Part::PersistentVolumeClaim && live["status"].is_null() {
             live["status"] = json!({ "phase": "Pending" });
         }
-        if kind == Kind::Service {
+        if part == Part::Service {
             live["spec"]["clusterIP"] = json!("10.96.0.7"); // as an API server would
         }
-        self.applied.insert(kind, body.clone());
+        self.applied.insert(part, body.clone());
     }
 
     /// What the Deployment's controller does until pods have to start or stop.
@@ -220,8 +325,13 @@ impl World {
                 self.pods.retain(|pod| pod["metadata"]["name"] != name);
                 return Ok(());
             }
-            "ready" => json!({ "conditions": [scheduled, { "type": "Ready", "status": "True" }] }),
-            "starting" => json!({ "conditions": [scheduled, { "type": "Ready", "status": "False" }] }),
+            "ready" | "starting" => {
+                let is_ready = if state == "ready" { "True" } else { "False" };
+                json!({
+                    "conditions": [scheduled, { "type": "Ready", "status": is_ready }],
+                    "containerStatuses": container(json!({ "running": {} })),
+                })
+            }
             "unschedulable" => json!({ "conditions": [
                 { "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": rest }
             ] }),
@@ -247,6 +357,11 @@ impl World {
             _ => bail!("a pod cannot become {state}"),
         };
         self.find_pod(name)?["status"] = status;
+        if state == "ready" && !self.reports.contains_key(name) {
+            let generation = self.origin["metadata"]["generation"].as_i64().unwrap_or_default();
+            let report = PodReport { uid: "uid-of-live".to_owned(), generation, ..PodReport::default() };
+            self.reports.insert(name.to_owned(), report);
+        }
         Ok(())
     }
 
@@ -277,7 +392,7 @@ impl World {
     }
 
     fn child(&mut self, name: &str) -> Result<&mut Value> {
-        self.children.get_mut(&kind(name)?).context("there is no such child")
+        self.children.get_mut(&part(name)?).context("there is no such child")
     }
 
     fn find_pod(&mut self, name: &str) -> Result<&mut Value> {
@@ -313,11 +428,12 @@ fn serves(pod: &Value) -> bool {
     })
 }
 
-fn kind(name: &str) -> Result<Kind> {
-    Kind::ALL
+/// `Service`, `Service-pods`, `Secret-admin`.
+fn part(name: &str) -> Result<Part> {
+    Part::ALL
         .into_iter()
-        .find(|kind| kind.as_str() == name)
-        .with_context(|| format!("{name} is no kind of child"))
+        .find(|part| format!("{}{}", part.kind(), part.suffix()) == name)
+        .with_context(|| format!("{name} is no part of an origin"))
 }
 
 fn yaml(block: &str) -> Result<Value> {

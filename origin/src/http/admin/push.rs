@@ -3,7 +3,7 @@
 //! Only with the token that is in a file of the pod; without such a file the path does not exist. The body is what the file will say. It
 //! is taken whole or not at all, and never replaces a newer generation or another origin's configuration.
 
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -74,7 +74,7 @@ fn token(origin: &Origin) -> Option<Vec<u8>> {
 }
 
 fn shows(http: &HttpRequest, token: &[u8]) -> bool {
-    let shown = http.headers().get(AUTHORIZATION).map(|shown| shown.as_bytes()).unwrap_or_default();
+    let shown = http.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let shown = shown.strip_prefix(b"Bearer ").unwrap_or_default();
     // By their digests: neither the token nor its length can be guessed from how long the comparison takes.
     token.len() >= TOKEN_BYTES_MIN && Digest::of(shown) == Digest::of(token)

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use super::shard::{Shard, Then};
 use super::tallies::Tallies;
 use super::threads::{Lane, Threads};
 use super::{DiskOptions, Listener, Loss};
-use crate::tiers::{ErrorKind, Record, TierError, TierName};
+use crate::tiers::{ErrorKind, LastError, Record, TierError, TierName};
 
 /// Folders over which the files are spread: few, so that a sync serves many; enough for a million files.
 pub(super) const SHARDS: u32 = 64;
@@ -40,6 +40,7 @@ pub(super) struct Inner {
     wait_max: Duration,
     listener: Option<Listener>,
     temporary: AtomicU64,
+    last_error: Mutex<Option<LastError>>,
 }
 
 /// Where the result of a call goes. The call's slot is free when it is sent or dropped.
@@ -92,6 +93,7 @@ impl Inner {
             wait_max: options.wait_max,
             listener: options.listener.clone(),
             temporary: AtomicU64::new(0),
+            last_error: Mutex::default(),
         }
     }
 
@@ -130,13 +132,29 @@ impl Inner {
         T: Send + 'static,
         F: FnOnce(&Arc<Self>, Answer<T>) + Send + 'static,
     {
-        let slot = self.permit(&self.slots, verb, path).await?;
-        let (sender, result) = oneshot::channel();
-        let (inner, answer) = (self.clone(), Answer { sender, _slot: slot });
-        self.threads.submit(lane, Box::new(move || job(&inner, answer)));
-        result.await.unwrap_or_else(|_| {
-            Err(refused(verb, path, ErrorKind::Unavailable, "the disk's thread gave no answer"))
-        })
+        let done = async {
+            let slot = self.permit(&self.slots, verb, path).await?;
+            let (sender, result) = oneshot::channel();
+            let (inner, answer) = (self.clone(), Answer { sender, _slot: slot });
+            self.threads.submit(lane, Box::new(move || job(&inner, answer)));
+            result.await.unwrap_or_else(|_| {
+                Err(refused(verb, path, ErrorKind::Unavailable, "the disk's thread gave no answer"))
+            })
+        };
+        done.await.inspect_err(|error| self.note(error))
+    }
+
+    /// Remembers an error for an operator. That a version is gone, or was never whole, is none of the disk as such.
+    fn note(&self, error: &TierError) {
+        if !matches!(error.kind, ErrorKind::Gone | ErrorKind::Corrupt) {
+            let last = LastError { at: SystemTime::now(), kind: error.kind, text: error.to_string() };
+            *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        }
+    }
+
+    /// The latest error.
+    pub(super) fn last_error(&self) -> Option<LastError> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for a place, within limits.

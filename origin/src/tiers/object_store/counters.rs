@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::failure::{Failure, Fault};
-use crate::tiers::ErrorKind;
+use crate::tiers::LastError;
 
 /// A request, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,17 +80,6 @@ pub struct Counters {
     bytes_read: AtomicU64,
     bytes_written: AtomicU64,
     last_error: Mutex<Option<LastError>>,
-}
-
-/// The latest error, for an operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastError {
-    /// When it was.
-    pub at: SystemTime,
-    /// Whose fault it is.
-    pub kind: ErrorKind,
-    /// What the store said.
-    pub text: String,
 }
 
 impl Counters {

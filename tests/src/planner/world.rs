@@ -1,5 +1,7 @@
 //! A simulated cluster: as much of an API server and of the Deployment's controller as a planner can notice.
 
+mod agents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -7,14 +9,12 @@ use anyhow::{Context, Result, bail, ensure};
 use mediaorigin_operator::apply::{Applied, Refusal};
 use mediaorigin_operator::observed::Observed;
 use mediaorigin_operator::part::Part;
-use mediaorigin_operator::plan::credentials::Issuance;
 use mediaorigin_operator::plan::{Action, Plan, Settings, plan};
-use mediaorigin_operator::reasons::HealthReason;
-use mediaorigin_operator::report::{PodReport, Trouble};
-use mediaorigin_operator::secret;
+use mediaorigin_operator::report::PodReport;
 use mediaorigin_operator::status::{Report, status};
 use serde_json::{Value, json};
 
+use self::agents::Mood;
 use super::kstatus::kstatus;
 use super::merge::{merge, merge_applied, remove_absent};
 
@@ -40,14 +40,6 @@ pub(super) struct World {
     /// Kinds that this cluster does not have.
     unknown: BTreeSet<Part>,
     seconds: i64,
-}
-
-/// What a pod makes of a configuration that it does not take.
-enum Mood {
-    /// It refuses it.
-    Stubborn(String),
-    /// It cannot be reached.
-    Deaf(String),
 }
 
 /// Whether a step is followed by YAML up to `end`.
@@ -187,67 +179,6 @@ impl World {
         }
         write!(output, "kstatus {}", kstatus(&self.origin))?;
         Ok(output)
-    }
-
-    /// What a pod makes of a configuration.
-    fn push(&mut self, pod: &str, generation: i64) {
-        let Some(report) = self.reports.get_mut(pod) else { return };
-        match self.moods.get(pod) {
-            None => {
-                report.generation = generation;
-                report.refused.clear();
-                (report.not_pushed, report.refused_generation) = (None, None);
-            }
-            Some(Mood::Stubborn(words)) => {
-                report.refused = vec![words.clone()];
-                report.refused_generation = Some(generation);
-            }
-            Some(Mood::Deaf(words)) => report.not_pushed = Some(words.clone()),
-        }
-    }
-
-    /// Makes or renews a Secret; as in what a plan sees, its values are only lengths.
-    fn issue(&mut self, issuance: &Issuance) {
-        let live = self.children.entry(issuance.part).or_insert_with(|| issuance.body.clone());
-        for field in secret::fields(issuance.part) {
-            live["data"][field.key] = json!(24);
-        }
-        if let Some(annotations) = live["metadata"]["annotations"].as_object_mut() {
-            annotations.remove("mediaorigin.io/previous-until");
-        }
-        for (key, value) in &issuance.annotations {
-            live["metadata"]["annotations"][key] = json!(value);
-        }
-    }
-
-    /// `live-1 well`, `live-1 DiskFull WORDS`, `live-1 refuses WORDS`, `live-1 deaf WORDS`, `live-1 nothing`, `live-1 streams 3`.
-    fn says(&mut self, words: &str) -> Result<()> {
-        let (pod, what) = words.split_once(' ').context("a pod and what it says")?;
-        let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
-        if word == "nothing" {
-            self.reports.remove(pod);
-            return Ok(());
-        }
-        let report = self.reports.get_mut(pod).context("there is no such pod that serves")?;
-        match word {
-            "well" => {
-                report.troubles.clear();
-                self.moods.remove(pod);
-            }
-            "refuses" => {
-                self.moods.insert(pod.to_owned(), Mood::Stubborn(rest.to_owned()));
-            }
-            "deaf" => {
-                self.moods.insert(pod.to_owned(), Mood::Deaf(rest.to_owned()));
-            }
-            "streams" => report.streams = rest.parse()?,
-            _ => {
-                let reason = HealthReason::ALL.iter().find(|reason| reason.as_str() == word);
-                let reason = *reason.with_context(|| format!("{word} is no reason of Healthy"))?;
-                report.troubles.push(Trouble { reason, message: rest.to_owned() });
-            }
-        }
-        Ok(())
     }
 
     /// Server-side apply by one manager beside others: what it applied before and does not apply now goes, the rest merges.

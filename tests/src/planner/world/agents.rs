@@ -1,0 +1,81 @@
+//! The admin ports of the simulated pods, and the Secrets that their operator makes.
+
+use anyhow::{Context, Result};
+use mediaorigin_operator::plan::credentials::Issuance;
+use mediaorigin_operator::reasons::HealthReason;
+use mediaorigin_operator::report::Trouble;
+use mediaorigin_operator::secret;
+use serde_json::json;
+
+use super::World;
+
+/// What a pod makes of a configuration that it does not take.
+pub(super) enum Mood {
+    /// It refuses it.
+    Stubborn(String),
+    /// It cannot be reached.
+    Deaf(String),
+}
+
+impl World {
+    /// What a pod makes of a configuration.
+    pub(super) fn push(&mut self, pod: &str, generation: i64) {
+        let Some(report) = self.reports.get_mut(pod) else { return };
+        match self.moods.get(pod) {
+            None => {
+                report.generation = generation;
+                report.refused.clear();
+                (report.not_pushed, report.refused_generation) = (None, None);
+            }
+            Some(Mood::Stubborn(words)) => {
+                report.refused = vec![words.clone()];
+                report.refused_generation = Some(generation);
+            }
+            Some(Mood::Deaf(words)) => report.not_pushed = Some(words.clone()),
+        }
+    }
+
+    /// Makes or renews a Secret; as in what a plan sees, its values are only lengths.
+    pub(super) fn issue(&mut self, issuance: &Issuance) {
+        let live = self.children.entry(issuance.part).or_insert_with(|| issuance.body.clone());
+        for field in secret::fields(issuance.part) {
+            live["data"][field.key] = json!(24);
+        }
+        if let Some(annotations) = live["metadata"]["annotations"].as_object_mut() {
+            annotations.remove("mediaorigin.io/previous-until");
+        }
+        for (key, value) in &issuance.annotations {
+            live["metadata"]["annotations"][key] = json!(value);
+        }
+    }
+
+    /// `live-1 well`, `live-1 DiskFull WORDS`, `live-1 refuses WORDS`, `live-1 deaf WORDS`, `live-1 nothing`, `live-1 streams 3`.
+    pub(super) fn says(&mut self, words: &str) -> Result<()> {
+        let (pod, what) = words.split_once(' ').context("a pod and what it says")?;
+        let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
+        if word == "nothing" {
+            self.reports.remove(pod);
+            return Ok(());
+        }
+        let report = self.reports.get_mut(pod).context("there is no such pod that serves")?;
+        match word {
+            "well" => {
+                report.troubles.clear();
+                self.moods.remove(pod);
+            }
+            "refuses" => {
+                self.moods.insert(pod.to_owned(), Mood::Stubborn(rest.to_owned()));
+            }
+            "deaf" => {
+                self.moods.insert(pod.to_owned(), Mood::Deaf(rest.to_owned()));
+            }
+            "streams" => report.streams = rest.parse()?,
+            _ => {
+                let reason = HealthReason::ALL.iter().find(|reason| reason.as_str() == word);
+                let reason = *reason.with_context(|| format!("{word} is no reason of Healthy"))?;
+                report.troubles.push(Trouble { reason, message: rest.to_owned() });
+            }
+        }
+        Ok(())
+    }
+}

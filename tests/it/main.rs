@@ -13,6 +13,7 @@ mod mediastore;
 mod object_store;
 mod players;
 mod program;
+mod push;
 mod readers;
 mod redbot;
 mod scenarios;

@@ -7,6 +7,7 @@ mod bad_input;
 mod cluster;
 mod hot;
 mod lifecycle;
+mod mistakes;
 mod operator;
 mod rollout;
 mod s3;

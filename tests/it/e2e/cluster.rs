@@ -98,6 +98,11 @@ impl Cluster {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// kubectl that may fail; whether it did not.
+    pub(crate) fn attempt(&self, line: &str) -> bool {
+        self.run("kubectl", line, None).status.success()
+    }
+
     /// An object as JSON; null where it does not exist.
     pub(crate) fn json(&self, line: &str) -> Value {
         let output = self.run("kubectl", &format!("{line} -o json"), None);

@@ -13,6 +13,7 @@ use mediaorigin_crds::policy::Class;
 
 use crate::access::token;
 use crate::events::{Event, Events, Kind};
+use crate::hex::hex_string;
 use crate::http::response::Answer;
 use crate::http::view::RequestView;
 use crate::metrics::{MethodLabel, Metrics};
@@ -126,7 +127,7 @@ impl Entry {
         book.metrics.in_progress.inc();
         let method = MethodLabel::of(head.method());
         let given = head.text(&X_REQUEST_ID).filter(|id| is_id(id));
-        let id = given.unwrap_or_else(|| format!("{:032x}", fastrand::u128(..))).into();
+        let id = given.unwrap_or_else(|| hex_string(fastrand::u128(..))).into();
         // Nobody asks which player read something; which encoder lost an upload everybody does.
         let agent = if method.is_write() { head.text(&USER_AGENT) } else { None };
         let began = Instant::now();
@@ -187,7 +188,7 @@ impl Entry {
     /// The answer is known.
     pub fn answered(&mut self, answer: &Answer) {
         let Answer { status, outcome, class, reason, expires_at, .. } = answer;
-        self.turned_around = Some(self.last_received.elapsed());
+        self.turned_around = self.book.mediastore.get().map(|_| self.last_received.elapsed());
         self.answer = Some(Answered {
             status: *status,
             outcome: *outcome,
@@ -213,14 +214,15 @@ impl Entry {
         let Answered { status, outcome, class, .. } = answer;
         let (method, path, id, status) = (self.method.as_str(), &*self.path, &*self.id, status.as_u16());
         let (outcome, class) = (outcome.as_str(), class.map_or("none", Class::as_str));
-        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // Looked at only by who logs the line.
+        let micros = || u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let (received, sent, cut) = (self.received, self.sent, self.is_cut);
         let peer = self.peer.map(tracing::field::display);
         let (reason, agent) = (answer.reason.as_deref(), self.agent.as_deref());
         if is_lost {
-            tracing::warn!(target: "access", method, path, status, outcome, class, received, sent, micros, reason, agent, peer, id);
+            tracing::warn!(target: "access", method, path, status, outcome, class, received, sent, micros = micros(), reason, agent, peer, id);
         } else if self.book.mediastore.get().is_none() {
-            tracing::info!(target: "access", method, path, status, outcome, class, received, sent, micros, cut, peer, id);
+            tracing::info!(target: "access", method, path, status, outcome, class, received, sent, micros = micros(), cut, peer, id);
         }
     }
 

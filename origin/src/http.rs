@@ -1,4 +1,4 @@
-//! HTTP: the pure parts (`request`, `path`, `evaluate`, `range`, `cors`, `mime`, `view`, `caching`, `tags`, `response`) and the
+//! HTTP: the pure parts (`request`, `path`, `evaluate`, `range`, `cors`, `mime`, `view`, `caching`, `tags`, `described`, `response`) and the
 //! wiring (`app`, `fast`, `admin`).
 
 pub mod admin;
@@ -8,6 +8,7 @@ pub mod caching;
 pub mod cmcd;
 pub mod coding;
 pub mod cors;
+pub mod described;
 pub mod digests;
 pub mod evaluate;
 pub mod fast;

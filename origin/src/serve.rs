@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, select_all};
-use mediaorigin_crds::policy::{Keep, Policies, Treatment};
+use mediaorigin_crds::policy::{Keep, Treatment};
 
-use crate::clock::Clock;
+use crate::clock::Now;
 use crate::cold;
+use crate::config::Hot;
 use crate::http::coding::{self, Representation};
+use crate::http::described::Described;
 use crate::http::evaluate::{self, Extent, Target, Verdict};
 use crate::http::request::ReadRequest;
 use crate::http::response::{self, Answer};
+use crate::memory::Found;
 use crate::memory::blob::State;
 use crate::memory::object::Version;
-use crate::memory::{Found, Memory};
 use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::overload::{Class, Decision};
@@ -27,20 +29,21 @@ pub const FIRST_BYTE_WAIT: Duration = Duration::from_secs(3);
 const ATTEMPTS_MAX: usize = 8;
 
 /// Answers a GET or HEAD.
-pub async fn read(origin: &Origin, policies: &Policies, request: &ReadRequest) -> Answer {
+pub async fn read(origin: &Origin, hot: &Arc<Hot>, request: &ReadRequest) -> Answer {
     let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
     let path = request.path.as_str();
-    let treatment = policies.treat(path);
+    let treatment = hot.policies.treat(path);
     let below = Below { tiers, wish: Wish::of(treatment.policy), origin, request, treatment: &treatment };
     let deadline = tokio::time::Instant::now() + FIRST_BYTE_WAIT;
     for _ in 0..ATTEMPTS_MAX {
-        let version = match memory.find(path, clock.now()) {
+        let now = clock.now();
+        let version = match memory.find(path, now) {
             Found::Complete(version) => {
-                if let Some(answer) = shed(origin, &version) {
+                if let Some(answer) = shed(origin, &version, now) {
                     return answer;
                 }
                 let chosen = coding::choose(memory, clock, &version, request).await;
-                return complete(&chosen, clock, request, &treatment);
+                return complete(&chosen, origin, hot, request, now);
             }
             Found::Gone(reason) => return below.read_or(reason.into()).await,
             Found::Nothing => return below.read_or(Outcome::Missing).await,
@@ -59,7 +62,7 @@ pub async fn read(origin: &Origin, policies: &Policies, request: &ReadRequest) -
                 continue;
             }
         };
-        if let Some(answer) = answer(memory, &version, clock, request, &treatment).await {
+        if let Some(answer) = answer(origin, &version, request, &treatment).await {
             return answer.of(version.meta.class);
         }
     }
@@ -94,24 +97,23 @@ impl Below<'_> {
 }
 
 /// As [`read`], where a complete version is there and nothing must be waited for.
-pub fn at_once(origin: &Origin, policies: &Policies, request: &ReadRequest) -> Option<Answer> {
-    let path = request.path.as_str();
-    match origin.memory.find(path, origin.clock.now()) {
+pub fn at_once(origin: &Origin, hot: &Arc<Hot>, request: &ReadRequest, now: Now) -> Option<Answer> {
+    match origin.memory.find(request.path.as_str(), now) {
         Found::Complete(version) => {
-            if let Some(answer) = shed(origin, &version) {
+            if let Some(answer) = shed(origin, &version, now) {
                 return Some(answer);
             }
             let chosen = coding::at_once(&version, request)?;
-            Some(complete(&chosen, &origin.clock, request, &policies.treat(path)))
+            Some(complete(&chosen, origin, hot, request, now))
         }
         _ => None,
     }
 }
 
 /// The answer where a read of a complete version has to wait. What is being written never has to: it is the live edge itself.
-fn shed(origin: &Origin, version: &Version) -> Option<Answer> {
+fn shed(origin: &Origin, version: &Version, now: Now) -> Option<Answer> {
     let modified = || version.started().map(|started| started.modified);
-    let class = || Class::of(version.meta.class, modified(), origin.clock.now().wall);
+    let class = || Class::of(version.meta.class, modified(), now.wall);
     match origin.overload.decide(class) {
         (Decision::Admit, _) => None,
         (Decision::Shed(reason), class) => {
@@ -124,19 +126,25 @@ fn shed(origin: &Origin, version: &Version) -> Option<Answer> {
 /// The answer from a version whose last byte is there.
 fn complete(
     chosen: &Representation<'_>,
-    clock: &Clock,
+    origin: &Origin,
+    hot: &Arc<Hot>,
     request: &ReadRequest,
-    treatment: &Treatment<'_>,
+    now: Now,
 ) -> Answer {
     let length = chosen.length().unwrap_or(0);
-    let verdict = verdict(chosen, clock, request, Extent::Complete(length));
+    let verdict = verdict(chosen, now, request, Extent::Complete(length));
     let state = (State::Complete, length);
-    response::read(request, chosen, state, verdict, treatment).of(chosen.version.meta.class)
+    let described = |_| Described::complete(&origin.memory, hot, chosen, now);
+    response::read(request, chosen, state, verdict, described).of(chosen.version.meta.class)
 }
 
-fn verdict(chosen: &Representation<'_>, clock: &Clock, request: &ReadRequest, extent: Extent) -> Verdict {
+fn verdict(chosen: &Representation<'_>, now: Now, request: &ReadRequest, extent: Extent) -> Verdict {
+    // Most requests have no condition, and for these nothing has to be compared.
+    if request.conditions.is_empty() {
+        return Verdict::Whole;
+    }
     let version = chosen.version;
-    let now = clock.now().wall;
+    let now = now.wall;
     let modified = version.started().map_or(now, |started| started.modified);
     let shares_second = version.derived.shares_second();
     let target = Target { etag: &chosen.etag(), modified, now, shares_second, extent };
@@ -149,9 +157,8 @@ fn verdict(chosen: &Representation<'_>, clock: &Clock, request: &ReadRequest, ex
 
 /// The answer from `version`, or `None` where its writer went away while the request was held.
 async fn answer(
-    memory: &Memory,
+    origin: &Origin,
     version: &Arc<Version>,
-    clock: &Clock,
     request: &ReadRequest,
     treatment: &Treatment<'_>,
 ) -> Option<Answer> {
@@ -163,14 +170,15 @@ async fn answer(
             State::Complete => Extent::Complete(progress.length),
             State::Aborted => return None,
         };
-        let verdict = verdict(&chosen, clock, request, extent);
+        let verdict = verdict(&chosen, origin.clock.now(), request, extent);
         if let (Verdict::Wait(length), Extent::Growing(_)) = (verdict, extent) {
-            let _held = memory.hold();
+            let _held = origin.memory.hold();
             progress = version.blob.reach(length).await;
             continue;
         }
         let state = (progress.state, progress.length);
-        return Some(response::read(request, &chosen, state, verdict, treatment));
+        let described = |served| Described::new(&chosen, served, treatment);
+        return Some(response::read(request, &chosen, state, verdict, described));
     }
 }
 

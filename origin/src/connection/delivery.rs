@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_http::{Method, Version, body::MessageBody};
-use bytes::BytesMut;
+use bytes::Bytes;
 
 use super::{
     drain::Stage,
@@ -77,11 +77,10 @@ pub(super) async fn deliver<H: Headed, B: MessageBody>(
         outbox.push(intake.withhold_continue());
     }
     let persistence = if keeps { Persistence::Keep } else { Persistence::Close };
-    let mut head = BytesMut::new();
-    write_head(&response, announce, persistence, facts.version, &worker.date(), &mut head);
+    let head = write_head(&response, announce, persistence, facts.version, &worker.date());
     connection.slot.begin(response.hold());
     drop(response);
-    outbox.push(head.freeze());
+    outbox.push(Bytes::from(head));
     // Without chunks and length only a reset says that the body is not whole, whatever ends it: the handler, a panic or
     // the end of the process.
     let ends_with_connection = transfer == Transfer::UntilClose;

@@ -13,6 +13,7 @@ use super::wire::Wire;
 
 /// Most pieces given to one `writev`.
 const SLICES_MAX: usize = 64;
+const SLICES_FEW: usize = 4;
 /// Size from which no further piece is gathered before a write.
 const GATHER_BYTES_MAX: usize = 1024 * 1024;
 /// Most pieces that one item of a body turns into: size line, data, line end.
@@ -72,15 +73,28 @@ impl Outbox {
         if self.pieces.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        // A short answer is a head and one piece: to clear a long list for it would take longer than all the rest.
+        let written = if self.pieces.len() <= SLICES_FEW {
+            ready!(self.poll_write_slices::<SLICES_FEW>(context, wire))?
+        } else {
+            ready!(self.poll_write_slices::<SLICES_MAX>(context, wire))?
+        };
+        self.advance(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_slices<const MAX: usize>(
+        &self,
+        context: &mut Context<'_>,
+        wire: &Wire,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MAX];
         let mut count = 0;
         for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
             *slice = IoSlice::new(piece);
             count += 1;
         }
-        let written = ready!(wire.poll_write(context, &slices[..count]))?;
-        self.advance(written);
-        Poll::Ready(Ok(written))
+        wire.poll_write(context, &slices[..count])
     }
 
     fn advance(&mut self, mut written: usize) {

@@ -155,6 +155,7 @@ impl Refusal {
                 (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             ],
+            lines: Bytes::new(),
             body: Bytes::from(format!("{text}\n")),
             close: false,
             hold: None,

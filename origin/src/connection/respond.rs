@@ -5,12 +5,12 @@ use actix_http::{
     body::BodySize,
     header::{self, HeaderName, HeaderValue},
 };
-use bytes::{BufMut as _, BytesMut};
+use bytes::Bytes;
 
 use super::{fast::Reply, hold::Hold, worker::Date};
 
-/// Room for most heads; a longer one grows it.
-const HEAD_BYTES: usize = 768;
+/// Room for most heads, without the lines that are ready; a longer one grows it.
+const HEAD_BYTES: usize = 512;
 
 /// How the body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,11 @@ pub(super) trait Headed {
     /// Its headers.
     fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)>;
 
+    /// Further headers as lines; none of them is about framing, and none is `Date`.
+    fn lines(&self) -> &[u8] {
+        b""
+    }
+
     /// Whether a stream may be sent in chunks.
     fn chunked(&self) -> bool;
 
@@ -102,6 +107,7 @@ impl<B> Headed for Response<B> {
 pub(super) struct QuickHead {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
+    lines: Bytes,
     close: bool,
     hold: Option<Hold>,
 }
@@ -109,8 +115,8 @@ pub(super) struct QuickHead {
 impl<B> Reply<B> {
     /// Its head and its body.
     pub(super) fn into_parts(self) -> (QuickHead, B) {
-        let Self { status, headers, body, close, hold } = self;
-        (QuickHead { status, headers, close, hold }, body)
+        let Self { status, headers, lines, body, close, hold } = self;
+        (QuickHead { status, headers, lines, close, hold }, body)
     }
 }
 
@@ -125,6 +131,10 @@ impl Headed for QuickHead {
 
     fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.headers.iter().map(|(name, value)| (name, value))
+    }
+
+    fn lines(&self) -> &[u8] {
+        &self.lines
     }
 
     fn chunked(&self) -> bool {
@@ -179,35 +189,36 @@ pub(super) fn write_head(
     persistence: Persistence,
     version: Version,
     date: &Date,
-    out: &mut BytesMut,
-) {
-    out.reserve(HEAD_BYTES);
-    out.put_slice(b"HTTP/1.1 ");
-    out.put_slice(response.status().as_str().as_bytes());
-    out.put_u8(b' ');
-    out.put_slice(response.reason().as_bytes());
-    out.put_slice(b"\r\n");
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEAD_BYTES + response.lines().len());
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(response.status().as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(response.reason().as_bytes());
+    out.extend_from_slice(b"\r\n");
     match announce {
         Announce::Nothing | Announce::Own => {}
-        Announce::Length(length) => write_header(b"content-length", length.to_string().as_bytes(), out),
-        Announce::Chunked => write_header(b"transfer-encoding", b"chunked", out),
+        Announce::Length(length) => write_header(b"content-length", decimal(length, &mut [0; 20]), &mut out),
+        Announce::Chunked => write_header(b"transfer-encoding", b"chunked", &mut out),
     }
     match (persistence, version) {
-        (Persistence::Close, _) => write_header(b"connection", b"close", out),
+        (Persistence::Close, _) => write_header(b"connection", b"close", &mut out),
         (Persistence::Keep, Version::HTTP_11) => {}
-        (Persistence::Keep, _) => write_header(b"connection", b"keep-alive", out),
+        (Persistence::Keep, _) => write_header(b"connection", b"keep-alive", &mut out),
     }
     let mut has_date = false;
     for (name, value) in response.headers() {
         if !is_ours(name, announce) {
             has_date |= name == header::DATE;
-            write_header(name.as_str().as_bytes(), value.as_bytes(), out);
+            write_header(name.as_str().as_bytes(), value.as_bytes(), &mut out);
         }
     }
+    out.extend_from_slice(response.lines());
     if !has_date {
-        write_header(b"date", date, out);
+        write_header(b"date", date, &mut out);
     }
-    out.put_slice(b"\r\n");
+    out.extend_from_slice(b"\r\n");
+    out
 }
 
 /// Whether the connection loop alone says this header.
@@ -219,11 +230,23 @@ fn is_ours(name: &HeaderName, announce: Announce) -> bool {
     }
 }
 
-fn write_header(name: &[u8], value: &[u8], out: &mut BytesMut) {
-    out.put_slice(name);
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
+fn write_header(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    for part in [name, b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// The digits of a number, at the end of `room`.
+fn decimal(mut number: u64, room: &mut [u8; 20]) -> &[u8] {
+    let mut start = room.len();
+    loop {
+        start -= 1;
+        room[start] = b"0123456789"[(number % 10) as usize];
+        number /= 10;
+        if number == 0 {
+            return &room[start..];
+        }
+    }
 }
 
 #[cfg(test)]
@@ -296,12 +319,41 @@ mod tests {
                 "transfer-encoding: chunked\r\nconnection: close\r\n",
             ),
         ] {
-            let mut out = BytesMut::new();
-            write_head(&head, announce, persistence, version, date, &mut out);
+            let out = write_head(&head, announce, persistence, version, date);
             let expected = format!(
                 "HTTP/1.1 200 OK\r\n{lines}etag: \"a\"\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
             );
             assert_eq!(out, expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn lines_are_sent_as_they_are_or_spelled_out() {
+        let reply = |lines| Reply {
+            status: StatusCode::OK,
+            headers: vec![(header::VARY, HeaderValue::from_static("Origin"))],
+            lines: Bytes::from_static(lines),
+            body: (),
+            close: false,
+            hold: None,
+        };
+        let lines = b"etag: \"a: b\"\r\ncache-control: no-store \r\nx: \r\n";
+        let head = |reply: Reply<()>| {
+            let (head, ()) = reply.into_parts();
+            let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+            let out = write_head(&head, Announce::Nothing, Persistence::Keep, Version::HTTP_11, date);
+            String::from_utf8(out).unwrap()
+        };
+        let expected = "HTTP/1.1 200 OK\r\nvary: Origin\r\netag: \"a: b\"\r\ncache-control: no-store \r\nx: \r\n\
+                        date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
+        assert_eq!(head(reply(lines)), expected);
+        assert_eq!(head(reply(lines).spelled_out()), expected.replace("no-store ", "no-store"));
+    }
+
+    #[test]
+    fn numbers_are_as_the_standard_library_formats_them() {
+        for number in [0, 7, 10, 4_194_304, u64::MAX] {
+            assert_eq!(decimal(number, &mut [0; 20]), number.to_string().as_bytes());
         }
     }
 }

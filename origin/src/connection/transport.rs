@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    io::{self, IoSlice},
+    io::{self, IoSlice, Read as _},
     net::Shutdown,
     pin::Pin,
     sync::Arc,
@@ -61,13 +61,7 @@ impl Transport {
     /// Reads once; 0 is the end of the client's direction.
     pub(super) fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(socket) => loop {
-                ready!(socket.poll_read_ready(context))?;
-                match socket.try_read(buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    result => return Poll::Ready(result),
-                }
-            },
+            Self::Plain(socket) => poll_read(socket, context, buffer),
             Self::Tls(stream) => {
                 let mut buffer = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut *stream.borrow_mut()).poll_read(context, &mut buffer))?;
@@ -112,6 +106,28 @@ impl Transport {
         }
         // Fails when the client is gone already, which the reads that follow will show.
         self.socket(|socket| drop(SockRef::from(socket).shutdown(Shutdown::Write)));
+    }
+}
+
+/// Reads once. After a short read the next call waits for the kernel without asking it first, as tokio's own reads do: nothing
+/// is left, and what comes later wakes up. The end of the client's direction stays known.
+fn poll_read(socket: &TcpStream, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_read_ready(context))?;
+        let mut read = None;
+        let result = socket.try_io(Interest::READABLE, || {
+            let length = (&*SockRef::from(socket)).read(buffer)?;
+            read = Some(length);
+            // Makes tokio forget that the socket is readable.
+            if 0 < length && length < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match (read, result) {
+            (Some(length), _) => return Poll::Ready(Ok(length)),
+            (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                return Poll::Ready(Err(error));
+            }
+            (None, _) => {}
+        }
     }
 }
 

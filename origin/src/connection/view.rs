@@ -148,7 +148,7 @@ fn check_target(
     if target.len() > TARGET_BYTES_MAX {
         return Err(Refusal::TargetTooLong);
     }
-    if target.starts_with('/') && target.bytes().all(is_plain) {
+    if target.starts_with('/') && target.bytes().all(|byte| PLAIN[usize::from(byte)]) {
         return Ok(None);
     }
     // Control bytes and spaces never get here; a raw UTF-8 path does, and proxies disagree about it. A fragment is never
@@ -171,9 +171,24 @@ fn uri(target: Bytes) -> Result<Uri, Refusal> {
     Uri::from_maybe_shared(target).map_err(|_| Refusal::TargetInvalid)
 }
 
-/// A byte of a path or query that means itself in every reading of RFC 3986.
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@?".contains(&byte)
+/// The bytes of a path or query that mean themselves in every reading of RFC 3986.
+const PLAIN: [bool; 256] = alphanumeric_and(b"/-._~%!$&'()*+,;=:@?");
+const HOST: [bool; 256] = alphanumeric_and(b"-._~!$&'()*+;=:[]%");
+
+/// A table of bytes: letters, digits and `others`.
+const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
 }
 
 fn check_host(lines: &[Header<'_>], version: Version) -> Result<(), Refusal> {
@@ -181,13 +196,9 @@ fn check_host(lines: &[Header<'_>], version: Version) -> Result<(), Refusal> {
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => Err(Refusal::HostRepeated),
         (None, None) if version == Version::HTTP_11 => Err(Refusal::HostMissing),
-        (Some(host), None) if !host.iter().all(|byte| is_host_byte(*byte)) => Err(Refusal::HostInvalid),
+        (Some(host), None) if !host.iter().all(|byte| HOST[usize::from(*byte)]) => Err(Refusal::HostInvalid),
         _ => Ok(()),
     }
-}
-
-fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(&byte)
 }
 
 /// The one place where the end of a request body is decided (RFC 9112 section 6.3).

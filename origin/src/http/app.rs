@@ -14,6 +14,8 @@ use super::view::RequestView;
 use super::{cmcd, cors};
 use crate::access::{self, Action, Admission, Denial, token};
 use crate::access_log::{Entry, X_REQUEST_ID};
+use crate::clock::Now;
+use crate::config::Hot;
 use crate::connection::{Hold, Reply};
 use crate::mediastore::upload::{Demands, Watched};
 use crate::mediastore::{self, Dialect, strict};
@@ -39,12 +41,13 @@ pub async fn handle(
     origin: web::Data<Origin>,
 ) -> HttpResponse<MediaBody> {
     let head = &http;
-    let hot = origin.config.hot();
-    let mut entry = entry(head, &origin);
+    let (hot, now) = (origin.config.hot(), origin.clock.now());
+    let mut entry = entry(head, &origin, now);
     let parent = entry.parent();
-    let answer = trace::scope(parent, answer(head, payload, &origin, &hot.policies, &mut entry)).await;
+    let answer = trace::scope(parent, answer(head, payload, &origin, &hot, &mut entry, now)).await;
     entry.answered(&answer);
-    let Reply { status, headers, body, close, hold } = reply(head, &hot.policies, answer, entry);
+    let reply = reply(head, &hot.policies, answer, entry).spelled_out();
+    let Reply { status, headers, lines: _, body, close, hold } = reply;
     let mut response = HttpResponse::with_body(status, body);
     for (name, value) in headers {
         response.headers_mut().append(name, value);
@@ -60,10 +63,12 @@ pub async fn handle(
 
 /// The answer to a read that needs no waiting: a complete object lies in memory. `None` means that the application must be
 /// asked, which comes to the same answer where there is one here.
-pub fn at_once(head: &impl RequestView, origin: &Origin, policies: &Policies) -> Option<Answer> {
-    let dialect = Dialect::of(head, policies.media_store());
-    let Ok((MediaRequest::Read(read), _)) = admit(head, dialect, origin, policies) else { return None };
-    let answer = serve::at_once(origin, policies, &read)?;
+pub fn at_once(head: &impl RequestView, origin: &Origin, hot: &Arc<Hot>, now: Now) -> Option<Answer> {
+    let dialect = Dialect::of(head, hot.policies.media_store());
+    let Ok((MediaRequest::Read(read), _)) = admit(head, dialect, origin, &hot.policies, now) else {
+        return None;
+    };
+    let answer = serve::at_once(origin, hot, &read, now)?;
     Some(mediastore::answer::speak(answer, dialect, None))
 }
 
@@ -74,7 +79,7 @@ pub fn reply(
     answer: Answer,
     mut entry: Entry,
 ) -> Reply<MediaBody> {
-    let Answer { status, outcome, mut headers, content, close, .. } = answer.seen_by(policies.cdn());
+    let Answer { status, outcome, mut headers, lines, content, close, .. } = answer.seen_by(policies.cdn());
     headers.extend(HeaderValue::from_str(entry.id()).map(|id| (REQUEST_ID, id)));
     if let Some(id) = head.text(&X_REQUEST_ID).filter(|id| *id == entry.id()) {
         headers.extend(HeaderValue::from_str(&id).map(|id| (X_REQUEST_ID, id)));
@@ -87,24 +92,26 @@ pub fn reply(
         append(&mut headers, cors::headers(policies.cors(), origin.as_deref(), head.method()));
     }
     let hold = content.reader().map(|reader| Hold::new(reader.kept()));
-    Reply { status, headers, body: MediaBody::new(content, entry), close, hold }
+    Reply { status, headers, lines, body: MediaBody::new(content, entry), close, hold }
 }
 
-/// The record of a request that just came in.
-pub fn entry(head: &impl RequestView, origin: &Origin) -> Entry {
+/// The record of a request that came in at `now`.
+pub fn entry(head: &impl RequestView, origin: &Origin, now: Now) -> Entry {
     origin.metrics.tell(cmcd::read(head));
-    Entry::new(Arc::clone(&origin.book), head, origin.clock.now().wall)
+    Entry::new(Arc::clone(&origin.book), head, now.wall)
 }
 
 async fn answer(
     head: &impl RequestView,
     payload: web::Payload,
     origin: &Origin,
-    policies: &Policies,
+    hot: &Arc<Hot>,
     entry: &mut Entry,
+    now: Now,
 ) -> Answer {
+    let policies = &hot.policies;
     let dialect = Dialect::of(head, policies.media_store());
-    let admitted = admit(head, dialect, origin, policies);
+    let admitted = admit(head, dialect, origin, policies, now);
     if let Ok((_, admission)) = &admitted
         && let Some(name) = admission.name()
     {
@@ -112,7 +119,7 @@ async fn answer(
     }
     let answer = match admitted.map(|(request, _)| request) {
         Err(answer) => answer,
-        Ok(MediaRequest::Read(read)) => serve::read(origin, policies, &read).await,
+        Ok(MediaRequest::Read(read)) => serve::read(origin, hot, &read).await,
         Ok(MediaRequest::Write(write)) => {
             return put(head, payload, &write, dialect, origin, policies, entry).await;
         }
@@ -169,6 +176,7 @@ fn admit(
     dialect: Dialect,
     origin: &Origin,
     policies: &Policies,
+    now: Now,
 ) -> Result<(MediaRequest, Admission), Answer> {
     let (_, rest) = token::split(head.path());
     let key = dialect.key(if head.method() == "GET" || head.method() == "HEAD" { rest } else { head.path() });
@@ -180,7 +188,7 @@ fn admit(
     let denied = |denial| access::answer::denied(denial, action, read, dialect);
     // Before anything of the body, and before `100 Continue`: an encoder that is told to go on takes a later 401 for
     // nothing, and every object is lost without a word.
-    let admission = origin.access.admit(head, action, read, origin.clock.now().wall).map_err(denied)?;
+    let admission = origin.access.admit(head, action, read, now.wall).map_err(denied)?;
     if action == Action::Write && origin.needs_certificate() && !head.client().is_certified {
         let text = "writing needs a client certificate";
         return Err(Answer::text(StatusCode::FORBIDDEN, Outcome::Forbidden, text));

@@ -19,9 +19,9 @@ impl Fast for Memory {
 
     fn answer(&self, head: &HeadView<'_>) -> Option<Reply<MediaBody>> {
         let Self(origin) = self;
-        let hot = origin.config.hot();
-        let answer = app::at_once(head, origin, &hot.policies)?;
-        let mut entry = app::entry(head, origin);
+        let (hot, now) = (origin.config.hot(), origin.clock.now());
+        let answer = app::at_once(head, origin, &hot, now)?;
+        let mut entry = app::entry(head, origin, now);
         entry.answered(&answer);
         Some(app::reply(head, &hot.policies, answer, entry))
     }

@@ -56,13 +56,14 @@ impl ObjectPath {
             return Err(PathError::Long);
         }
         let path = decode(encoded)?;
-        if path.chars().count() > LENGTH_MAX {
+        if path.len() > LENGTH_MAX && path.chars().count() > LENGTH_MAX {
             return Err(PathError::Long);
         }
-        if path.contains('\\') {
+        if path.bytes().any(|byte| byte == b'\\') {
             return Err(PathError::Slash);
         }
-        if path.chars().any(char::is_control) {
+        let is_plain = path.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !is_plain && path.chars().any(char::is_control) {
             return Err(PathError::Control);
         }
         check_segments(&path)?;
@@ -82,6 +83,9 @@ impl fmt::Display for ObjectPath {
 }
 
 fn decode(encoded: &str) -> Result<String, PathError> {
+    if !encoded.bytes().any(|byte| byte == b'%') {
+        return Ok(encoded.to_owned());
+    }
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut bytes = encoded.bytes();
     while let Some(byte) = bytes.next() {
@@ -101,9 +105,10 @@ fn decode(encoded: &str) -> Result<String, PathError> {
 }
 
 fn check_segments(path: &str) -> Result<(), PathError> {
-    let mut segments = path.split('/').rev();
+    // By bytes: a slash is never part of another character, and names are too short for a search that has to be set up.
+    let mut segments = path.as_bytes().rsplit(|byte| *byte == b'/');
     let name = segments.next().unwrap_or_default();
-    let is_dots = |segment: &str| segment == "." || segment == "..";
+    let is_dots = |segment: &[u8]| segment == b"." || segment == b"..";
     let mut folders = 0;
     for folder in segments {
         folders += 1;

@@ -222,8 +222,13 @@ pub fn action(head: &impl RequestView, key: &str, dialect: Dialect) -> Option<Ac
 /// A conditional header: a byte that is not ASCII is legal in an entity tag (RFC 9110 §8.8.3). Such a condition must not be
 /// passed over; it merely matches nothing of ours.
 fn condition(head: &impl RequestView, name: &header::HeaderName) -> Option<String> {
-    let lines: Vec<_> = head.lines(name).map(String::from_utf8_lossy).collect();
-    (!lines.is_empty()).then(|| lines.join(", "))
+    let mut lines = head.lines(name).map(String::from_utf8_lossy);
+    let mut text = lines.next()?.into_owned();
+    for line in lines {
+        text.push_str(", ");
+        text.push_str(&line);
+    }
+    Some(text)
 }
 
 fn read(

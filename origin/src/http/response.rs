@@ -9,14 +9,15 @@ use bytes::Bytes;
 use mediaorigin_crds::policy::{CdnProfile, Class, Treatment};
 
 use super::body::Content;
-use super::caching::{self, Facts};
+use super::caching;
 use super::coding::{ColdRepresentation, Representation};
+use super::described::Described;
 use super::evaluate::{Method, Verdict};
 use super::range::Span;
 use super::request::{ALLOW, ReadRequest, Reject};
 use super::tags;
 use crate::memory::blob::State;
-use crate::memory::object::{Meta, Reader, Version};
+use crate::memory::object::{Reader, Version};
 use crate::outcome::Outcome;
 use crate::overload::Reason;
 
@@ -24,7 +25,6 @@ use crate::overload::Reason;
 const REASON_BYTES_MAX: usize = 512;
 /// `Cache-Control` of answers that are not about an object.
 const NEVER: &str = "no-store";
-const PRIORITY: HeaderName = HeaderName::from_static("priority");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// An answer.
@@ -38,6 +38,8 @@ pub struct Answer {
     pub class: Option<Class>,
     /// Headers beside `Date`, CORS and framing.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Further headers, which describe a version: whole lines, ready for the wire.
+    pub lines: Bytes,
     /// Its body.
     pub content: Content,
     /// Why it is a refusal, for people.
@@ -56,9 +58,17 @@ impl Answer {
         } else {
             Content::Text(Bytes::new())
         };
-        let (headers, reason, expires_at) = (Vec::new(), None, None);
-        let mut answer =
-            Self { status, outcome, class: None, headers, content, reason, expires_at, close: false };
+        let mut answer = Self {
+            status,
+            outcome,
+            class: None,
+            headers: Vec::new(),
+            lines: Bytes::new(),
+            content,
+            reason: None,
+            expires_at: None,
+            close: false,
+        };
         if let Some(value) = outcome.cache_status() {
             answer.push(CACHE_STATUS, HeaderValue::from_static(value));
         }
@@ -121,6 +131,12 @@ impl Answer {
         self.headers.push((name, value));
     }
 
+    /// Adds what there is to say about the version that it is about.
+    fn describe(&mut self, described: &Described) {
+        self.lines = described.lines(self.status);
+        self.expires_at = described.expires_at;
+    }
+
     /// Adds a header whose value comes from outside; what no header may hold is left out.
     pub fn push_text(&mut self, name: HeaderName, value: &str) {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -135,7 +151,7 @@ pub fn read(
     chosen: &Representation<'_>,
     state: (State, u64),
     verdict: Verdict,
-    treatment: &Treatment<'_>,
+    described: impl FnOnce(Outcome) -> Described,
 ) -> Answer {
     let version = chosen.version;
     let length = (state.0 == State::Complete).then_some(state.1);
@@ -148,78 +164,8 @@ pub fn read(
         Verdict::ConditionFailed => return condition_failed(&request.conditions.names()),
         Verdict::Unsatisfiable => return unsatisfiable(length.unwrap_or(0)),
     };
-    let described = Described {
-        path: &version.path,
-        meta: &version.meta,
-        etag: &chosen.etag(),
-        modified: version.started().map(|started| started.modified),
-        facts: Facts { pace: version.pace(), overwrote: version.derived.overwrote() },
-        served,
-        coding: chosen.content_encoding(),
-        has_ranges: chosen.variant.is_none(),
-        varies: chosen.varies(),
-    };
-    answer.describe(&described, treatment);
-    answer.expires_at = version.started().and_then(|at| at.modified.checked_add(treatment.policy.expire()?));
+    answer.describe(&described(served));
     answer
-}
-
-/// What the headers of an answer say about the version that it is about.
-struct Described<'a> {
-    path: &'a str,
-    meta: &'a Meta,
-    etag: &'a str,
-    modified: Option<SystemTime>,
-    facts: Facts,
-    served: Outcome,
-    coding: Option<&'a str>,
-    has_ranges: bool,
-    varies: bool,
-}
-
-impl Answer {
-    /// Adds the headers of a version; a 304 has only those that update what the client keeps (RFC 9110 §15.4.5).
-    fn describe(&mut self, version: &Described<'_>, treatment: &Treatment<'_>) {
-        self.validate(version.etag, version.modified);
-        let stored = version.meta.cache_control.as_deref();
-        self.headers.extend(caching::object(treatment, version.path, stored, version.facts));
-        self.headers.extend(tags::headers(version.path, treatment.cdn));
-        if version.varies {
-            self.push(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        }
-        if self.status == StatusCode::NOT_MODIFIED {
-            return;
-        }
-        if let Some(value) = priority(version.meta.class, version.served) {
-            self.push(PRIORITY, HeaderValue::from_static(value));
-        }
-        self.push_text(header::CONTENT_TYPE, &version.meta.content_type);
-        if let Some(coding) = version.coding {
-            self.push_text(header::CONTENT_ENCODING, coding);
-        }
-        if version.has_ranges {
-            self.push(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        }
-    }
-
-    fn validate(&mut self, etag: &str, modified: Option<SystemTime>) {
-        self.push_text(header::ETAG, etag);
-        if let Some(modified) = modified {
-            self.push_text(header::LAST_MODIFIED, &httpdate::fmt_http_date(modified));
-        }
-    }
-}
-
-/// How urgent an answer is (RFC 9218): a player without a manifest does nothing, what is being written comes in pieces.
-fn priority(class: Class, served: Outcome) -> Option<&'static str> {
-    Some(match (class, served) {
-        (Class::Manifest, _) => "u=1",
-        (Class::Init | Class::Part, Outcome::Growing) => "u=2, i",
-        (Class::Init | Class::Part, _) => "u=2",
-        (Class::Segment, Outcome::Growing) => "u=3, i",
-        (Class::Segment, _) => "u=3",
-        (Class::Other, _) => return None,
-    })
 }
 
 /// The answer where a condition of the request does not hold, `names` being those that it has.
@@ -253,19 +199,7 @@ pub fn cold(
             Answer { content, ..Answer::empty(StatusCode::OK, outcome) }
         }
     };
-    let described = Described {
-        path: &record.path,
-        meta: &record.meta,
-        etag: &chosen.etag(),
-        modified: Some(record.modified),
-        facts: Facts::default(),
-        served: outcome,
-        coding: chosen.content_encoding(),
-        has_ranges: chosen.variant.is_none(),
-        varies: chosen.varies(),
-    };
-    answer.describe(&described, treatment);
-    answer.expires_at = record.expires_at;
+    answer.describe(&Described::cold(chosen, outcome, treatment));
     answer
 }
 
@@ -299,7 +233,10 @@ pub fn shed(reason: Reason) -> Answer {
 /// The answer to an upload that left `version` under its path.
 pub fn stored(status: StatusCode, outcome: Outcome, version: &Version) -> Answer {
     let mut answer = Answer::empty(status, outcome);
-    answer.validate(&version.etag(), version.started().map(|started| started.modified));
+    answer.push_text(header::ETAG, &version.etag());
+    if let Some(started) = version.started() {
+        answer.push_text(header::LAST_MODIFIED, &httpdate::fmt_http_date(started.modified));
+    }
     answer
 }
 

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::budget::{Budget, Permit};
 use super::chunk::Filling;
+use crate::hex::hex_string;
 
 /// Names a version of an object's bytes; its quoted form is the strong `ETag`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +22,7 @@ pub struct Uid(pub u128);
 
 impl fmt::Display for Uid {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:032x}", self.0)
+        out.write_str(&hex_string(self.0))
     }
 }
 

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::budget::Permit;
 use super::chunk::CHUNK_COST;
+use crate::http::described::Kept;
 use crate::pace::Pace;
 
 /// What is made of a version on first use.
@@ -18,6 +20,7 @@ pub struct Derived {
     pub pace: OnceLock<Pace>,
     /// The bytes in the other coding, where it is a complete manifest; `None` where there is none that is worth it.
     pub variant: OnceCell<Option<Arc<Variant>>>,
+    described: [ArcSwapOption<Kept>; 2],
     overwrote: AtomicBool,
     shares_second: AtomicBool,
 }
@@ -77,6 +80,11 @@ impl Variant {
 }
 
 impl Derived {
+    /// Where the lines of its answers are kept: of the stored coding, or of the other one.
+    pub fn described(&self, is_variant: bool) -> &ArcSwapOption<Kept> {
+        &self.described[usize::from(is_variant)]
+    }
+
     /// Whether the version replaced other bytes under its path.
     pub fn overwrote(&self) -> bool {
         self.overwrote.load(Ordering::Relaxed)

@@ -76,7 +76,7 @@ pub(super) async fn answer<S, B, Q>(
     worker.counters.add_request();
     connection.slot.carry(!stream.method.is_safe());
     if let Some(quick) = worker.settings.fast.then(|| ask(fast, &view)).flatten() {
-        let (head, body) = quick.reply.into_parts();
+        let (head, body) = quick.reply.spelled_out().into_parts();
         return outgoing.send(head, body).await;
     }
     let request = match application_request(&stream, &view, &head, body, client) {

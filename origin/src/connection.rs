@@ -30,6 +30,7 @@ mod hold;
 mod http2;
 mod intake;
 mod lag;
+mod lines;
 mod linger;
 mod outbox;
 mod refusal;

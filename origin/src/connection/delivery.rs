@@ -72,13 +72,14 @@ pub(super) async fn deliver<H: Headed, B: MessageBody>(
         && !response.asks_to_close()
         && drain_keeps(worker.drain.stage(), connection.slot.traffic())
         && rest_is_small(facts);
-    let mut outbox = Outbox::default();
+    let hold = response.hold();
+    let mut outbox = if hold.is_some() { Outbox::for_held() } else { Outbox::default() };
     if let Some(intake) = &facts.intake {
         outbox.push(intake.withhold_continue());
     }
     let persistence = if keeps { Persistence::Keep } else { Persistence::Close };
     let head = write_head(&response, announce, persistence, facts.version, &worker.date());
-    connection.slot.begin(response.hold());
+    connection.slot.begin(hold);
     drop(response);
     outbox.push(Bytes::from(head));
     // Without chunks and length only a reset says that the body is not whole, whatever ends it: the handler, a panic or

@@ -13,6 +13,7 @@ use actix_http::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use bytes::{Buf as _, Bytes, BytesMut};
+use memchr::memchr;
 
 use super::{
     framing::Framing,
@@ -108,7 +109,7 @@ impl HeadReader {
 
     /// The length of the head, through its empty line.
     fn find_end(&mut self, inbox: &[u8]) -> Result<Option<usize>, Refusal> {
-        while let Some(offset) = inbox[self.scanned..].iter().position(|byte| *byte == b'\n') {
+        while let Some(offset) = memchr(b'\n', &inbox[self.scanned..]) {
             let line_feed = self.scanned + offset;
             if line_feed == 0 || inbox[line_feed - 1] != b'\r' {
                 return Err(bare_line_feed(inbox));

@@ -12,10 +12,13 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use super::wire::Wire;
 
 /// Most pieces given to one `writev`.
-const SLICES_MAX: usize = 64;
+const SLICES_MAX: usize = 128;
 const SLICES_FEW: usize = 4;
-/// Size from which no further piece is gathered before a write.
+/// Size from which no further piece is gathered before a write: what is gathered is held until its client takes it.
 const GATHER_BYTES_MAX: usize = 1024 * 1024;
+/// The same where everything is held anyway. The kernel takes no more of it at once than it may queue, but who offers a whole
+/// segment of 4 MiB pays an eighth less for it than who offers it in four parts.
+const GATHER_HELD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Most pieces that one item of a body turns into: size line, data, line end.
 const PIECES_PER_ITEM: usize = 3;
 
@@ -23,15 +26,30 @@ const LINE_END: Bytes = Bytes::from_static(b"\r\n");
 const LAST_CHUNK: Bytes = Bytes::from_static(b"0\r\n\r\n");
 
 /// A bounded queue of pieces.
-#[derive(Default)]
 pub(super) struct Outbox {
     pieces: VecDeque<Bytes>,
     size_bytes: usize,
+    gather_bytes_max: usize,
     /// Chunk size lines are written here and split off, several to one allocation.
     lines: BytesMut,
 }
 
+impl Default for Outbox {
+    fn default() -> Self {
+        Self::new(GATHER_BYTES_MAX)
+    }
+}
+
 impl Outbox {
+    fn new(gather_bytes_max: usize) -> Self {
+        Self { pieces: VecDeque::new(), size_bytes: 0, gather_bytes_max, lines: BytesMut::new() }
+    }
+
+    /// For a body that is held until its last byte is sent, gathered or not.
+    pub(super) fn for_held() -> Self {
+        Self::new(GATHER_HELD_BYTES_MAX)
+    }
+
     /// Whether everything is written.
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
@@ -39,7 +57,7 @@ impl Outbox {
 
     /// Whether a further item may be gathered before the next write.
     pub(super) fn has_room(&self) -> bool {
-        self.size_bytes < GATHER_BYTES_MAX && self.pieces.len() + PIECES_PER_ITEM < SLICES_MAX
+        self.size_bytes < self.gather_bytes_max && self.pieces.len() + PIECES_PER_ITEM < SLICES_MAX
     }
 
     /// Adds bytes as they are.

@@ -9,7 +9,7 @@ use actix_http::{
 use bytes::Bytes;
 use httparse::Header;
 
-use super::{framing::Framing, refusal::Refusal};
+use super::{framing::Framing, lines::Lines, refusal::Refusal};
 
 /// Most header lines that any setting allows.
 pub const HEADERS_CEILING: usize = 256;
@@ -30,9 +30,11 @@ pub struct Client {
 pub struct HeadView<'a> {
     method: Method,
     target: &'a str,
+    path: &'a str,
+    query: Option<&'a str>,
     /// The target where it is more than a plain path and query.
     uri: Option<Uri>,
-    lines: &'a [Header<'a>],
+    lines: Lines<'a>,
     /// Who sends it.
     pub client: Client,
     pub(super) version: Version,
@@ -58,7 +60,7 @@ impl<'a> HeadView<'a> {
         else {
             return Err(Refusal::RequestLineInvalid);
         };
-        let lines: &'a [Header<'a>] = parsed.headers;
+        let lines = Lines::new(parsed.headers);
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| Refusal::RequestLineInvalid)?;
         let version = if minor == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
         let uri = check_target(&method, target, || uri(raw.slice_ref(target.as_bytes())))?;
@@ -66,11 +68,35 @@ impl<'a> HeadView<'a> {
         let framing = body_framing(&method, lines, version)?;
         let awaits_continue = version == Version::HTTP_11
             && framing != Framing::Empty
-            && has_token(lines, &header::EXPECT, "100-continue");
-        let closes = has_token(lines, &header::CONNECTION, "close");
+            && lines.has_token(&header::EXPECT, "100-continue");
+        let closes = lines.has_token(&header::CONNECTION, "close");
         let keep_alive =
-            !closes && (version == Version::HTTP_11 || has_token(lines, &header::CONNECTION, "keep-alive"));
-        Ok(Self { method, target, uri, lines, client, version, framing, awaits_continue, keep_alive })
+            !closes && (version == Version::HTTP_11 || lines.has_token(&header::CONNECTION, "keep-alive"));
+        Ok(Self {
+            version,
+            framing,
+            awaits_continue,
+            keep_alive,
+            ..Self::new(method, target, uri, lines, client)
+        })
+    }
+
+    fn new(method: Method, target: &'a str, uri: Option<Uri>, lines: Lines<'a>, client: Client) -> Self {
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        Self {
+            method,
+            target,
+            path,
+            query,
+            uri,
+            lines,
+            client,
+            version: Version::HTTP_11,
+            framing: Framing::Empty,
+            awaits_continue: false,
+            keep_alive: true,
+        }
     }
 
     /// A head that came as the fields of an HTTP/2 stream; `is_complete` when no body follows.
@@ -81,13 +107,14 @@ impl<'a> HeadView<'a> {
         client: Client,
         is_complete: bool,
     ) -> Result<Self, Refusal> {
+        let lines = Lines::new(lines);
         let uri = check_target(method, target, || uri(Bytes::copy_from_slice(target.as_bytes())))?;
         // Where the body ends is told by the frames; the length that may be announced is checked against them.
         let framing = if is_complete { Framing::Empty } else { Framing::Chunked };
-        let awaits_continue = !is_complete && has_token(lines, &header::EXPECT, "100-continue");
-        let method = method.clone();
+        let awaits_continue = !is_complete && lines.has_token(&header::EXPECT, "100-continue");
         let version = Version::HTTP_2;
-        Ok(Self { method, target, uri, lines, client, version, framing, awaits_continue, keep_alive: true })
+        let view = Self::new(method.clone(), target, uri, lines, client);
+        Ok(Self { version, framing, awaits_continue, ..view })
     }
 
     /// The method.
@@ -99,7 +126,7 @@ impl<'a> HeadView<'a> {
     pub fn path(&self) -> &str {
         match &self.uri {
             Some(uri) => uri.path(),
-            None => self.target.split_once('?').map_or(self.target, |(path, _)| path),
+            None => self.path,
         }
     }
 
@@ -107,18 +134,18 @@ impl<'a> HeadView<'a> {
     pub fn query(&self) -> Option<&str> {
         match &self.uri {
             Some(uri) => uri.query(),
-            None => self.target.split_once('?').map(|(_, query)| query),
+            None => self.query,
         }
     }
 
     /// The values of all lines of a header, in order.
     pub fn lines(&self, name: &HeaderName) -> impl Iterator<Item = &[u8]> {
-        values(self.lines, name)
+        self.lines.values(name)
     }
 
     /// All header lines, in order.
     pub(super) fn all(&self) -> &'a [Header<'a>] {
-        self.lines
+        self.lines.all
     }
 
     /// The target as the application takes it.
@@ -191,8 +218,8 @@ const fn alphanumeric_and(others: &[u8]) -> [bool; 256] {
     table
 }
 
-fn check_host(lines: &[Header<'_>], version: Version) -> Result<(), Refusal> {
-    let mut hosts = values(lines, &header::HOST);
+fn check_host(lines: Lines<'_>, version: Version) -> Result<(), Refusal> {
+    let mut hosts = lines.values(&header::HOST);
     match (hosts.next(), hosts.next()) {
         (_, Some(_)) => Err(Refusal::HostRepeated),
         (None, None) if version == Version::HTTP_11 => Err(Refusal::HostMissing),
@@ -202,9 +229,9 @@ fn check_host(lines: &[Header<'_>], version: Version) -> Result<(), Refusal> {
 }
 
 /// The one place where the end of a request body is decided (RFC 9112 section 6.3).
-fn body_framing(method: &Method, lines: &[Header<'_>], version: Version) -> Result<Framing, Refusal> {
-    let mut lengths = values(lines, &header::CONTENT_LENGTH);
-    let mut encodings = values(lines, &header::TRANSFER_ENCODING);
+fn body_framing(method: &Method, lines: Lines<'_>, version: Version) -> Result<Framing, Refusal> {
+    let mut lengths = lines.values(&header::CONTENT_LENGTH);
+    let mut encodings = lines.values(&header::TRANSFER_ENCODING);
     match (lengths.next(), encodings.next()) {
         (Some(_), Some(_)) => Err(Refusal::LengthWithEncoding),
         (None, Some(encoding)) => {
@@ -233,17 +260,4 @@ fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
         return Err(Refusal::LengthInvalid);
     }
     text.parse().map_err(|_| Refusal::LengthInvalid)
-}
-
-/// Whether a list header names `token`; a line with anything but ASCII names nothing.
-fn has_token(lines: &[Header<'_>], name: &HeaderName, token: &str) -> bool {
-    let values = values(lines, name).filter(|value| value.is_ascii());
-    values
-        .flat_map(|value| value.split(|byte| *byte == b','))
-        .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-}
-
-fn values<'a>(lines: &'a [Header<'_>], name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    let name = name.as_str();
-    lines.iter().filter(move |line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
 }

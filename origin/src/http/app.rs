@@ -77,7 +77,7 @@ pub fn reply(
     head: &impl RequestView,
     policies: &Policies,
     answer: Answer,
-    mut entry: Entry,
+    mut entry: Box<Entry>,
 ) -> Reply<MediaBody> {
     let Answer { status, outcome, mut headers, lines, content, close, .. } = answer.seen_by(policies.cdn());
     headers.extend(HeaderValue::from_str(entry.id()).map(|id| (REQUEST_ID, id)));
@@ -96,9 +96,9 @@ pub fn reply(
 }
 
 /// The record of a request that came in at `now`.
-pub fn entry(head: &impl RequestView, origin: &Origin, now: Now) -> Entry {
+pub fn entry(head: &impl RequestView, origin: &Origin, now: Now) -> Box<Entry> {
     origin.metrics.tell(cmcd::read(head));
-    Entry::new(Arc::clone(&origin.book), head, now.wall)
+    Box::new(Entry::new(Arc::clone(&origin.book), head, now.wall))
 }
 
 async fn answer(

@@ -48,7 +48,8 @@ impl Content {
 #[derive(Debug)]
 pub struct MediaBody {
     content: Content,
-    entry: Entry,
+    /// Boxed: a body is handed on many times before it is sent.
+    entry: Box<Entry>,
 }
 
 /// The writer is gone: the connection must be cut, so that nothing looks complete.
@@ -58,7 +59,7 @@ pub struct WriterGone;
 
 impl MediaBody {
     /// A body whose end writes `entry`.
-    pub fn new(content: Content, entry: Entry) -> Self {
+    pub fn new(content: Content, entry: Box<Entry>) -> Self {
         Self { content, entry }
     }
 }

@@ -25,6 +25,8 @@ use crate::overload::Reason;
 const REASON_BYTES_MAX: usize = 512;
 /// `Cache-Control` of answers that are not about an object.
 const NEVER: &str = "no-store";
+/// Headers beside the lines of a version that most answers have.
+const HEADERS_USUAL: usize = 4;
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// An answer.
@@ -62,7 +64,7 @@ impl Answer {
             status,
             outcome,
             class: None,
-            headers: Vec::new(),
+            headers: Vec::with_capacity(HEADERS_USUAL),
             lines: Bytes::new(),
             content,
             reason: None,

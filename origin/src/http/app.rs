@@ -118,7 +118,7 @@ async fn answer(
         entry.requested_by(name);
     }
     let answer = match admitted.map(|(request, _)| request) {
-        Err(answer) => answer,
+        Err(answer) => *answer,
         Ok(MediaRequest::Read(read)) => serve::read(origin, hot, &read).await,
         Ok(MediaRequest::Write(write)) => {
             return put(head, payload, &write, dialect, origin, policies, entry).await;
@@ -177,28 +177,29 @@ fn admit(
     origin: &Origin,
     policies: &Policies,
     now: Now,
-) -> Result<(MediaRequest, Admission), Answer> {
+) -> Result<(MediaRequest, Admission), Box<Answer>> {
+    let reject = |reject: Reject| Box::new(Answer::reject(&reject));
     let (_, rest) = token::split(head.path());
     let key = dialect.key(if head.method() == "GET" || head.method() == "HEAD" { rest } else { head.path() });
     let Some(action) = request::action(head, key, dialect) else {
-        let request = request::parse(head, head.path(), dialect).map_err(|reject| Answer::reject(&reject))?;
+        let request = request::parse(head, head.path(), dialect).map_err(reject)?;
         return Ok((request, Admission::Anybody));
     };
     let read = policies.read_access();
-    let denied = |denial| access::answer::denied(denial, action, read, dialect);
+    let denied = |denial| Box::new(access::answer::denied(denial, action, read, dialect));
     // Before anything of the body, and before `100 Continue`: an encoder that is told to go on takes a later 401 for
     // nothing, and every object is lost without a word.
     let admission = origin.access.admit(head, action, read, now.wall).map_err(denied)?;
     if action == Action::Write && origin.needs_certificate() && !head.client().is_certified {
         let text = "writing needs a client certificate";
-        return Err(Answer::text(StatusCode::FORBIDDEN, Outcome::Forbidden, text));
+        return Err(Box::new(Answer::text(StatusCode::FORBIDDEN, Outcome::Forbidden, text)));
     }
     let request = request::parse(head, key, dialect);
     let request = request.and_then(|request| match policies.media_store() {
         MediaStore::Strict => strict::check(&request).map(|()| request),
         MediaStore::Relaxed => Ok(request),
     });
-    let request = request.map_err(|reject| Answer::reject(&reject))?;
+    let request = request.map_err(reject)?;
     let reaches = match &request {
         MediaRequest::List(list) => admission.covers_folder(&list.folder),
         other => other.path().is_none_or(|path| admission.covers(path.as_str())),

@@ -1,6 +1,7 @@
 //! The fast part against the application: the same requests, whole and damaged, must come to the same answers, counts and
 //! log lines.
 
+mod described;
 mod http2;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the whole binary is tests, their helpers too")]
 
+mod api;
 mod cdn;
 mod disk;
 mod e2e;

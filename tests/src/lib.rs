@@ -1,5 +1,6 @@
 //! What the tests share: a small HTTP peer that can misbehave, the scenario runner, a recording proxy.
 
+pub mod apiserver;
 pub mod bench;
 pub mod capture;
 pub mod cdn;

@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     load = add("load", commands.load, "put images on all nodes")
     load.add_argument("image", nargs="+", help="a docker-archive file, or the name of an image in the local docker")
     tool = add("tool", commands.tool, "build one tool if need be and print its path")
-    tool.add_argument("name", help="kubectl, helm, kind, …")
+    tool.add_argument("name", help="kubectl, helm, kind, kube-apiserver, etcd, …")
     image = add("image", commands.image, "assemble a small image around one dynamically linked program")
     image.add_argument("--tag", required=True, help="the image's name, for example mediaorigin:dev")
     image.add_argument("--binary", required=True, type=Path, help="the program, built for this machine")

@@ -14,7 +14,7 @@ pub const PER_CONNECTION: Bytes = Bytes(64 * Bytes::KIB);
 /// in trees whose nodes are half empty because the names count up.
 pub const PER_FILE: Bytes = Bytes(384);
 /// No file occupies less than a block.
-const FILE_MIN: u64 = 4 * Bytes::KIB;
+pub const FILE_MIN: u64 = 4 * Bytes::KIB;
 /// Share of the limit that the disk tier's index may need, in percent: 70,000 files at 512Mi, 280,000 at 2Gi.
 pub const INDEX_PERCENT: u64 = 5;
 /// Share of the limit that stays free for the allocator's fragmentation, in percent. What else grows with the number of objects is

@@ -72,8 +72,11 @@ pub fn parse(text: &str) -> (Vec<MediaOriginDocument>, Vec<Problem>) {
 type Parsed = Option<(MediaOriginDocument, Vec<Problem>)>;
 
 fn parse_one(document: serde_yaml::Deserializer<'_>) -> Result<Parsed, Problem> {
-    let value =
+    let mut value =
         serde_yaml::Value::deserialize(document).map_err(|error| Problem::new("", error.to_string()))?;
+    if let Some(spec) = value.get_mut("spec") {
+        drop_nulls(spec);
+    }
     if value.is_null() {
         return Ok(None);
     }
@@ -85,6 +88,18 @@ fn parse_one(document: serde_yaml::Deserializer<'_>) -> Result<Parsed, Problem> 
         }
     })?;
     Ok(Some((document, unknown)))
+}
+
+/// A field without a value, `memory:`, is as good as absent: the API server takes it out before it sets defaults.
+fn drop_nulls(value: &mut serde_yaml::Value) {
+    match value {
+        serde_yaml::Value::Mapping(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        serde_yaml::Value::Sequence(entries) => entries.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
 
 fn check_type(value: &serde_yaml::Value) -> Result<(), Problem> {

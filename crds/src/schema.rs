@@ -1,6 +1,8 @@
 //! Schema fragments that a derive cannot express: patterns, bounds and CEL rules with messages that say what to write instead.
 #![cfg(feature = "crd")]
 
+mod whole;
+
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
@@ -14,7 +16,10 @@ const OBJECT_STORE_PATTERN: &str =
 const ENDPOINT_PATTERN: &str = r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?$";
 /// A name of DNS, or one with a wildcard in front, as in the Gateway API.
 const HOST_NAME_PATTERN: &str = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-const OBJECT_NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+const OBJECT_NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+const LABEL_VALUE_PATTERN: &str = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$";
+/// A key of a label or taint: a name of up to 63 characters, before it a domain and a slash where somebody else could mean it.
+const LABEL_KEY_PATTERN: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 
 pub(crate) fn replicas(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -28,34 +33,59 @@ pub(crate) fn replicas(_: &mut SchemaGenerator) -> Schema {
 
 pub(crate) fn memory_limit(_: &mut SchemaGenerator) -> Schema {
     bytes(json!([{
-        "rule": "quantity(self).compareTo(quantity('128Mi')) >= 0",
-        "message": "an origin needs at least 128Mi of memory"
+        "rule": "!isQuantity(self) || quantity(self).compareTo(quantity('128Mi')) >= 0",
+        "message": "an origin needs memory: write at least 128Mi"
     }]))
 }
 
 pub(crate) fn object_size(_: &mut SchemaGenerator) -> Schema {
     bytes(json!([
-        { "rule": "quantity(self).compareTo(quantity('64Ki')) >= 0", "message": "an object size limit below 64Ki holds no media" },
-        { "rule": "quantity(self).compareTo(quantity('4Gi')) <= 0", "message": "objects larger than 4Gi are not supported" }
+        { "rule": "!isQuantity(self) || quantity(self).compareTo(quantity('64Ki')) >= 0", "message": "an object size limit below 64Ki holds no media: write at least 64Ki" },
+        { "rule": "!isQuantity(self) || quantity(self).compareTo(quantity('4Gi')) <= 0", "message": "objects larger than 4Gi are not supported: write at most 4Gi" }
     ]))
 }
 
 pub(crate) fn disk_size(_: &mut SchemaGenerator) -> Schema {
     bytes(json!([{
-        "rule": "quantity(self).compareTo(quantity('64Mi')) >= 0",
-        "message": "a disk below 64Mi holds no media"
+        "rule": "!isQuantity(self) || quantity(self).compareTo(quantity('64Mi')) >= 0",
+        "message": "a disk below 64Mi holds no media: write at least 64Mi"
     }]))
 }
 
-fn bytes(rules: Value) -> Schema {
+fn bytes(mut rules: Value) -> Schema {
     let mut schema =
         json_schema!({ "type": "string", "minLength": 1, "maxLength": 32, "pattern": BYTES_PATTERN });
+    // 8Pi is 2^53: beyond it JSON is not exact. Not `isInteger`, which is false for 1.5Gi.
+    let number = whole::number("self");
+    let whole = json!({
+        "rule": format!(
+            "!isQuantity(self) || (quantity(self).compareTo(quantity('8Pi')) <= 0 && quantity(self).sub({number}).compareTo(quantity('0')) == 0)"
+        ),
+        "message": "write a whole number of bytes, at most 8192Ti, e.g. 1536Mi"
+    });
+    if let Value::Array(rules) = &mut rules {
+        rules.push(whole);
+    }
     schema.insert("x-kubernetes-validations".to_owned(), rules);
     schema
 }
 
 pub(crate) fn cpu(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "minLength": 1, "maxLength": 16, "pattern": CPU_PATTERN })
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 16, "pattern": CPU_PATTERN,
+        "x-kubernetes-validations": [{
+            "rule": "!isQuantity(self) || quantity(self).compareTo(quantity('0')) > 0",
+            "message": "a pod needs CPU: write e.g. 250m or 2"
+        }]
+    })
+}
+
+pub(crate) fn cpu_rules() -> Value {
+    json!([{
+        "rule": "!has(self.limit) || !isQuantity(self.limit) || !isQuantity(self.request) || quantity(self.limit).compareTo(quantity(self.request)) >= 0",
+        "message": "the limit is less than the request: write at least as much, or leave the limit out",
+        "fieldPath": ".limit"
+    }])
 }
 
 pub(crate) fn label(_: &mut SchemaGenerator) -> Schema {
@@ -120,7 +150,7 @@ pub(crate) fn globs(_: &mut SchemaGenerator) -> Schema {
 pub(crate) fn origins(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array", "minItems": 1, "maxItems": 100, "x-kubernetes-list-type": "set",
-        "items": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^(\*|[a-z][a-z0-9+.-]*://[^/\s*]+)$" }
+        "items": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^(\*|[a-z][a-z0-9+.-]*://[!-)+-.0-~]+)$" }
     })
 }
 
@@ -131,55 +161,113 @@ pub(crate) fn header_names(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-pub(crate) fn string_map(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object", "maxProperties": 64,
-        "additionalProperties": { "type": "string", "maxLength": 4096 }
-    })
+pub(crate) fn annotations(_: &mut SchemaGenerator) -> Schema {
+    string_map(&json!({ "type": "string", "maxLength": 4096 }), false)
+}
+
+pub(crate) fn pod_annotations(_: &mut SchemaGenerator) -> Schema {
+    string_map(&json!({ "type": "string", "maxLength": 4096 }), true)
+}
+
+pub(crate) fn pod_labels(_: &mut SchemaGenerator) -> Schema {
+    string_map(&label_value(), true)
+}
+
+pub(crate) fn labels(_: &mut SchemaGenerator) -> Schema {
+    string_map(&label_value(), false)
+}
+
+fn label_value() -> Value {
+    json!({ "type": "string", "maxLength": 63, "pattern": LABEL_VALUE_PATTERN })
+}
+
+fn string_map(value: &Value, of_operator_too: bool) -> Schema {
+    let mut rules = vec![json!({
+        "rule": format!("self.all(key, size(key) <= 317 && key.indexOf('/') <= 253 && key.matches('{LABEL_KEY_PATTERN}'))"),
+        "message": "not a key: write e.g. team or example.com/team"
+    })];
+    if of_operator_too {
+        rules.push(json!({
+            "rule": "self.all(key, !key.startsWith('mediaorigin.io/'))",
+            "message": "keys that begin with mediaorigin.io/ belong to the operator: write one of your own domain"
+        }));
+    }
+    let mut schema = json_schema!({ "type": "object", "maxProperties": 64, "additionalProperties": value });
+    schema.insert("x-kubernetes-validations".to_owned(), rules.into());
+    schema
+}
+
+pub(crate) fn toleration_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 317, "pattern": LABEL_KEY_PATTERN })
+}
+
+pub(crate) fn toleration_value(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 63, "pattern": LABEL_VALUE_PATTERN })
+}
+
+pub(crate) fn toleration_rules() -> Value {
+    json!([
+        {
+            "rule": "self.operator == 'Exists' || has(self.key)",
+            "message": "operator Equal needs a key: write one, or operator Exists for every taint",
+            "fieldPath": ".key"
+        },
+        {
+            "rule": "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+            "message": "operator Exists compares no value: remove it, or write operator Equal",
+            "fieldPath": ".value"
+        }
+    ])
+}
+
+/// Rules of a spec as a whole.
+pub(crate) fn spec_rules() -> Value {
+    let rules = [tier_rules(), whole::budget_rules(), whole::transition_rules()];
+    rules.concat().into()
 }
 
 pub(crate) fn service_rules() -> Value {
     json!([{
         "rule": "!has(self.nodePort) || self.type != 'ClusterIP'",
-        "message": "nodePort needs type NodePort or LoadBalancer",
+        "message": "nodePort needs type NodePort or LoadBalancer: write one of them, or remove nodePort",
         "fieldPath": ".nodePort"
     }])
 }
 
 /// What a rule promises and how long it keeps need the tiers that the spec has. The same as [`crate::validate::tier`] says.
-pub(crate) fn tier_rules() -> Value {
+fn tier_rules() -> Vec<Value> {
     let persistent = "(has(self.disk) && has(self.disk.storageClassName))";
     let disk = format!("(has(p.durability) ? p.durability == 'Disk' : {persistent})");
     let durable =
         format!("(has(p.durability) ? p.durability == 'Durable' : (has(self.objectStore) && !{persistent}))");
     let each = |rule: String| format!("!has(self.tierPolicies) || self.tierPolicies.all(p, {rule})");
     let kept = |tier: &str| format!("has(p.{tier}) && has(p.{tier}.keepSeconds)");
-    json!([
-        {
+    vec![
+        json!({
             "rule": each(format!("!has(p.durability) || p.durability != 'Disk' || {persistent}")),
             "message": "durability Disk needs a disk that outlives the pod: set spec.disk.storageClassName, or write Memory or Durable"
-        },
-        {
+        }),
+        json!({
             "rule": each("!has(p.durability) || p.durability != 'Durable' || has(self.objectStore)".to_owned()),
             "message": "durability Durable needs spec.objectStore: set it, or write Memory or Disk"
-        },
-        {
+        }),
+        json!({
             "rule": each(format!("!({}) || has(self.disk)", kept("disk"))),
             "message": "disk.keepSeconds of a tier policy needs spec.disk: set it, or remove keepSeconds"
-        },
-        {
+        }),
+        json!({
             "rule": each(format!("!({}) || has(self.objectStore)", kept("objectStore"))),
             "message": "objectStore.keepSeconds of a tier policy needs spec.objectStore: set it, or remove keepSeconds"
-        },
-        {
+        }),
+        json!({
             "rule": each(format!("!({} && p.disk.keepSeconds == 0 && {disk})", kept("disk"))),
             "message": "disk.keepSeconds 0 keeps objects off the disk that their durability (Disk, the default with spec.disk.storageClassName) promises: write at least 1, or durability Memory or Durable"
-        },
-        {
+        }),
+        json!({
             "rule": each(format!("!({} && p.objectStore.keepSeconds == 0 && {durable})", kept("objectStore"))),
             "message": "objectStore.keepSeconds 0 keeps objects out of the object store that their durability (Durable, the default with spec.objectStore and no disk that outlives the pod) promises: write at least 1, or durability Memory or Disk"
-        }
-    ])
+        }),
+    ]
 }
 
 pub(crate) fn object_store_rules() -> Value {
@@ -191,12 +279,12 @@ pub(crate) fn object_store_rules() -> Value {
         },
         {
             "rule": "self.url.startsWith('file:') || !self.url.matches('[^:]//|/[.]{1,2}(/|$)')",
-            "message": "the prefix has no empty folder, no . and no ..",
+            "message": "the prefix has no empty folder, no . and no ..: write s3://bucket/folder/folder",
             "fieldPath": ".url"
         },
         {
             "rule": "!has(self.region) || self.url.startsWith('s3:')",
-            "message": "region is for s3:// only",
+            "message": "region is for s3:// only: remove it",
             "fieldPath": ".region"
         }
     ])

@@ -50,8 +50,11 @@ impl Bytes {
         let (number, unit) = text.split_at(split);
         let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
         let factor = factor.filter(|factor| *factor > 0).ok_or_else(malformed)?;
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.is_empty() || fraction.len() > 9 {
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        if !(1..=16).contains(&whole.len())
+            || !(1..=9).contains(&fraction.len())
+            || ["Pi", "P"].contains(&unit)
+        {
             return Err(malformed());
         }
         let too_large = || QuantityError::TooLarge(text.to_owned());

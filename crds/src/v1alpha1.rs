@@ -20,7 +20,7 @@ use crate::schema;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
-#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::tier_rules())))]
+#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::spec_rules())))]
 #[cfg_attr(
     feature = "crd",
     kube(
@@ -38,6 +38,9 @@ use crate::schema;
             status_replicas_path = ".status.replicas",
             label_selector_path = ".status.selector"
         ),
+        selectable = ".spec.replicas",
+        selectable = ".spec.cdnProfile",
+        selectable = ".spec.access.read",
         printcolumn(
             name = "Ready",
             type_ = "string",
@@ -219,6 +222,7 @@ pub struct ObjectStoreSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::cpu_rules())))]
 pub struct CpuSpec {
     /// CPU that the scheduler reserves for a pod, e.g. `500m` or `2`. Default `250m`. A change replaces the pods.
     #[serde(default = "default_cpu_request")]
@@ -527,7 +531,7 @@ pub struct CorsRuleSpec {
 }
 
 /// A method that a cross-origin rule may allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
 pub enum MethodSpec {
@@ -564,7 +568,7 @@ pub struct ServiceSpec {
 
     /// Annotations of the Service, e.g. for a cloud's load balancer. At most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::annotations"))]
     pub annotations: BTreeMap<String, String>,
 
     /// TLS 1.2 and 1.3 on the media port, with HTTP/2 and HTTP/1.1; nothing is served in clear text then. Default: none. A change replaces
@@ -652,7 +656,7 @@ pub struct MonitoringSpec {
 
     /// Labels of the `PodMonitor`, for Prometheus that selects by label, e.g. `release: kube-prometheus-stack`. At most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::labels"))]
     pub labels: BTreeMap<String, String>,
 }
 
@@ -713,12 +717,12 @@ pub enum ReconciliationSpec {
 pub struct PodTemplateSpec {
     /// Labels added to the pods; those of the operator win. At most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::pod_labels"))]
     pub labels: BTreeMap<String, String>,
 
     /// Annotations added to the pods; those of the operator win. At most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::pod_annotations"))]
     pub annotations: BTreeMap<String, String>,
 
     /// Image of the origin, by tag or digest. Default: the one that the operator was installed with.
@@ -740,7 +744,7 @@ pub struct PodTemplateSpec {
 
     /// Labels that a node must have. At most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::string_map"))]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::labels"))]
     pub node_selector: BTreeMap<String, String>,
 
     /// Taints that the pods tolerate. At most 32.
@@ -779,17 +783,18 @@ pub enum ImagePullPolicySpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "crd", schemars(extend("x-kubernetes-validations" = schema::toleration_rules())))]
 pub struct TolerationSpec {
     /// Key of the taint; absent with `operator: Exists` for every key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "crd", schemars(length(max = 316)))]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::toleration_key"))]
     pub key: Option<String>,
     /// How key and value are compared. Default `Equal`.
     #[serde(default)]
     pub operator: TolerationOperatorSpec,
     /// Value of the taint, for `Equal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "crd", schemars(length(max = 63)))]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::toleration_value"))]
     pub value: Option<String>,
     /// Effect of the taint. Default: every effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]

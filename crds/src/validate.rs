@@ -1,6 +1,7 @@
 //! Wire → domain. Every problem is returned, each with the path of its field; nothing is accepted half.
 
 pub mod cors;
+pub mod pods;
 pub mod storage;
 #[cfg(test)]
 mod tests;
@@ -88,7 +89,8 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
         check_route(route, &mut problems);
     }
     check_network_policy(&spec.network_policy, &mut problems);
-    check_pod_template(spec, &mut problems);
+    pods::check_labels("spec.monitoring.labels", &spec.monitoring.labels, &mut problems);
+    pods::check(&spec.pod_template, &mut problems);
     match budget {
         Some(budget) if problems.is_empty() => {
             let mut accepted = accepted(spec, budget, &limits);
@@ -203,7 +205,7 @@ fn check_cpu(cpu: &CpuSpec, problems: &mut Vec<Problem>) {
 
 fn milli_cpu(field: &str, text: &str, problems: &mut Vec<Problem>) -> Option<u32> {
     let milli = match text.strip_suffix('m') {
-        Some(number) => number.parse::<u32>().ok(),
+        Some(number) => whole(number, 6),
         None => cores(text),
     };
     let milli = milli.filter(|milli| *milli > 0);
@@ -218,13 +220,16 @@ fn milli_cpu(field: &str, text: &str, problems: &mut Vec<Problem>) -> Option<u32
 
 /// Whole cores with up to three decimals, in thousandths.
 fn cores(text: &str) -> Option<u32> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || fraction.len() > 3 || whole.len() > 4 {
-        return None;
-    }
+    let (cores, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    whole(fraction, 3)?;
     let milli: u32 = format!("{fraction:0<3}").parse().ok()?;
-    Some(whole.parse::<u32>().ok()? * 1000 + milli)
+    Some(whole(cores, 4)? * 1000 + milli)
+}
+
+/// A number of one to `digits_max` digits, without a sign.
+fn whole(text: &str, digits_max: usize) -> Option<u32> {
+    let is_number = text.len() <= digits_max && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 fn limits(limits: &LimitsSpec, problems: &mut Vec<Problem>) -> ParsedLimits {
@@ -265,9 +270,7 @@ fn check_secrets(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
 
 fn check_network_policy(policy: &NetworkPolicySpec, problems: &mut Vec<Problem>) {
     let field = "spec.networkPolicy.adminNamespaces";
-    if policy.admin_namespaces.len() > 16 {
-        problems.push(Problem::new(field, "more than 16 namespaces"));
-    }
+    check_count(field, policy.admin_namespaces.len(), 16, problems);
     let mut seen = BTreeSet::new();
     for (index, namespace) in policy.admin_namespaces.iter().enumerate() {
         let message = if !is_label(namespace) || namespace.len() > 63 {
@@ -300,9 +303,7 @@ fn check_route(route: &RouteSpec, problems: &mut Vec<Problem>) {
         let section = parent.section_name.as_deref().unwrap_or("x");
         check("sectionName", section, is_object_name(section));
     }
-    if route.hostnames.len() > 16 {
-        problems.push(Problem::new("spec.route.hostnames", "more than 16 host names"));
-    }
+    check_count("spec.route.hostnames", route.hostnames.len(), 16, problems);
     let mut seen = BTreeSet::new();
     for (index, host) in route.hostnames.iter().enumerate() {
         let message = if !is_object_name(host.strip_prefix("*.").unwrap_or(host)) || host.len() > 253 {
@@ -320,35 +321,27 @@ fn is_object_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-fn check_service(service: &ServiceSpec, problems: &mut Vec<Problem>) {
-    check_range("spec.service.port", service.port, 1, 65_535, problems);
-    let Some(port) = service.node_port else { return };
-    check_range("spec.service.nodePort", port, 1, 65_535, problems);
-    if service.kind == ServiceTypeSpec::ClusterIP {
-        let message = "nodePort needs type NodePort or LoadBalancer";
-        problems.push(Problem::new("spec.service.nodePort", message));
+fn check_count(at: &str, count: usize, max: usize, problems: &mut Vec<Problem>) {
+    if count > max {
+        problems.push(Problem::new(at, format!("{count} entries, {max} are possible")));
     }
 }
 
-fn check_pod_template(spec: &MediaOriginSpec, problems: &mut Vec<Problem>) {
-    let template = &spec.pod_template;
-    if let Some(image) = &template.image
-        && (image.is_empty() || image.contains(char::is_whitespace))
-    {
-        problems
-            .push(Problem::new("spec.podTemplate.image", format!("\"{image}\" is not the name of an image")));
-    }
-    for key in template.labels.keys().chain(template.annotations.keys()) {
-        if key.contains(names::GROUP) {
-            let message = format!("\"{key}\" belongs to the operator, choose a key of your own");
-            problems.push(Problem::new("spec.podTemplate", message));
-        }
-    }
+/// What appears again in a list that is a set.
+fn check_unique<T: Ord>(at: &str, list: &[T], problems: &mut Vec<Problem>) {
     let mut seen = BTreeSet::new();
-    for (index, variable) in template.env.iter().enumerate() {
-        if !seen.insert(&variable.name) {
-            let message = format!("\"{}\" is set twice", variable.name);
-            problems.push(Problem::new(format!("spec.podTemplate.env[{index}].name"), message));
-        }
+    for (index, _) in list.iter().enumerate().filter(|(_, entry)| !seen.insert(*entry)) {
+        problems.push(Problem::new(format!("{at}[{index}]"), "appears twice: remove one"));
+    }
+}
+
+fn check_service(service: &ServiceSpec, problems: &mut Vec<Problem>) {
+    check_range("spec.service.port", service.port, 1, 65_535, problems);
+    pods::check_annotations("spec.service.annotations", &service.annotations, problems);
+    let Some(port) = service.node_port else { return };
+    check_range("spec.service.nodePort", port, 1, 65_535, problems);
+    if service.kind == ServiceTypeSpec::ClusterIP {
+        let message = "nodePort needs type NodePort or LoadBalancer: write one of them, or remove nodePort";
+        problems.push(Problem::new("spec.service.nodePort", message));
     }
 }

@@ -10,7 +10,7 @@ use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
     ClassSpec, CorsRuleSpec, CpuSpec, DiskSpec, DurabilitySpec, EnvVarSpec, LimitsSpec, MatchSpec,
     MediaOriginSpec, MemorySpec, MemoryTierSpec, MethodSpec, ObjectStoreSpec, SecretRefSpec, ServiceTypeSpec,
-    TierPolicySpec, TlsSpec, TolerationSpec, VisibilitySpec, WriteAccessSpec,
+    TierPolicySpec, TlsSpec, TolerationOperatorSpec, TolerationSpec, VisibilitySpec, WriteAccessSpec,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -172,7 +172,9 @@ fn spec() -> impl Strategy<Value = MediaOriginSpec> {
             template.node_selector = selector;
             template.env = env.into_iter().map(|(name, value)| EnvVarSpec { name, value }).collect();
             template.image = image;
-            template.tolerations = vec![TolerationSpec::default(); tolerations];
+            let everything =
+                TolerationSpec { operator: TolerationOperatorSpec::Exists, ..TolerationSpec::default() };
+            template.tolerations = vec![everything; tolerations];
             spec
         },
     )
@@ -336,7 +338,8 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
     });
     spec.cpu.limit = Some("2".to_owned());
     spec.pod_template.env = vec![EnvVarSpec { name: "A".to_owned(), value: "1".to_owned() }];
-    spec.pod_template.tolerations = vec![TolerationSpec::default()];
+    let everything = TolerationSpec { operator: TolerationOperatorSpec::Exists, ..TolerationSpec::default() };
+    spec.pod_template.tolerations = vec![everything];
     spec.pod_template.image_pull_secrets = vec![SecretRefSpec { name: "registry".to_owned() }];
     spec.pod_template.priority_class_name = Some("high".to_owned());
     spec.pod_template.node_selector = BTreeMap::from([("disk".to_owned(), "fast".to_owned())]);

@@ -1,7 +1,13 @@
 //! The API as a real API server sees it: the rules of the definition, and the operator against it. Rows are those of
 //! `docs/conformance-operator.md`.
 
-use std::sync::{Arc, Mutex, Weak};
+mod bounds;
+mod cel;
+mod definition;
+mod operator;
+mod verdicts;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mediaorigin_tests::apiserver::{ApiServer, MEDIA_ORIGINS, origin};
 use serde_json::json;
@@ -9,7 +15,8 @@ use serde_json::json;
 /// A server with the definition, for tests that change nothing that others see. It ends with the last of those that use it.
 fn shared() -> Arc<ApiServer> {
     static SHARED: Mutex<Weak<ApiServer>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap();
+    // A start that failed is tried again: the first failure is the one to read.
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let server = Arc::new(ApiServer::with_definition().unwrap());
         *shared = Arc::downgrade(&server);

@@ -12,8 +12,8 @@ use mediaorigin_tests::program::resident_bytes;
 const HIERARCHIES: [(&str, &str); 2] =
     [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
 
-/// The program, as new as the sources.
-fn program() -> PathBuf {
+/// A program of this workspace, as new as the sources.
+pub(crate) fn built(package: &str, name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let folder = tests.parent().and_then(Path::parent).unwrap();
     let profile = match folder.file_name().unwrap().to_str().unwrap() {
@@ -23,15 +23,7 @@ fn program() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--locked", "--profile", profile]);
     // With this package beside it, so that everything below has the features that it was built with already.
-    cargo.args([
-        "-p",
-        env!("CARGO_PKG_NAME"),
-        "-p",
-        "mediaorigin-origin",
-        "--bin",
-        "mediaorigin",
-        "--target-dir",
-    ]);
+    cargo.args(["-p", env!("CARGO_PKG_NAME"), "-p", package, "--bin", name, "--target-dir"]);
     // What cargo says to tests about their package is read by build scripts below, which would be run again, now and at the
     // next build from outside, and everything above them with them.
     for (name, _) in std::env::vars_os() {
@@ -42,7 +34,7 @@ fn program() -> PathBuf {
     }
     let status = cargo.arg(folder.parent().unwrap()).status().unwrap();
     assert!(status.success(), "the program cannot be built");
-    folder.join("mediaorigin")
+    folder.join(name)
 }
 
 /// A group for one process; removed when that is gone.
@@ -83,10 +75,10 @@ impl Program {
                 // The shell goes into the group and becomes the program.
                 let mut shell = Command::new("sh");
                 let enter = "echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"";
-                shell.args(["-c", enter, "sh"]).arg(folder).arg(program());
+                shell.args(["-c", enter, "sh"]).arg(folder).arg(built("mediaorigin-origin", "mediaorigin"));
                 shell
             }
-            None => Command::new(program()),
+            None => Command::new(built("mediaorigin-origin", "mediaorigin")),
         };
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--workers", "1"]);
         let child = command

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod metrics;
+mod operator;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

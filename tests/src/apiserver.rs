@@ -117,6 +117,11 @@ impl ApiServer {
         self.client.wait_until(|client| Ok(client.get(account)?.code == 200))
     }
 
+    /// Its process, while it runs.
+    pub fn process(&self) -> Option<u32> {
+        self.server.as_ref().map(Process::id)
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::check_range;
+use super::{check_range, check_unique};
 use crate::policy::CorsRule;
 use crate::problem::Problem;
 use crate::v1alpha1::{CorsRuleSpec, MethodSpec};
@@ -34,6 +34,8 @@ fn cors_rule(at: &str, spec: &CorsRuleSpec, problems: &mut Vec<Problem>) -> Cors
             problems.push(Problem::new(format!("{at}.allowedOrigins[{index}]"), message));
         }
     }
+    check_unique(&format!("{at}.allowedOrigins"), &spec.allowed_origins, problems);
+    check_unique(&format!("{at}.allowedMethods"), &spec.allowed_methods, problems);
     if spec.allowed_methods.is_empty() {
         problems.push(Problem::new(
             format!("{at}.allowedMethods"),
@@ -59,7 +61,8 @@ fn is_origin(text: &str) -> bool {
     let scheme_ok = scheme
         .bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+.-".contains(&byte));
-    let host_ok = !host.is_empty() && !host.contains(['/', '*', ' ', '\t', '\r', '\n']) && host.is_ascii();
+    let host_ok =
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/*".contains(&byte));
     scheme_ok && scheme.starts_with(|first: char| first.is_ascii_lowercase()) && host_ok && text.len() <= 255
 }
 
@@ -73,6 +76,7 @@ fn check_header_names(at: &str, names: &[String], problems: &mut Vec<Problem>) {
     if names.len() > 100 {
         problems.push(Problem::new(at, format!("{} names, 100 are possible", names.len())));
     }
+    check_unique(at, names, problems);
     for (index, name) in names.iter().enumerate().filter(|(_, name)| !is_token(name)) {
         problems.push(Problem::new(format!("{at}[{index}]"), format!("\"{name}\" is not a header name")));
     }

@@ -10,7 +10,7 @@ use crate::v1alpha1::{DiskSpec, ObjectStoreSpec};
 /// Smallest `spec.disk.size`.
 pub const DISK_SIZE_MIN: Bytes = Bytes(64 * Bytes::MIB);
 /// Share of a volume that objects may take, in percent: file systems of that size keep 2 to 7 % for themselves.
-const DISK_SHARE_PERCENT: u64 = 90;
+pub const DISK_SHARE_PERCENT: u64 = 90;
 /// Characters of a URL at most.
 const URL_LENGTH_MAX: usize = 1_024;
 
@@ -57,7 +57,7 @@ pub(super) fn object_store(spec: &ObjectStoreSpec, problems: &mut Vec<Problem>) 
     }
     if let Some(region) = region {
         if !url.starts_with("s3:") {
-            wrong("region", "region is for s3:// only".to_owned());
+            wrong("region", "region is for s3:// only: remove it".to_owned());
         } else if !is_label(region) || region.len() > 63 {
             wrong("region", format!("\"{region}\" is not a region: write e.g. eu-west-1"));
         }

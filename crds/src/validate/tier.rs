@@ -197,8 +197,9 @@ pub(crate) fn globs(at: &str, paths: &[String], problems: &mut Vec<Problem>) -> 
 }
 
 fn glob_problem(path: &str) -> Option<String> {
-    if path.is_empty() || path.len() > GLOB_LENGTH_MAX {
-        return Some(format!("has {} characters, 1 to {GLOB_LENGTH_MAX} are possible", path.len()));
+    let length = path.chars().count();
+    if path.is_empty() || length > GLOB_LENGTH_MAX {
+        return Some(format!("has {length} characters, 1 to {GLOB_LENGTH_MAX} are possible"));
     }
     if let Some(rest) = path.strip_prefix('/') {
         return Some(format!("has a leading slash: write \"{rest}\""));

@@ -18,6 +18,11 @@ fn admission_names_the_field() {
         ("{memory: {limt: 2Gi}}", "spec.memory.limt", "unknown field"),
         ("{memory: {limit: banana}}", "spec.memory.limit", "should match"),
         ("{memory: {limit: 64Mi}}", "spec.memory.limit", "at least 128Mi"),
+        (
+            "{memory: {limit: 128Mi}, limits: {connections: 5000}}",
+            "spec.memory.limit",
+            "fewer limits.connections",
+        ),
         ("{replicas: 2}", "spec.replicas", "more than one pod needs a shared index"),
         ("{limits: {uploadIdleSeconds: 1}}", "spec.limits.uploadIdleSeconds", "greater than or equal to 5"),
         (
@@ -65,7 +70,7 @@ fn admission_names_the_field() {
 fn the_operator_reports_every_problem_at_once() {
     let cluster = Cluster::get();
     cluster.namespace("e2e-rejected");
-    let lines = "{memory: {limit: 128Mi}, limits: {connections: 5000}, tierPolicies: [{name: a, match: {paths: ['live/[a']}}]}";
+    let lines = "{tierPolicies: [{name: a, match: {paths: ['live/[a', 'live/{b']}}]}";
     cluster.apply("e2e-rejected", &spec(lines));
     eventually("the status names both problems", 30, || {
         let origin = cluster.json("get -n e2e-rejected mediaorigin/bad");
@@ -74,8 +79,8 @@ fn the_operator_reports_every_problem_at_once() {
             let message = condition["message"].as_str().unwrap_or_default();
             condition["type"] == "Accepted"
                 && condition["status"] == "False"
-                && message.contains("spec.memory.limit")
                 && message.contains("spec.tierPolicies[0].match.paths[0]")
+                && message.contains("spec.tierPolicies[0].match.paths[1]")
         })
     });
     assert!(cluster.json("get -n e2e-rejected deployment/bad").is_null());

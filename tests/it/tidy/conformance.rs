@@ -19,7 +19,7 @@ const ROWS: [(&str, u32, u32); 9] = [
 ];
 
 /// Names of tests and scripts, in order.
-type Names = Vec<String>;
+pub(super) type Names = Vec<String>;
 
 /// What scripts (`proves RW-01`) and tests (`/// Proves RW-01, RW-02: …`) say that they prove, by row.
 fn claims() -> BTreeMap<String, BTreeSet<String>> {
@@ -52,7 +52,7 @@ fn claims() -> BTreeMap<String, BTreeSet<String>> {
     claims
 }
 
-fn sources() -> Vec<PathBuf> {
+pub(super) fn sources() -> Vec<PathBuf> {
     let mut sources = Vec::new();
     for folder in ["crds/src", "operator/src", "origin/src", "tests/src", "tests/it"] {
         files(&root().join(folder), "rs", &mut sources);
@@ -60,7 +60,7 @@ fn sources() -> Vec<PathBuf> {
     sources
 }
 
-fn function(line: &str) -> Option<&str> {
+pub(super) fn function(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("fn ").filter(|(before, _)| !before.starts_with("//"))?;
     rest.split(['(', '<']).next()
 }
@@ -81,7 +81,7 @@ fn row(line: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The names in a cell; none for an honest "no".
-fn names(cell: &str) -> Names {
+pub(super) fn names(cell: &str) -> Names {
     if cell.starts_with("no: ") {
         return Vec::new();
     }

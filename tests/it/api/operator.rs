@@ -370,7 +370,7 @@ fn an_origin_that_cannot_be_read_blinds_nobody() {
         json!({ "type": "object", "properties": { "spec": anything, "status": anything } });
     version.as_object_mut().unwrap().remove("selectableFields");
     server.define(&other).unwrap();
-    let odd = origin("odd", &json!({ "replicas": "many", "memory": 3 }));
+    let odd = origin("odd", &json!({ "replicas": 1, "memory": 3 }));
     server.client().create(MEDIA_ORIGINS, &odd).unwrap().success().unwrap();
     server.define(&crd::definition().unwrap()).unwrap();
     let mut world = World::around(server);
@@ -382,7 +382,7 @@ fn an_origin_that_cannot_be_read_blinds_nobody() {
     world.until("the odd one is told what is wrong", |world| {
         let accepted = condition(&world.origin("odd"), "Accepted");
         accepted["status"] == "False"
-            && accepted["message"].as_str().is_some_and(|text| text.contains("replicas"))
+            && accepted["message"].as_str().is_some_and(|text| text.contains("memory"))
     });
 }
 

@@ -29,7 +29,7 @@ bench:          ## GET from memory: this origin, nginx and Varnish, CPU per requ
 	@tests/bench/run
 
 soak:           ## kill -9 and faults of the object store, for SOAK_SECONDS (600) each; a second S3 server (minio); prints its seeds
-	@MEDIAORIGIN_SOAK_SECONDS=$${SOAK_SECONDS:-600} cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- kill9::nothing object_store:: --nocapture --test-threads=1 --include-ignored
+	@MEDIAORIGIN_SOAK_SECONDS=$${SOAK_SECONDS:-600} cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- kill9::nothing object_store:: api::operator::five --nocapture --test-threads=1 --include-ignored
 	@MEDIAORIGIN_S3_SERVER=minio MEDIAORIGIN_SOAK_SECONDS=30 cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- object_store:: --nocapture --test-threads=1 --include-ignored
 
 generate:       ## rewrite generated files: CRD YAML, chart copy, golden plans

@@ -7,6 +7,7 @@ mod cdn;
 mod disk;
 mod e2e;
 mod encoders;
+mod hook;
 mod http2;
 mod kill9;
 mod limit;

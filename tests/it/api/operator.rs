@@ -312,6 +312,17 @@ fn edits_of_others_stay_and_fields_that_go_are_gone() {
     assert_eq!(after["lastTransitionTime"], accepted["lastTransitionTime"]);
 }
 
+/// Row 45: a paused origin has a status, and nothing is made or changed for it until it is active again.
+#[test]
+fn a_paused_origin_is_reported_and_not_touched() {
+    let world = world();
+    world.create("paused", &json!({ "reconciliation": "Paused" }));
+    world.until("it is reported", |world| world.origin("paused")["status"]["observedGeneration"] == 1);
+    assert_eq!(world.client().get(&deployment("paused")).unwrap().code, 404);
+    world.edit("paused", &json!({ "spec": { "reconciliation": "Active" } }));
+    world.until("it is carried out", |world| world.client().get(&deployment("paused")).unwrap().code == 200);
+}
+
 /// Row 29, 30: where nothing has changed nothing is written, however often the operator looks.
 #[test]
 fn reconciles_in_vain_write_nothing() {

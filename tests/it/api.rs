@@ -6,6 +6,7 @@ mod cel;
 mod definition;
 mod operator;
 mod verdicts;
+mod world;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

@@ -129,6 +129,29 @@ fn read_config(value: serde_yaml::Value) -> Result<OriginConfig, Vec<Problem>> {
     if unknown.is_empty() { Ok(config) } else { Err(unknown) }
 }
 
+/// What is good about a text with `MediaOrigins` or one `OriginConfig`, or everything that is wrong with it, one line each.
+pub fn check(text: &str) -> Result<Vec<String>, Vec<String>> {
+    let lines = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if is_origin_config(text) {
+        let resolved = parse(text).map_err(lines)?;
+        let (name, objects) = (&resolved.metadata.name, resolved.budget.objects);
+        return Ok(vec![format!("OK: {} {name} holds {objects} of objects", names::CONFIG_KIND)]);
+    }
+    let mut good = Vec::new();
+    let (documents, problems) = document::parse(text);
+    let mut bad = lines(problems);
+    for document in documents {
+        let name = &document.metadata.name;
+        match validate(name, &document.spec) {
+            Ok(accepted) => {
+                good.push(format!("OK: {} {name} holds {} of objects", names::KIND, accepted.budget.objects));
+            }
+            Err(problems) => bad.extend(lines(problems)),
+        }
+    }
+    if bad.is_empty() { Ok(good) } else { Err(bad) }
+}
+
 /// The settings of an origin that was given no file.
 pub fn built_in() -> Result<Resolved, Vec<Problem>> {
     let document =

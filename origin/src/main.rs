@@ -9,9 +9,8 @@ use anyhow::Context;
 use clap::Parser;
 use mediaorigin_crds::config::Cold;
 use mediaorigin_crds::load as contract;
-use mediaorigin_crds::problem::Problem;
+use mediaorigin_crds::names;
 use mediaorigin_crds::units::Bytes;
-use mediaorigin_crds::{document, names, validate};
 use mediaorigin_origin::access::{secret, sign};
 use mediaorigin_origin::args::{Cli, Command, ServeArgs, SignUrlArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
@@ -208,24 +207,6 @@ fn check(args: &ValidateArgs) -> ExitCode {
 
 /// What is good about a file, or what is wrong with it.
 fn check_file(file: &Path) -> Result<Vec<String>, Vec<String>> {
-    let lines = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     let text = config::read(file).map_err(|error| vec![error.to_string()])?;
-    if contract::is_origin_config(&text) {
-        let resolved = contract::parse(&text).map_err(lines)?;
-        let (name, objects) = (&resolved.metadata.name, resolved.budget.objects);
-        return Ok(vec![format!("OK: {} {name} holds {objects} of objects", names::CONFIG_KIND)]);
-    }
-    let mut good = Vec::new();
-    let (documents, problems) = document::parse(&text);
-    let mut bad = lines(problems);
-    for document in documents {
-        let name = &document.metadata.name;
-        match validate::validate(name, &document.spec) {
-            Ok(accepted) => {
-                good.push(format!("OK: {} {name} holds {} of objects", names::KIND, accepted.budget.objects));
-            }
-            Err(problems) => bad.extend(lines(problems)),
-        }
-    }
-    if bad.is_empty() { Ok(good) } else { Err(bad) }
+    contract::check(&text)
 }

@@ -264,11 +264,15 @@ impl Cluster {
 
 /// A client; whether it repeats what a busy API server turned away is asked by some who count the time themselves.
 pub async fn client(repeats: bool) -> Result<Client, anyhow::Error> {
-    let mut config = Config::infer().await?;
+    Ok(client_of(Config::infer().await?, repeats)?)
+}
+
+/// The same for somebody who says where the API server is.
+pub fn client_of(mut config: Config, repeats: bool) -> Result<Client, kube::Error> {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.default_retry = repeats;
-    Ok(Client::try_from(config)?)
+    Client::try_from(config)
 }
 
 /// The client prints the API server's answers twice, as text and as a structure; the text is enough.
@@ -288,7 +292,11 @@ fn origins() -> ApiResource {
     ApiResource::erase::<MediaOrigin>(&())
 }
 
-async fn within<T>(attempt: String, call: impl Future<Output = kube::Result<T>>) -> Result<T, ClusterError> {
+/// A call with its deadline; `attempt` says what it is for.
+pub async fn within<T>(
+    attempt: String,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ClusterError> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(source)) => Err(ClusterError::Call { attempt, source: Box::new(source) }),

@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/mediaorigin/target
 # One optimised profile for everything that runs here; releases use `release`.
 export MEDIAORIGIN_PROFILE ?= ci
 
-.PHONY: help run test up down bench soak generate lint images
+.PHONY: help run test up down bench soak generate lint images plugin
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,3 +41,6 @@ lint:           ## format and clippy, as in `make test`
 
 images:         ## container images of operator and origin for the test cluster, from this checkout
 	@tests/images
+
+plugin:         ## install `kubectl mediaorigin` where cargo puts programs (docs/kubectl-plugin.md)
+	@cargo install --locked --path kubectl

@@ -210,5 +210,7 @@ pub fn one_line(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
+    // The client's words for it.
+    let text = text.replace("ServiceError: client error (Connect)", "no connection to the API server");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

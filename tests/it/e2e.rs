@@ -9,6 +9,7 @@ mod hot;
 mod lifecycle;
 mod mistakes;
 mod operator;
+mod plugin;
 mod rollout;
 mod s3;
 mod stream;
@@ -30,6 +31,7 @@ const ACCESS_PORT: u16 = 30085;
 const TIERS_PORT: u16 = 30086;
 const ROLLOUT_PORT: u16 = 30087;
 const HOT_PORT: u16 = 30088;
+const PLUGIN_PORT: u16 = 30088;
 
 fn media(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))

@@ -14,6 +14,7 @@ mod limit;
 mod mediastore;
 mod object_store;
 mod players;
+mod plugin;
 mod program;
 mod push;
 mod readers;

@@ -20,3 +20,11 @@ fn generated_planner_scripts() {
         mediaorigin_tests::planner::run(&folder("operator")).unwrap_or_else(|error| panic!("{error:#}"));
     assert!(count > 12, "only {count} scripts were found");
 }
+
+/// What `kubectl mediaorigin` prints. `UPDATE=1` rewrites what the scripts expect.
+#[test]
+fn generated_plugin_scripts() {
+    let count =
+        mediaorigin_tests::planner::run(&folder("plugin")).unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(count > 5, "only {count} scripts were found");
+}

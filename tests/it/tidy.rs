@@ -39,12 +39,19 @@ fn the_origin_knows_nothing_of_kubernetes() {
 }
 
 #[test]
-fn the_operator_knows_nothing_of_the_data_plane() {
-    let tree = tree("mediaorigin-operator");
-    for crate_name in ["actix-web", "moka", "mediaorigin-origin"] {
-        assert!(!tree.contains(crate_name), "the operator depends on {crate_name}");
+fn the_operator_and_the_plugin_know_nothing_of_the_data_plane() {
+    for package in ["mediaorigin-operator", "mediaorigin-kubectl"] {
+        let tree = tree(package);
+        for crate_name in ["actix-web", "moka", "mediaorigin-origin"] {
+            assert!(!tree.contains(crate_name), "{package} depends on {crate_name}");
+        }
+        assert!(tree.contains("kube"), "the tree was not read: {tree:?}");
     }
-    assert!(tree.contains("kube"), "the tree was not read: {tree:?}");
+}
+
+#[test]
+fn the_operator_knows_nothing_of_the_plugin() {
+    assert!(!tree("mediaorigin-operator").contains("mediaorigin-kubectl"));
 }
 
 /// Licences that a dependency may be used under.
@@ -159,7 +166,9 @@ const LONG_FILES: [&str; 1] = ["crds/src/v1alpha1.rs"];
 #[test]
 fn files_fit_a_sitting() {
     let mut sources = Vec::new();
-    for folder in ["crds/src", "operator/src", "origin/src", "tests/src", "tests/it", "tests/bench"] {
+    for folder in
+        ["crds/src", "kubectl/src", "operator/src", "origin/src", "tests/src", "tests/it", "tests/bench"]
+    {
         files(&root().join(folder), "rs", &mut sources);
     }
     assert!(sources.len() > 20, "the sources were not found");

@@ -27,12 +27,21 @@
 //! delete                               somebody asks to delete the MediaOrigin
 //! show Deployment /spec/replicas       prints a part of a child
 //! kstatus                              prints what kstatus makes of the MediaOrigin now
+//! write live-1                         a merge patch of a pod (YAML), up to `end`
+//!
+//! explain | status | list | publisher  prints what `kubectl mediaorigin` would
+//! says live-1                          what a pod answers at /-/status (YAML), up to `end`
+//! silent live-1 some words             why a pod cannot be asked
+//! event Normal Pulled Pod live-1 words an event, now
+//! operator down                        or: operator gone WORDS
+//! secret                               the publishers' Secret (YAML), up to `end`; or: secret missing, secret unseen WORDS
 //! ```
 //!
 //! Every script ends with a plan that has nothing to do and a status that is not written again; the runner adds that.
 
 mod kstatus;
 mod merge;
+mod plugin;
 mod world;
 
 use std::path::Path;

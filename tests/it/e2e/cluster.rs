@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::plugin::plugin;
+
 /// Where the operator runs.
 pub(crate) const SYSTEM: &str = "mediaorigin-system";
 
@@ -101,6 +103,17 @@ impl Cluster {
     /// kubectl that may fail; whether it did not.
     pub(crate) fn attempt(&self, line: &str) -> bool {
         self.run("kubectl", line, None).status.success()
+    }
+
+    /// `kubectl mediaorigin` with the plugin of this checkout: its exit status and all that it printed.
+    pub(crate) fn plugin(&self, line: &str) -> (Option<i32>, String) {
+        let folder = plugin().parent().unwrap().to_str().unwrap();
+        let path = format!("{}:{folder}", self.environment.get("PATH").unwrap());
+        let mut kubectl = Command::new("kubectl");
+        kubectl.arg("mediaorigin").args(line.split_whitespace()).envs(&self.environment).env("PATH", path);
+        let output = kubectl.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     }
 
     /// An object as JSON; null where it does not exist.

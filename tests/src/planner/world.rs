@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use self::agents::Mood;
 use super::kstatus::kstatus;
 use super::merge::{merge, merge_applied, remove_absent};
+use super::plugin::Plugin;
 
 /// When every script starts: 2026-01-01T00:00:00Z.
 const START: i64 = 1_767_225_600;
@@ -40,11 +41,13 @@ pub(super) struct World {
     /// Kinds that this cluster does not have.
     unknown: BTreeSet<Part>,
     seconds: i64,
+    plugin: Plugin,
 }
 
 /// Whether a step is followed by YAML up to `end`.
 pub(super) fn takes_block(line: &str) -> bool {
-    matches!(line.split(' ').next(), Some("origin" | "edit" | "drift" | "foreign"))
+    let words: Vec<&str> = line.split(' ').collect();
+    matches!(words[..], ["origin" | "edit" | "drift" | "foreign" | "says" | "write", ..] | ["secret"])
 }
 
 impl World {
@@ -93,8 +96,13 @@ impl World {
             "delete" => self.origin["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
             "reconcile" => return self.reconcile(),
             "show" => return self.show(rest),
+            "write" => merge(self.find_pod(rest)?, &yaml(block)?),
             "kstatus" => return Ok(kstatus(&self.origin).to_owned()),
-            _ => bail!("there is no such step"),
+            _ => {
+                let observed = self.observe()?;
+                let block = if block.is_empty() { Value::Null } else { yaml(block)? };
+                return self.plugin.step(&observed, line, &block);
+            }
         }
         Ok(String::new())
     }

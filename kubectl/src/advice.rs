@@ -1,6 +1,6 @@
 //! What to do about a reason, in the words of `docs/conditions.md` (a test compares the two).
 
-use mediaorigin_operator::reasons::{ReadyReason, StalledReason};
+use mediaorigin_operator::reasons::{HealthReason, ProgressReason, ReadyReason, RoutedReason, StalledReason};
 
 /// What to do about a reason of `Ready`; nothing where there is nothing to do.
 pub const fn about(reason: ReadyReason) -> Option<&'static str> {
@@ -32,6 +32,9 @@ pub fn sentence(reason: &str) -> Option<String> {
     if reason == StalledReason::Invalid.as_str() {
         return Some("mend the fields that Accepted names".to_owned());
     }
+    if let Some(known) = others(reason) {
+        return Some(known.to_owned());
+    }
     if reason == StalledReason::DeadlineExceeded.as_str() {
         return Some("the rollout does not move on: read the message of Ready and of the pods".to_owned());
     }
@@ -40,4 +43,35 @@ pub fn sentence(reason: &str) -> Option<String> {
         ReadyReason::CrashLoop => "read the last words of the pod (kubectl logs --previous)".to_owned(),
         known => about(*known)?.to_owned(),
     })
+}
+
+/// The same of the reasons of the other conditions. `NoReport` and what only takes its time need nobody.
+fn others(reason: &str) -> Option<&'static str> {
+    let is = |known: &[&str]| known.contains(&reason);
+    let health = |known: HealthReason| known.as_str();
+    if is(&[StalledReason::ConfigRefused.as_str()]) {
+        Some("mend the field that Configured names")
+    } else if is(&[ProgressReason::Configuring.as_str()]) {
+        Some("wait; if it stays, the operator cannot reach the pod's port 8081")
+    } else if is(&[ProgressReason::Paused.as_str()]) {
+        Some("take spec.reconciliation: Paused, or the annotation mediaorigin.io/reconciliation, away again")
+    } else if is(&[health(HealthReason::BucketDenied)]) {
+        Some("mend spec.objectStore or its Secret")
+    } else if is(&[health(HealthReason::BucketUnavailable), health(HealthReason::BucketFull)]) {
+        Some("look at the object store")
+    } else if is(&[health(HealthReason::DiskFull)]) {
+        Some("raise spec.disk.size, or lower disk.keepSeconds of a policy")
+    } else if is(&[health(HealthReason::DiskDenied), health(HealthReason::DiskUnavailable)]) {
+        Some("look at the volume and its node")
+    } else if is(&[health(HealthReason::SecretRefused)]) {
+        Some("mend the keys of the publishers' Secret that Healthy names")
+    } else if is(&[health(HealthReason::CertificateRefused)]) {
+        Some("mend the Secret of spec.service.tls")
+    } else if is(&[RoutedReason::NotAccepted.as_str()]) {
+        Some("mend spec.route, or the listener of the Gateway")
+    } else if is(&[RoutedReason::NoGatewayApi.as_str()]) {
+        Some("install the Gateway API")
+    } else {
+        None
+    }
 }

@@ -2,10 +2,36 @@
 
 use std::collections::BTreeMap;
 
+use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::report::PodReport;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The answers by name of the pod, or why there is none.
 pub type Asked = BTreeMap<String, Result<Answer, String>>;
+
+/// What the operator would know of the pods: their own words, or where they could not be asked what it has reported of them.
+pub fn reports(
+    observed: &Observed,
+    answers: &BTreeMap<String, Result<Value, String>>,
+) -> BTreeMap<String, PodReport> {
+    let told = observed.status.pods.iter().filter(|pod| pod.served_generation >= 0);
+    let mut reports: BTreeMap<String, PodReport> = told
+        .map(|pod| {
+            let (uid, generation) = (observed.uid.clone(), pod.served_generation);
+            (pod.name.clone(), PodReport { uid, generation, ..PodReport::default() })
+        })
+        .collect();
+    for (pod, answer) in answers {
+        let Ok(answer) = answer else { continue };
+        let mut report = PodReport::read(answer);
+        // What it has refused once it refuses again.
+        let has_refused = !report.refused.is_empty() && report.generation < observed.generation;
+        report.refused_generation = has_refused.then_some(observed.generation);
+        reports.insert(pod.clone(), report);
+    }
+    reports
+}
 
 /// `/-/status`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

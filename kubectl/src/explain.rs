@@ -3,13 +3,16 @@
 pub mod children;
 pub mod fields;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use k8s_openapi::api::core::v1::Event;
 use mediaorigin_crds::budget::{Budget, INDEX_PERCENT, PER_CONNECTION, SLACK_PERCENT};
+use mediaorigin_crds::names;
 use mediaorigin_crds::units::Bytes;
-use mediaorigin_crds::v1alpha1::MediaOriginSpec;
+use mediaorigin_crds::v1alpha1::{MediaOriginSpec, ReconciliationSpec};
 use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
 use mediaorigin_operator::plan::{Action, Plan, Reason, Settings, Verdict, plan};
 
 use crate::asked::Asked;
@@ -19,6 +22,20 @@ use crate::pods;
 use crate::status;
 use crate::text::{columns, indented};
 
+/// The plan, where the operator is told to pause the one that it would have otherwise: `paused` says so.
+fn plan_of(settings: &Settings, observed: &Observed) -> Plan {
+    let first = plan(settings, observed);
+    if !first.paused {
+        return first;
+    }
+    let mut active = observed.clone();
+    active.annotations.remove(names::ANNOTATION_RECONCILIATION);
+    if let Ok(spec) = &mut active.spec {
+        spec.reconciliation = ReconciliationSpec::Active;
+    }
+    Plan { paused: true, ..plan(settings, &active) }
+}
+
 /// What is looked at besides the origin, its children and its pods.
 #[derive(Clone, Debug)]
 pub struct Around {
@@ -26,6 +43,8 @@ pub struct Around {
     pub installation: Installation,
     /// What the pods say of themselves.
     pub asked: Asked,
+    /// Children that may not be read, and why.
+    pub unseen: BTreeMap<Part, String>,
     /// Events of the origin and its pods, or why there are none to see.
     pub events: Result<Vec<Event>, String>,
     /// The image that was asked for on the command line.
@@ -35,7 +54,7 @@ pub struct Around {
 /// Why the origin looks as it does.
 pub fn explain(observed: &Observed, around: &Around) -> String {
     let (settings, source) = around.installation.settings(around.origin_image.as_deref(), observed);
-    let plan = plan(&settings, observed);
+    let plan = plan_of(&settings, observed);
     let mut text = String::new();
     let mut section = |title: &str, body: &str| {
         if !text.is_empty() {
@@ -49,8 +68,10 @@ pub fn explain(observed: &Observed, around: &Around) -> String {
     section(&title, &head(around, &settings, source));
     section("Spec", &verdict(&plan));
     section("Memory of a pod", &memory(observed, &plan));
-    section("Children", &children::text(observed, &plan));
-    section("The operator would", &actions(&plan));
+    section("Children", &children::text(observed, &plan, &around.unseen));
+    let title =
+        if plan.paused { "The operator is told to pause; otherwise it would" } else { "The operator would" };
+    section(title, &actions(&plan, &around.unseen));
     section("Pods", &the_pods(observed, around));
     section(&conditions_title(observed), &columns("  ", &status::conditions(&observed.status.conditions)));
     section("Events", &the_events(observed, around));
@@ -61,7 +82,7 @@ pub fn explain(observed: &Observed, around: &Around) -> String {
 /// What to do, the operator's own part first: what it does not do is nobody's fault but its own.
 fn next(observed: &Observed, around: &Around, plan: &Plan) -> Vec<Vec<String>> {
     let mut next: Vec<String> = match &around.installation {
-        _ if plan.actions.is_empty() => Vec::new(),
+        _ if plan.paused || plan.actions.is_empty() => Vec::new(),
         Installation::Found { ready: 0, .. } => vec!["get the operator to run".to_owned()],
         Installation::Found { place, .. } => {
             let (namespace, name) = place.split_once('/').unwrap_or_default();
@@ -158,27 +179,40 @@ fn terms(budget: &Budget, spec: &MediaOriginSpec) -> Vec<Vec<String>> {
     ]
 }
 
-fn actions(plan: &Plan) -> String {
+fn actions(plan: &Plan, unseen: &BTreeMap<Part, String>) -> String {
     let requeue = plan.requeue.as_secs();
     let again = if requeue < 120 { format!("{requeue}s") } else { format!("{}m", requeue / 60) };
     let mut text = String::new();
-    for (index, action) in plan.actions.iter().enumerate() {
+    // What may not be read is not missing.
+    let known =
+        plan.actions.iter().filter(|action| part(action).is_none_or(|part| !unseen.contains_key(&part)));
+    for (index, action) in known.enumerate() {
         // What differs is told with the children.
         let what = match action {
-            Action::Apply(child, Reason::Missing) => format!("create {}: it is missing", child.kind),
+            Action::Apply(child, Reason::Missing) => format!("create {}: it is missing", child.part),
             Action::Apply(child, Reason::Edited(_)) => {
-                format!("update {}: the spec asks for something else", child.kind)
+                format!("update {}: the spec asks for something else", child.part)
             }
-            Action::Apply(child, Reason::Drifted(_)) => format!("repair {}: somebody changed it", child.kind),
-            Action::Announce { .. } => action.to_string(),
+            Action::Apply(child, Reason::Drifted(_)) => format!("repair {}: somebody changed it", child.part),
+            action => action.to_string(),
         };
         let _ = writeln!(text, "  {}. {what}", index + 1);
     }
-    if plan.actions.is_empty() {
+    if text.is_empty() {
         text.push_str("  do nothing\n");
     }
     let _ = writeln!(text, "  and look again after {again}, or as soon as something changes");
     text
+}
+
+/// The child that an action writes.
+fn part(action: &Action) -> Option<Part> {
+    match action {
+        Action::Apply(child, _) => Some(child.part),
+        Action::Issue(issuance) => Some(issuance.part),
+        Action::Delete { part, .. } => Some(*part),
+        Action::Push { .. } | Action::Announce { .. } => None,
+    }
 }
 
 fn the_pods(observed: &Observed, around: &Around) -> String {

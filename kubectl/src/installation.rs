@@ -1,7 +1,8 @@
 //! The operator of the cluster: whether it runs, and which image it gives to origins that name none.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use mediaorigin_operator::observed::{Kind, Observed};
+use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
 use mediaorigin_operator::plan::Settings;
 
 /// Label selector of the operator's Deployment, as the chart makes it.
@@ -63,7 +64,7 @@ impl Installation {
             Self::Found { origin_image, .. } => origin_image.clone(),
             Self::Unseen(_) => None,
         };
-        let running = observed.children.get(&Kind::Deployment).filter(|child| observed.owns(child));
+        let running = observed.children.get(&Part::Deployment).filter(|child| observed.owns(child));
         let running = running
             .and_then(|child| child.pointer("/spec/template/spec/containers/0/image")?.as_str())
             .map(str::to_owned);
@@ -76,7 +77,11 @@ impl Installation {
         } else {
             (format!("mediaorigin:{VERSION}"), "a guess; what the operator would write is not known here")
         };
-        (Settings { origin_image }, source)
+        let operator_namespace = match self {
+            Self::Found { place, .. } => place.split_once('/').map(|(namespace, _)| namespace.to_owned()),
+            Self::Unseen(_) => admitted_namespace(observed),
+        };
+        (Settings { origin_image, operator_namespace }, source)
     }
 
     /// One sentence about it.
@@ -97,6 +102,16 @@ impl Installation {
         });
         format!("{place}, {state}{}", other.unwrap_or_default())
     }
+}
+
+/// The namespace that the origin's network policy admits first: the operator's.
+fn admitted_namespace(observed: &Observed) -> Option<String> {
+    let policy = observed.children.get(&Part::NetworkPolicy)?;
+    let admitted = policy.pointer("/spec/ingress/1/from")?.as_array()?.iter();
+    let mut namespaces = admitted.filter_map(|from| {
+        from["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"].as_str().map(str::to_owned)
+    });
+    namespaces.next()
 }
 
 fn variable(deployment: &Deployment, name: &str) -> Option<String> {

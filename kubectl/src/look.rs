@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use http_types::Request;
@@ -13,14 +14,14 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::MediaOrigin;
-use mediaorigin_operator::cluster::{Cluster, ClusterError, client_of, within};
+use mediaorigin_operator::cluster::{Cluster, ClusterError, Found, client_of, within};
 use mediaorigin_operator::observed::Observed;
-use mediaorigin_operator::plan::workload::CONTAINER;
-use mediaorigin_operator::pods::exists;
+use mediaorigin_operator::part::Part;
+use mediaorigin_operator::pods::{exists, is_running};
 use serde_json::{Value, json};
 
 use crate::args::Connection;
-use crate::asked::Asked;
+use crate::asked::{self, Asked};
 use crate::installation::{Installation, SELECTOR};
 use crate::publisher::Secret;
 use crate::streams::Reports;
@@ -31,6 +32,19 @@ const LISTED_MAX: u32 = 500;
 const ASKED_MAX: usize = 16;
 /// Events of one object that are read.
 const EVENTS_MAX: u32 = 100;
+
+/// A pod that does not answer within this time says nothing.
+const ASK_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// An origin as far as it can be seen.
+pub struct Seen {
+    /// As the operator observes it.
+    pub observed: Observed,
+    /// What the pods say of themselves.
+    pub asked: Asked,
+    /// Children that may not be read, and why.
+    pub unseen: BTreeMap<Part, String>,
+}
 
 /// A cluster, and the namespace that is meant where none is named.
 pub struct Look {
@@ -47,9 +61,36 @@ impl Look {
         Ok(Self { cluster: Cluster { client: client_of(config, true)? }, namespace })
     }
 
-    /// One origin with its children and pods; nothing if there is none.
-    pub async fn origin(&self, name: &str) -> Result<Option<Observed>, ClusterError> {
-        mediaorigin_operator::observe::observe(&self.cluster, &self.namespace, name, Timestamp::now()).await
+    /// One origin with its children and pods, and what the pods say of themselves; nothing if there is none. As the operator observes, but
+    /// for two things: pods are asked through the API server, and what may not be read is a finding.
+    pub async fn origin(&self, name: &str) -> Result<Option<Seen>, ClusterError> {
+        let namespace = self.namespace.as_str();
+        let Some(origin) = self.cluster.origin(namespace, name).await? else { return Ok(None) };
+        let parts =
+            Part::ALL.map(|part| async move { (part, self.cluster.child(part, namespace, name).await) });
+        let (pods, parts) = tokio::join!(self.cluster.pods(namespace, name), join_all(parts));
+        let mut observed = Observed::new(&json!(origin), BTreeMap::new(), pods?, Timestamp::now());
+        let mut unseen = BTreeMap::new();
+        for (part, found) in parts {
+            match found {
+                Ok(Found::Nothing) => {}
+                Ok(Found::NoSuchKind) => {
+                    observed.unknown.insert(part);
+                }
+                Ok(Found::Child(child)) => {
+                    observed.children.insert(part, child);
+                }
+                Err(error) if error.refusal().is_some() => {
+                    unseen.insert(part, one_line(&error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let answers = self.ask_pods(&observed, "/-/status", |_| true).await;
+        observed.reports = asked::reports(&observed, &answers);
+        let read = |answer: Value| serde_json::from_value(answer).map_err(|error| error.to_string());
+        let asked = answers.into_iter().map(|(pod, answer)| (pod, answer.and_then(read))).collect();
+        Ok(Some(Seen { observed, asked, unseen }))
     }
 
     /// All origins with their pods, without their children.
@@ -79,13 +120,6 @@ impl Look {
             .collect())
     }
 
-    /// What the pods of an origin say of themselves.
-    pub async fn ask(&self, observed: &Observed) -> Asked {
-        let answers = self.ask_pods(observed, "/-/status", |_| true).await;
-        let read = |answer: Value| serde_json::from_value(answer).map_err(|error| error.to_string());
-        answers.into_iter().map(|(pod, answer)| (pod, answer.and_then(read))).collect()
-    }
-
     /// What the ready pods of an origin know of its streams.
     pub async fn streams(&self, observed: &Observed) -> Reports {
         self.ask_pods(observed, "/-/streams", is_ready).await
@@ -94,11 +128,11 @@ impl Look {
     /// Asks the running pods by the API server's `proxy` subresource: that needs neither a port on this machine nor a connection that
     /// stays, as a port-forward would.
     async fn ask_pods(&self, observed: &Observed, path: &str, wanted: fn(&Pod) -> bool) -> Reports {
-        let pods = observed.pods.iter().filter(|pod| exists(pod) && is_running(pod) && wanted(pod));
+        let pods = observed.pods.iter().filter(|pod| exists(pod) && has_address(pod) && wanted(pod));
         let answers = pods.take(ASKED_MAX).map(|pod| async move {
             let name = pod.metadata.name.clone().unwrap_or_default();
             let answer = self.ask_pod(&observed.namespace, &name, admin_port(pod), path).await;
-            (name, answer.map_err(|error| one_line(&error)))
+            (name, answer.map_err(|error| refused_by_policy(&error).unwrap_or_else(|| one_line(&error))))
         });
         join_all(answers).await.into_iter().collect()
     }
@@ -113,7 +147,9 @@ impl Look {
         let attempt = format!("ask pod {namespace}/{pod} through the API server");
         let uri = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy{path}");
         let request = Request::get(uri).body(Vec::new()).map_err(kube::Error::HttpError);
-        within(attempt, async { self.cluster.client.request::<Value>(request?).await }).await
+        let answer = within(attempt.clone(), async { self.cluster.client.request::<Value>(request?).await });
+        // Not the usual deadline: where a network policy keeps the API server away there is never an answer.
+        tokio::time::timeout(ASK_TIMEOUT, answer).await.unwrap_or(Err(ClusterError::Timeout { attempt }))
     }
 
     /// Events of the origin and its pods, or why they cannot be seen.
@@ -169,6 +205,15 @@ async fn config(connection: &Connection) -> Result<Config, KubeconfigError> {
     }
 }
 
+/// Where the API server may not reach a pod, somebody who may forward a port can.
+fn refused_by_policy(error: &ClusterError) -> Option<String> {
+    let ClusterError::Timeout { attempt } = error else { return None };
+    let seconds = ASK_TIMEOUT.as_secs();
+    Some(format!(
+        "cannot {attempt}: no answer within {seconds}s; where a NetworkPolicy keeps the API server away from port 8081, kubectl port-forward reaches it"
+    ))
+}
+
 fn belongs(pod: &Pod, origin: &DynamicObject) -> bool {
     let label = |name: &str| pod.metadata.labels.as_ref()?.get(name).map(String::as_str);
     pod.metadata.namespace == origin.metadata.namespace
@@ -176,14 +221,8 @@ fn belongs(pod: &Pod, origin: &DynamicObject) -> bool {
         && label(names::LABEL_COMPONENT) == Some(names::COMPONENT_ORIGIN)
 }
 
-fn is_running(pod: &Pod) -> bool {
-    let status = pod.status.as_ref();
-    let containers = status.and_then(|status| status.container_statuses.as_ref());
-    let runs = containers.is_some_and(|all| {
-        let own = all.iter().find(|container| container.name == CONTAINER);
-        own.and_then(|container| container.state.as_ref()).is_some_and(|state| state.running.is_some())
-    });
-    runs && status.is_some_and(|status| status.pod_ip.is_some())
+fn has_address(pod: &Pod) -> bool {
+    is_running(pod) && pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some())
 }
 
 fn is_ready(pod: &Pod) -> bool {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mediaorigin_crds::v1alpha1::{MediaOriginSpec, ServiceTypeSpec, TlsSpec};
-use mediaorigin_operator::observed::{Kind, Observed};
+use mediaorigin_crds::v1alpha1::{MediaOriginSpec, RouteSpec, ServiceTypeSpec, TlsSpec};
+use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
+use mediaorigin_operator::plan::credentials::publisher_secret;
 use mediaorigin_operator::plan::service::endpoint;
 use serde_json::Value;
 
@@ -26,6 +28,12 @@ pub enum Secret {
     Unseen(String),
 }
 
+/// The Secret with the credentials of publishers, the user's or the operator's; none where everyone may write.
+pub fn secret_name(observed: &Observed) -> Option<String> {
+    let write = observed.spec.as_ref().ok()?.access.write.as_ref()?;
+    Some(publisher_secret(&observed.name, write))
+}
+
 /// What an encoder of the origin needs.
 pub fn text(observed: &Observed, secret: Option<&Secret>, show_secret: bool) -> String {
     let title = format!("Publishing to {}/{}\n", observed.namespace, observed.name);
@@ -45,7 +53,11 @@ pub fn text(observed: &Observed, secret: Option<&Secret>, show_secret: bool) -> 
     if let Some(tls) = &spec.service.tls {
         facts.push(fact("TLS", certificate(tls)));
     }
-    let secret_name = spec.access.write.as_ref().map(|write| write.secret_ref.name.as_str());
+    if let Some(route) = &spec.route {
+        facts.push(fact("by gateway", gateway(route)));
+    }
+    let secret_name = secret_name(observed);
+    let secret_name = secret_name.as_deref();
     facts.push(fact("credentials", credentials(secret_name, secret)));
     if observed.status.ready_replicas == 0 {
         facts.push(fact("now", "no pod is ready: see kubectl mediaorigin status".to_owned()));
@@ -70,7 +82,7 @@ struct Outside {
 
 impl Outside {
     fn of(observed: &Observed, spec: &MediaOriginSpec) -> Self {
-        let service = observed.children.get(&Kind::Service).filter(|service| observed.owns(service));
+        let service = observed.children.get(&Part::Service).filter(|service| observed.owns(service));
         let port = spec.service.port;
         let scheme = if spec.service.tls.is_some() { "https" } else { "http" };
         let inside = endpoint(&observed.name, &observed.namespace, &spec.service);
@@ -126,6 +138,16 @@ fn addresses(service: &Value, scheme: &str, port: i32) -> Vec<String> {
     let is_usual = matches!((scheme, port), ("http", 80) | ("https", 443));
     let suffix = if is_usual { String::new() } else { format!(":{port}") };
     ingress.into_iter().flatten().filter_map(host).map(|host| format!("{scheme}://{host}{suffix}")).collect()
+}
+
+fn gateway(route: &RouteSpec) -> String {
+    let gateways: Vec<&str> = route.parent_refs.iter().map(|parent| parent.name.as_str()).collect();
+    let hosts = if route.hostnames.is_empty() {
+        "the host names of its listeners".to_owned()
+    } else {
+        route.hostnames.join(", ")
+    };
+    format!("{hosts} by Gateway {}; the condition Routed says whether it is taken", gateways.join(", "))
 }
 
 fn certificate(TlsSpec { secret_ref, client_ca_secret_ref }: &TlsSpec) -> String {

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use mediaorigin_crds::load;
-use mediaorigin_operator::observed::Observed;
 use serde_json::json;
 
 use crate::args::{
@@ -14,7 +13,7 @@ use crate::args::{
 };
 use crate::asked::Asked;
 use crate::explain::{Around, explain};
-use crate::look::Look;
+use crate::look::{Look, Seen};
 use crate::status::{self, Summary};
 use crate::{publisher, streams};
 
@@ -43,8 +42,8 @@ async fn show_status(connection: &Connection, args: StatusArgs) -> Result<Said, 
     let StatusArgs { name, all_namespaces, output } = args;
     let look = Look::connect(connection).await?;
     if let Some(name) = name {
-        let observed = find(&look, &name).await?;
-        let summary = Summary::of(&observed, &look.ask(&observed).await);
+        let Seen { observed, asked, .. } = find(&look, &name).await?;
+        let summary = Summary::of(&observed, &asked);
         let text = match output {
             Some(_) => serde_json::to_string_pretty(&summary)? + "\n",
             None => summary.text(),
@@ -66,10 +65,11 @@ async fn show_status(connection: &Connection, args: StatusArgs) -> Result<Said, 
 async fn show_explanation(connection: &Connection, args: ExplainArgs) -> Result<Said, anyhow::Error> {
     let ExplainArgs { name, origin_image } = args;
     let look = Look::connect(connection).await?;
-    let observed = find(&look, &name).await?;
+    let Seen { observed, asked, unseen } = find(&look, &name).await?;
     let around = Around {
         installation: look.installation(&observed.namespace).await,
-        asked: look.ask(&observed).await,
+        asked,
+        unseen,
         events: look.events(&observed).await,
         origin_image,
     };
@@ -79,7 +79,7 @@ async fn show_explanation(connection: &Connection, args: ExplainArgs) -> Result<
 async fn show_streams(connection: &Connection, args: StreamsArgs) -> Result<Said, anyhow::Error> {
     let StreamsArgs { name, output } = args;
     let look = Look::connect(connection).await?;
-    let observed = find(&look, &name).await?;
+    let Seen { observed, .. } = find(&look, &name).await?;
     let reports = look.streams(&observed).await;
     let is_well = !reports.is_empty();
     if is_well && reports.values().all(Result::is_err) {
@@ -99,16 +99,15 @@ async fn show_streams(connection: &Connection, args: StreamsArgs) -> Result<Said
 async fn show_publisher(connection: &Connection, args: PublisherArgs) -> Result<Said, anyhow::Error> {
     let PublisherArgs { name, show_secret } = args;
     let look = Look::connect(connection).await?;
-    let observed = find(&look, &name).await?;
-    let write = observed.spec.as_ref().ok().and_then(|spec| spec.access.write.as_ref());
-    let secret = match write {
-        Some(write) => Some(look.secret(&observed.namespace, &write.secret_ref.name).await),
+    let Seen { observed, .. } = find(&look, &name).await?;
+    let secret = match publisher::secret_name(&observed) {
+        Some(name) => Some(look.secret(&observed.namespace, &name).await),
         None => None,
     };
     Ok(Said { text: publisher::text(&observed, secret.as_ref(), show_secret), is_well: true })
 }
 
-async fn find(look: &Look, name: &str) -> Result<Observed, anyhow::Error> {
+async fn find(look: &Look, name: &str) -> Result<Seen, anyhow::Error> {
     let found = look.origin(name).await?;
     found.ok_or_else(|| anyhow!("there is no MediaOrigin {}/{name}", look.namespace))
 }

@@ -2,7 +2,8 @@
 
 use mediaorigin_crds::v1alpha1::{Condition, ConditionStatus, MediaOriginStatus, MemoryStatus};
 use mediaorigin_operator::claim::{Claim, Phase};
-use mediaorigin_operator::observed::{Kind, Observed};
+use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
 use mediaorigin_operator::reasons::ConditionType;
 use serde::Serialize;
 
@@ -151,7 +152,7 @@ fn tiers(observed: &Observed) -> Vec<String> {
         tiers.push(match &disk.storage_class_name {
             None => format!("disk {}, a cache that goes with the pod", disk.size),
             Some(class) => {
-                let claim = observed.children.get(&Kind::PersistentVolumeClaim).map(Claim::read);
+                let claim = observed.children.get(&Part::PersistentVolumeClaim).map(Claim::read);
                 format!(
                     "disk {} of class {class}{}",
                     disk.size,
@@ -193,6 +194,10 @@ pub fn next(observed: &Observed, asked: &Asked) -> Vec<String> {
         (ConditionType::Stalled, ConditionStatus::True),
         (ConditionType::Ready, ConditionStatus::False),
         (ConditionType::Progressing, ConditionStatus::True),
+        (ConditionType::Progressing, ConditionStatus::False),
+        (ConditionType::Configured, ConditionStatus::False),
+        (ConditionType::Healthy, ConditionStatus::False),
+        (ConditionType::Routed, ConditionStatus::False),
     ] {
         let Some(condition) = find(status, kind).filter(|condition| condition.status == trouble) else {
             continue;

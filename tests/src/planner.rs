@@ -30,7 +30,8 @@
 //! write live-1                         a merge patch of a pod (YAML), up to `end`
 //!
 //! explain | status | list | publisher  prints what `kubectl mediaorigin` would
-//! says live-1                          what a pod answers at /-/status (YAML), up to `end`
+//! answers live-1                       what a pod answers at /-/status (YAML), up to `end`
+//! unseen Secret-admin some words       a child may not be read
 //! silent live-1 some words             why a pod cannot be asked
 //! event Normal Pulled Pod live-1 words an event, now
 //! operator down                        or: operator gone WORDS

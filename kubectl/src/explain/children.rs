@@ -1,9 +1,12 @@
 //! Each child: missing, as it should be, edited, drifted, or somebody else's; and which fields of the spec it is about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mediaorigin_crds::names;
-use mediaorigin_operator::observed::{Kind, Observed};
+use mediaorigin_crds::v1alpha1::PodMonitorModeSpec;
+use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
+use mediaorigin_operator::plan::credentials::{self, Issue};
 use mediaorigin_operator::plan::difference::{Difference, differences};
 use mediaorigin_operator::plan::{ANNOTATION_APPLIED_HASH, Action, Child, Plan, Reason, Verdict};
 use serde_json::Value;
@@ -15,48 +18,89 @@ use crate::text::columns;
 const TOLD_MAX: usize = 20;
 
 /// Every child, a line for its state and one for each field that is not as it should be.
-pub fn text(observed: &Observed, plan: &Plan) -> String {
-    let rows: Vec<Vec<String>> = Kind::ALL
+pub fn text(observed: &Observed, plan: &Plan, unseen: &BTreeMap<Part, String>) -> String {
+    let state = |part: Part| match unseen.get(&part) {
+        Some(why) => Some(format!("not seen: {why}")),
+        None => state(part, observed, plan),
+    };
+    let rows: Vec<Vec<String>> = Part::ALL
         .into_iter()
-        .filter_map(|kind| Some(vec![kind.to_string(), state(kind, observed, plan)?]))
+        .filter_map(|part| Some(vec![format!("{} {}", part.kind(), part.name(&observed.name)), state(part)?]))
         .collect();
     columns("  ", &rows)
 }
 
 /// Nothing of a child that neither is there nor should be.
-fn state(kind: Kind, observed: &Observed, plan: &Plan) -> Option<String> {
-    let live = observed.children.get(&kind);
-    let wanted = plan.children.iter().find(|child| child.kind == kind);
-    let reason = plan.actions.iter().find_map(|action| match action {
-        Action::Apply(child, reason) if child.kind == kind => Some(reason),
-        Action::Apply(..) | Action::Announce { .. } => None,
-    });
-    match (live, wanted, reason) {
-        (Some(live), ..) if !observed.owns(live) => Some(foreign(kind, plan)),
-        (Some(live), Some(child), Some(reason)) => Some(differing(child, live, reason)),
-        (Some(_), Some(_), None) => Some("as it should be".to_owned()),
-        (Some(_), None, _) if is_planned(plan) => {
-            Some("is kept although the spec does not ask for it; it goes with the origin".to_owned())
+fn state(part: Part, observed: &Observed, plan: &Plan) -> Option<String> {
+    let live = observed.children.get(&part);
+    let wanted = plan.children.iter().find(|child| child.part == part);
+    for action in &plan.actions {
+        match action {
+            Action::Apply(child, reason) if child.part == part => {
+                return Some(
+                    live.map_or_else(|| "missing".to_owned(), |live| differing(child, live, reason)),
+                );
+            }
+            Action::Issue(issuance) if issuance.part == part => {
+                return Some(match &issuance.issue {
+                    Issue::Create => "missing".to_owned(),
+                    Issue::Complete(keys) => format!("has no {}", keys.join(", ")),
+                    Issue::Renew => "is to be renewed, as the annotation of the origin asks".to_owned(),
+                    Issue::Retire => "has values from before whose time is over".to_owned(),
+                });
+            }
+            Action::Delete { part: gone, .. } if *gone == part => {
+                return Some("is not asked for any more".to_owned());
+            }
+            _ => {}
         }
-        (Some(_), None, _) if plan.verdict == Verdict::Deleting => Some("goes with the origin".to_owned()),
-        (Some(_), None, _) => Some("is there; not compared while the spec is not carried out".to_owned()),
-        (None, Some(_), _) => Some("missing".to_owned()),
-        (None, None, _) if is_planned(plan) || plan.verdict == Verdict::Deleting => None,
-        // Whether one is wanted is not known then.
-        (None, None, _) if kind == Kind::PersistentVolumeClaim => None,
-        (None, None, _) => Some("missing; it is not made while the spec is not carried out".to_owned()),
     }
+    let is_made = observed.spec.as_ref().is_ok_and(|spec| credentials::wanted(spec).contains(&part));
+    Some(match live {
+        Some(live) if !observed.owns(live) => foreign(part, plan),
+        Some(_) if plan.verdict == Verdict::Deleting => "goes with the origin".to_owned(),
+        Some(_) if !is_planned(plan) => "is there; not compared while the spec is not carried out".to_owned(),
+        Some(_) if wanted.is_some() || is_made => "as it should be".to_owned(),
+        Some(_) => "is kept although the spec does not ask for it; it goes with the origin".to_owned(),
+        None if observed.unknown.contains(&part) && is_asked_for(part, observed) => {
+            "asked for, but the cluster does not have this kind".to_owned()
+        }
+        None if is_planned(plan) || plan.verdict == Verdict::Deleting || !is_always(part) => return None,
+        None => "missing; it is not made while the spec is not carried out".to_owned(),
+    })
+}
+
+/// Every origin has one.
+fn is_always(part: Part) -> bool {
+    matches!(
+        part,
+        Part::ServiceAccount
+            | Part::AdminSecret
+            | Part::ConfigMap
+            | Part::Service
+            | Part::PodsService
+            | Part::Deployment
+    )
+}
+
+/// Whether the spec asks for a child of a kind that a cluster may do without.
+fn is_asked_for(part: Part, observed: &Observed) -> bool {
+    observed.spec.as_ref().is_ok_and(|spec| match part {
+        Part::HttpRoute => spec.route.is_some(),
+        Part::PodMonitor => spec.monitoring.pod_monitor == PodMonitorModeSpec::Enabled,
+        _ => false,
+    })
 }
 
 fn is_planned(plan: &Plan) -> bool {
     matches!(plan.verdict, Verdict::Accepted(_))
 }
 
-fn foreign(kind: Kind, plan: &Plan) -> String {
+fn foreign(part: Part, plan: &Plan) -> String {
     let Verdict::Collision(_, collisions) = &plan.verdict else {
         return "somebody else's, and not in the way".to_owned();
     };
-    let found = collisions.iter().find(|collision| collision.kind == kind);
+    let found = collisions.iter().find(|collision| collision.part == part);
     found.map_or_else(
         || "somebody else's, and not in the way".to_owned(),
         |collision| format!("somebody else's, {}: it is not touched", collision.owner),
@@ -73,7 +117,7 @@ fn differing(child: &Child, live: &Value, reason: &Reason) -> String {
     };
     let changes = found.iter().flat_map(|difference| inside(difference, child, live)).collect::<Vec<_>>();
     let mut lines: Vec<String> =
-        changes.iter().take(TOLD_MAX).map(|change| line(child.kind, change)).collect();
+        changes.iter().take(TOLD_MAX).map(|change| line(child.part, change)).collect();
     if changes.len() > TOLD_MAX {
         lines.push(format!("  and {} further fields", changes.len() - TOLD_MAX));
     }
@@ -83,8 +127,8 @@ fn differing(child: &Child, live: &Value, reason: &Reason) -> String {
     std::iter::once(state.to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
-fn line(kind: Kind, difference: &Difference) -> String {
-    let source = source(kind.as_str(), &difference.path);
+fn line(part: Part, difference: &Difference) -> String {
+    let source = source(part, &difference.path);
     let source = source.map(|source| format!("   ({source})")).unwrap_or_default();
     format!("  {difference}{source}")
 }

@@ -1,72 +1,93 @@
 //! Which field of the spec a field of a child comes from.
 
-/// Kind of the child, beginning of the path, and the field of the spec; the first that fits counts.
-const SOURCES: &[(&str, &str, &str)] = &[
-    ("Deployment", "spec.replicas", "spec.replicas"),
-    ("Deployment", "spec.strategy", "spec.disk.storageClassName"),
-    ("Deployment", "spec.progressDeadlineSeconds", "spec.disk"),
-    ("Deployment", "spec.template.metadata.labels", "spec.podTemplate.labels"),
+use mediaorigin_operator::part::Part;
+
+/// The child, the beginning of the path, and the field of the spec; the first that fits counts.
+const SOURCES: &[(Part, &str, &str)] = &[
+    (Part::Deployment, "spec.replicas", "spec.replicas"),
+    (Part::Deployment, "spec.strategy", "spec.disk.storageClassName"),
+    (Part::Deployment, "spec.progressDeadlineSeconds", "spec.disk"),
+    (Part::Deployment, "spec.template.metadata.labels", "spec.podTemplate.labels"),
     (
-        "Deployment",
+        Part::Deployment,
         "spec.template.metadata.annotations.mediaorigin.io/",
         "memory, connections, tiers, TLS or publishers of the spec",
     ),
-    ("Deployment", "spec.template.metadata.annotations", "spec.podTemplate.annotations"),
-    ("Deployment", "spec.template.spec.nodeSelector", "spec.podTemplate.nodeSelector"),
-    ("Deployment", "spec.template.spec.tolerations", "spec.podTemplate.tolerations"),
-    ("Deployment", "spec.template.spec.imagePullSecrets", "spec.podTemplate.imagePullSecrets"),
-    ("Deployment", "spec.template.spec.priorityClassName", "spec.podTemplate.priorityClassName"),
-    ("Deployment", "spec.template.spec.securityContext.fsGroupChangePolicy", "spec.disk.storageClassName"),
-    ("Deployment", "spec.template.spec.volumes[publisher]", "spec.access.write"),
-    ("Deployment", "spec.template.spec.volumes[object-store]", "spec.objectStore.credentialsSecretRef"),
-    ("Deployment", "spec.template.spec.volumes[tls]", "spec.service.tls"),
-    ("Deployment", "spec.template.spec.volumes[disk]", "spec.disk"),
+    (Part::Deployment, "spec.template.metadata.annotations", "spec.podTemplate.annotations"),
+    (Part::Deployment, "spec.template.spec.nodeSelector", "spec.podTemplate.nodeSelector"),
+    (Part::Deployment, "spec.template.spec.tolerations", "spec.podTemplate.tolerations"),
+    (Part::Deployment, "spec.template.spec.imagePullSecrets", "spec.podTemplate.imagePullSecrets"),
+    (Part::Deployment, "spec.template.spec.priorityClassName", "spec.podTemplate.priorityClassName"),
     (
-        "Deployment",
+        Part::Deployment,
+        "spec.template.spec.securityContext.fsGroupChangePolicy",
+        "spec.disk.storageClassName",
+    ),
+    (Part::Deployment, "spec.template.spec.volumes[publisher]", "spec.access.write"),
+    (Part::Deployment, "spec.template.spec.volumes[object-store]", "spec.objectStore.credentialsSecretRef"),
+    (Part::Deployment, "spec.template.spec.volumes[tls]", "spec.service.tls"),
+    (Part::Deployment, "spec.template.spec.volumes[disk]", "spec.disk"),
+    (
+        Part::Deployment,
         "spec.template.spec.containers[origin].imagePullPolicy",
         "spec.podTemplate.imagePullPolicy",
     ),
     (
-        "Deployment",
+        Part::Deployment,
         "spec.template.spec.containers[origin].image",
         "spec.podTemplate.image, or the operator's",
     ),
     (
-        "Deployment",
+        Part::Deployment,
         "spec.template.spec.containers[origin].resources.requests.ephemeral-storage",
         "spec.disk.size",
     ),
-    ("Deployment", "spec.template.spec.containers[origin].resources.requests.memory", "spec.memory.limit"),
-    ("Deployment", "spec.template.spec.containers[origin].resources.limits.memory", "spec.memory.limit"),
-    ("Deployment", "spec.template.spec.containers[origin].resources.requests.cpu", "spec.cpu.request"),
-    ("Deployment", "spec.template.spec.containers[origin].resources.limits.cpu", "spec.cpu.limit"),
-    ("Deployment", "spec.template.spec.containers[origin].startupProbe", "spec.disk"),
     (
-        "Deployment",
+        Part::Deployment,
+        "spec.template.spec.containers[origin].resources.requests.memory",
+        "spec.memory.limit",
+    ),
+    (Part::Deployment, "spec.template.spec.containers[origin].resources.limits.memory", "spec.memory.limit"),
+    (Part::Deployment, "spec.template.spec.containers[origin].resources.requests.cpu", "spec.cpu.request"),
+    (Part::Deployment, "spec.template.spec.containers[origin].resources.limits.cpu", "spec.cpu.limit"),
+    (Part::Deployment, "spec.template.spec.containers[origin].startupProbe", "spec.disk"),
+    (
+        Part::Deployment,
         "spec.template.spec.containers[origin].volumeMounts[/etc/mediaorigin-publisher]",
         "spec.access.write",
     ),
     (
-        "Deployment",
+        Part::Deployment,
         "spec.template.spec.containers[origin].volumeMounts[/etc/mediaorigin-object-store]",
         "spec.objectStore.credentialsSecretRef",
     ),
     (
-        "Deployment",
+        Part::Deployment,
         "spec.template.spec.containers[origin].volumeMounts[/etc/mediaorigin-tls]",
         "spec.service.tls",
     ),
-    ("Deployment", "spec.template.spec.containers[origin].volumeMounts[/var/lib/mediaorigin]", "spec.disk"),
-    ("Deployment", "spec.template.spec.containers[origin].env[MEDIAORIGIN_COLD].value: ", ""),
-    ("Deployment", "spec.template.spec.containers[origin].env[", "spec.podTemplate.env"),
-    ("ConfigMap", "data.origin.yaml: ", ""),
-    ("Service", "spec.type", "spec.service.type"),
-    ("Service", "spec.ports[media].port", "spec.service.port"),
-    ("Service", "spec.ports[media].nodePort", "spec.service.nodePort"),
-    ("Service", "spec.ports[media].appProtocol", "spec.service.tls"),
-    ("Service", "metadata.annotations", "spec.service.annotations"),
-    ("PersistentVolumeClaim", "spec.resources", "spec.disk.size"),
-    ("PersistentVolumeClaim", "spec.storageClassName", "spec.disk.storageClassName"),
+    (
+        Part::Deployment,
+        "spec.template.spec.containers[origin].volumeMounts[/var/lib/mediaorigin]",
+        "spec.disk",
+    ),
+    (Part::Deployment, "spec.template.spec.containers[origin].env[MEDIAORIGIN_COLD].value: ", ""),
+    (Part::Deployment, "spec.template.spec.containers[origin].env[", "spec.podTemplate.env"),
+    (Part::ConfigMap, "data.origin.yaml: ", ""),
+    (Part::NetworkPolicy, "spec.egress", "spec.objectStore or spec.podTemplate.env"),
+    (Part::NetworkPolicy, "", "spec.networkPolicy"),
+    (Part::PodDisruptionBudget, "", "spec.replicas"),
+    (Part::HttpRoute, "spec.rules", "spec.service.port"),
+    (Part::HttpRoute, "spec", "spec.route"),
+    (Part::PodMonitor, "metadata.labels", "spec.monitoring.labels"),
+    (Part::PodMonitor, "", "spec.monitoring"),
+    (Part::Service, "spec.type", "spec.service.type"),
+    (Part::Service, "spec.ports[media].port", "spec.service.port"),
+    (Part::Service, "spec.ports[media].nodePort", "spec.service.nodePort"),
+    (Part::Service, "spec.ports[media].appProtocol", "spec.service.tls"),
+    (Part::Service, "metadata.annotations", "spec.service.annotations"),
+    (Part::PersistentVolumeClaim, "spec.resources", "spec.disk.size"),
+    (Part::PersistentVolumeClaim, "spec.storageClassName", "spec.disk.storageClassName"),
 ];
 
 /// The same of the configuration document; cold settings stand there at the root of the pod's own copy.
@@ -86,9 +107,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("mediaStore", "spec.compatibility.mediaStore"),
 ];
 
-/// Where the field of a child of this kind comes from; nothing where it is the operator's own.
-pub fn source(kind: &str, path: &str) -> Option<&'static str> {
-    let mut fitting = SOURCES.iter().filter(|(of, begin, _)| *of == kind && path.starts_with(begin));
+/// Where the field of a child comes from; nothing where it is the operator's own.
+pub fn source(part: Part, path: &str) -> Option<&'static str> {
+    let mut fitting = SOURCES.iter().filter(|(of, begin, _)| *of == part && path.starts_with(begin));
     let (_, begin, field) = fitting.next()?;
     if !field.is_empty() {
         return Some(field);

@@ -10,12 +10,14 @@ use mediaorigin_kubectl::installation::Installation;
 use mediaorigin_kubectl::publisher::{self, Secret};
 use mediaorigin_kubectl::status::{Summary, table};
 use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
 use serde_json::{Value, json};
 
 /// What the plugin sees besides the origin, its children and its pods.
 pub(super) struct Plugin {
     installation: Installation,
     asked: Asked,
+    unseen: BTreeMap<Part, String>,
     events: Vec<Event>,
     secret: Option<Secret>,
 }
@@ -29,7 +31,7 @@ impl Default for Plugin {
             ready: 2,
             wanted: 2,
         };
-        Self { installation, asked: Asked::new(), events: Vec::new(), secret: None }
+        Self { installation, asked: Asked::new(), unseen: BTreeMap::new(), events: Vec::new(), secret: None }
     }
 }
 
@@ -42,6 +44,7 @@ impl Plugin {
                 let around = Around {
                     installation: self.installation.clone(),
                     asked: self.asked.clone(),
+                    unseen: self.unseen.clone(),
                     events: Ok(self.events.clone()),
                     origin_image: None,
                 };
@@ -53,13 +56,17 @@ impl Plugin {
                 return Ok(publisher::text(observed, self.secret.as_ref(), rest == "--show-secret"));
             }
             "operator" => self.operator(rest)?,
-            "says" => {
+            "answers" => {
                 let answer: Answer = serde_json::from_value(block.clone())?;
                 self.asked.insert(rest.to_owned(), Ok(answer));
             }
             "silent" => {
                 let (pod, error) = rest.split_once(' ').context("a pod and why it cannot be asked")?;
                 self.asked.insert(pod.to_owned(), Err(error.to_owned()));
+            }
+            "unseen" => {
+                let (kind, why) = rest.split_once(' ').context("a part and why it cannot be read")?;
+                self.unseen.insert(super::world::part(kind)?, why.to_owned());
             }
             "event" => self.event(observed, rest)?,
             "secret" => self.secret = Some(secret(rest, block)?),

@@ -47,7 +47,7 @@ pub(super) struct World {
 /// Whether a step is followed by YAML up to `end`.
 pub(super) fn takes_block(line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
-    matches!(words[..], ["origin" | "edit" | "drift" | "foreign" | "says" | "write", ..] | ["secret"])
+    matches!(words[..], ["origin" | "edit" | "drift" | "foreign" | "answers" | "write", ..] | ["secret"])
 }
 
 impl World {
@@ -368,7 +368,7 @@ fn serves(pod: &Value) -> bool {
 }
 
 /// `Service`, `Service-pods`, `Secret-admin`.
-fn part(name: &str) -> Result<Part> {
+pub(super) fn part(name: &str) -> Result<Part> {
     Part::ALL
         .into_iter()
         .find(|part| format!("{}{}", part.kind(), part.suffix()) == name)

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
 use mediaorigin_operator::plan::{Action, Reason, Settings, plan};
 use serde_json::{Value, json};
 
@@ -15,18 +16,19 @@ fn observed(spec: &Value) -> Observed {
 
 /// The fields of the spec that are named where `spec` is edited to `{}`'s children, or the other way round.
 fn named(before: &Value, after: &Value) -> Vec<(String, Option<&'static str>)> {
-    let settings = Settings { origin_image: "mediaorigin:1".to_owned() };
+    let settings =
+        Settings { origin_image: "mediaorigin:1".to_owned(), operator_namespace: Some("system".to_owned()) };
     let first = plan(&settings, &observed(before));
-    let live = first.children.iter().map(|child| (child.kind, child.body.clone())).collect();
+    let live = first.children.iter().map(|child| (child.part, child.body.clone())).collect();
     let edited = Observed { children: live, ..observed(after) };
     let second = plan(&settings, &edited);
     let mut named = Vec::new();
     for action in &second.actions {
         let Action::Apply(child, Reason::Edited(found) | Reason::Drifted(found)) = action else { continue };
         let told =
-            found.iter().flat_map(|difference| inside(difference, child, &edited.children[&child.kind]));
+            found.iter().flat_map(|difference| inside(difference, child, &edited.children[&child.part]));
         named.extend(told.map(|difference| {
-            let source = source(child.kind.as_str(), &difference.path);
+            let source = source(child.part, &difference.path);
             (difference.path, source)
         }));
     }
@@ -49,6 +51,7 @@ fn every_change_names_the_field_that_it_comes_from() {
             "spec.objectStore",
             json!({ "objectStore": { "url": "s3://bucket/prefix", "credentialsSecretRef": { "name": "keys" } } }),
         ),
+        ("spec.networkPolicy", json!({ "networkPolicy": { "adminNamespaces": ["monitoring"] } })),
         ("spec.limits.connections", json!({ "limits": { "connections": 2_000 } })),
         ("spec.limits.objectSize", json!({ "limits": { "objectSize": "5Mi" } })),
         ("spec.limits.uploadIdleSeconds", json!({ "limits": { "uploadIdleSeconds": 7 } })),
@@ -99,9 +102,9 @@ fn every_change_names_the_field_that_it_comes_from() {
 /// What is the operator's own names nothing of the spec.
 #[test]
 fn what_is_not_of_the_spec_names_nothing() {
-    assert_eq!(source("Deployment", "spec.selector.matchLabels.app.kubernetes.io/instance"), None);
-    assert_eq!(source("Service", "spec.selector.app.kubernetes.io/instance"), None);
-    assert_eq!(source("ConfigMap", "data.origin.yaml: cold.mediaPort"), None);
-    assert_eq!(source("ConfigMap", "data.origin.yaml: hot.corsOther"), None);
-    assert_eq!(source("Nothing", "spec.replicas"), None);
+    assert_eq!(source(Part::Deployment, "spec.selector.matchLabels.app.kubernetes.io/instance"), None);
+    assert_eq!(source(Part::Service, "spec.selector.app.kubernetes.io/instance"), None);
+    assert_eq!(source(Part::ConfigMap, "data.origin.yaml: cold.mediaPort"), None);
+    assert_eq!(source(Part::ConfigMap, "data.origin.yaml: hot.corsOther"), None);
+    assert_eq!(source(Part::PodsService, "spec.ports[media].port"), None);
 }

@@ -586,7 +586,10 @@ fn answer(write: bool, path: &str) -> (u16, String) {
     let origin = json!({
         "apiVersion": "mediaorigin.io/v1alpha1", "kind": "MediaOrigin", "metadata": metadata, "spec": {},
     });
-    let pod = json!({ "metadata": { "name": "live-1", "namespace": "media" } });
+    let container = json!({ "name": "origin", "image": "x", "imageID": "", "ready": true, "restartCount": 0, "state": { "running": {} } });
+    let pod = json!({
+        "metadata": { "name": "live-1", "namespace": "media" }, "status": { "containerStatuses": [container] },
+    });
     match path {
         _ if write && (path.contains("/services/") || path.contains("/pods/")) => {
             failure(500, "InternalError", "webhook is down")

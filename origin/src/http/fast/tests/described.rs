@@ -1,7 +1,7 @@
 //! What is said of a version is kept with it, paid for, and made anew for another configuration.
 
 use super::*;
-use crate::config::Change;
+use crate::config::{Change, Way};
 
 const GET: &str = "GET /live/init.mp4 HTTP/1.1\r\nHost: a\r\n\r\n";
 const PAGE: &str = "GET /fixed/a.bin HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -28,10 +28,13 @@ fn a_new_configuration_has_new_lines() {
     for _ in 0..2 {
         assert!(has("cache-control: max-age=7"));
     }
-    assert_eq!(world.origin.config.update(&SPEC.replace("max-age=7", "max-age=8")), Change::Swapped);
+    assert_eq!(
+        world.origin.config.update(&SPEC.replace("max-age=7", "max-age=8"), Way::File),
+        Change::Swapped
+    );
     for _ in 0..2 {
         assert!(has("cache-control: max-age=8"));
     }
-    assert_eq!(world.origin.config.update(SPEC), Change::Swapped);
+    assert_eq!(world.origin.config.update(SPEC, Way::File), Change::Swapped);
     assert!(has("cache-control: max-age=7"));
 }

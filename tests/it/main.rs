@@ -7,6 +7,8 @@ mod cdn;
 mod disk;
 mod e2e;
 mod encoders;
+mod gitops;
+mod golden;
 mod hook;
 mod http2;
 mod kill9;

@@ -48,6 +48,7 @@ mod world;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use crate::scenario::scripts;
 use world::World;
@@ -69,9 +70,33 @@ pub fn run(folder: &Path) -> Result<usize> {
     Ok(paths.len())
 }
 
+/// A `MediaOrigin` as a script left it.
+pub struct State {
+    /// Script and line.
+    pub at: String,
+    /// The object.
+    pub origin: Value,
+    /// What kstatus makes of it.
+    pub kstatus: &'static str,
+}
+
+/// The `MediaOrigin` after every step of every script of a folder.
+pub fn states(folder: &Path) -> Result<Vec<State>> {
+    let mut states = Vec::new();
+    for path in scripts(folder)? {
+        let text = std::fs::read_to_string(&path)?;
+        let see = |line: usize, origin: &Value| {
+            let at = format!("{}:{line}", path.display());
+            states.push(State { at, origin: origin.clone(), kstatus: kstatus::kstatus(origin) });
+        };
+        play(&text, see).with_context(|| path.display().to_string())?;
+    }
+    Ok(states)
+}
+
 fn check(path: &Path, update: bool) -> Result<()> {
     let text = std::fs::read_to_string(path)?;
-    let played = play(&text)?;
+    let played = play(&text, |_, _| {})?;
     if played == text {
         return Ok(());
     }
@@ -88,8 +113,8 @@ fn check(path: &Path, update: bool) -> Result<()> {
     )
 }
 
-/// Plays a script; the result is the script with the output that its steps have now.
-fn play(text: &str) -> Result<String> {
+/// Plays a script; the result is the script with the output that its steps have now. `see` is shown the origin after each step.
+fn play(text: &str, mut see: impl FnMut(usize, &Value)) -> Result<String> {
     let mut world = World::default();
     let mut played = String::new();
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('>'));
@@ -112,6 +137,7 @@ fn play(text: &str) -> Result<String> {
             }
         }
         let output = world.step(line, &block).with_context(|| format!("line {}: {line}", index + 1))?;
+        see(index + 1, world.origin());
         for line in output.lines() {
             played.push_str(format!("> {line}").trim_end());
             played.push('\n');

@@ -107,6 +107,11 @@ impl World {
         Ok(String::new())
     }
 
+    /// The `MediaOrigin` as it is.
+    pub(super) fn origin(&self) -> &Value {
+        &self.origin
+    }
+
     /// What would be planned and reported now.
     pub(super) fn plan(&self) -> Result<(Plan, Report)> {
         let observed = self.observe()?;

@@ -105,9 +105,11 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         let news = Arc::clone(&news);
         act(Arc::clone(&context), news, (namespace.as_deref(), concurrency), stop.clone())
     };
-    match seat {
-        Some(seat) => in_turn(seat, &context, stop.clone(), act).await,
-        None => act().await,
+    if let Some(seat) = seat {
+        in_turn(seat, &context, stop.clone(), act).await;
+    } else {
+        context.metrics.leads(true);
+        act().await;
     }
     admin.abort();
     tracing::info!("stopped");
@@ -259,9 +261,11 @@ async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         Outcome::Gone => {
             context.agents.forget(&key);
             context.backoff.forget(&key);
+            context.metrics.managed.forget(&key.0, &key.1);
             Ok(Action::await_change())
         }
-        Outcome::Done { requeue, events, uid, refused, error } => {
+        Outcome::Done { requeue, events, uid, refused, state, error } => {
+            context.metrics.managed.saw(&key.0, &key.1, state);
             publish(&context, &key, uid, events).await;
             if let Some(error) = error {
                 return Err(error);
@@ -293,6 +297,7 @@ fn note(context: &Context, result: Reconciled) {
         Ok(_) => {}
         Err(ControllerError::ObjectNotFound(origin)) => {
             let namespace = origin.namespace.clone().unwrap_or_default();
+            context.metrics.managed.forget(&namespace, &origin.name);
             context.backoff.forget(&(namespace, origin.name.clone()));
         }
         Err(ControllerError::ReconcilerFailed(error, origin)) => {

@@ -18,6 +18,7 @@ pub mod controller;
 pub mod election;
 pub mod health;
 pub mod logging;
+pub mod managed;
 pub mod metrics;
 pub mod observe;
 pub mod observed;

@@ -10,6 +10,7 @@
 //! | `mediaorigin_operator_status_writes_total` | | writes to the status of origins |
 //! | `mediaorigin_operator_watch_errors_total` | | watches that broke and were started again |
 //! | `mediaorigin_operator_event_errors_total` | | events that could not be published |
+//! | `mediaorigin_operator_origins` | `state` = `Ready`, `NotReady`, `Stalled` | origins that this operator keeps true; 0 while it waits for its turn |
 //! | `mediaorigin_operator_leader` | | 1 while this operator acts, 0 while it waits for its turn |
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::managed::{Managed, State};
 use crate::plan::{Action, Reason};
 
 /// How a reconcile ended.
@@ -75,6 +77,11 @@ impl AnsweredLabels {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: State,
+}
+
 /// The counters.
 #[derive(Debug)]
 pub struct Metrics {
@@ -88,6 +95,9 @@ pub struct Metrics {
     watch_errors: Counter,
     event_errors: Counter,
     leader: Gauge,
+    origins: Family<StateLabels, Gauge>,
+    /// The origins that this operator keeps true.
+    pub managed: Managed,
 }
 
 impl Default for Metrics {
@@ -103,7 +113,13 @@ impl Default for Metrics {
             watch_errors: Counter::default(),
             event_errors: Counter::default(),
             leader: Gauge::default(),
+            origins: Family::default(),
+            managed: Managed::default(),
         };
+        // A rate can be taken of what begins with zero only.
+        for result in [ReconcileResult::Ok, ReconcileResult::Refused, ReconcileResult::Failed] {
+            drop(metrics.reconciles.get_or_create(&ResultLabels { result }));
+        }
         let registry = &mut metrics.registry;
         registry.register("reconciles", "Reconciles that have ended", metrics.reconciles.clone());
         registry.register("reconcile_seconds", "Duration of reconciles", metrics.seconds.clone());
@@ -120,6 +136,8 @@ impl Default for Metrics {
         );
         registry.register("event_errors", "Events that could not be published", metrics.event_errors.clone());
         registry.register("leader", "1 while this operator acts", metrics.leader.clone());
+        let help = "Origins that this operator keeps true, by what their conditions say";
+        registry.register("origins", help, metrics.origins.clone());
         metrics
     }
 }
@@ -173,10 +191,17 @@ impl Metrics {
     /// This operator acts, or not any more.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+        if !leads {
+            self.managed.forget_all();
+        }
     }
 
     /// The text exposition (`OpenMetrics`).
     pub fn text(&self) -> Result<String, std::fmt::Error> {
+        for state in State::ALL {
+            let count = i64::try_from(self.managed.count(state)).unwrap_or(i64::MAX);
+            self.origins.get_or_create(&StateLabels { state }).set(count);
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::apply::{Applied, Failure, World, apply};
 use crate::cluster::ClusterError;
+use crate::managed::State;
 use crate::observe::observe;
 use crate::observed::Observed;
 use crate::plan::{Settings, plan};
@@ -26,6 +27,8 @@ pub enum Outcome {
         uid: String,
         /// The API server refused something: repeat with growing pauses.
         refused: bool,
+        /// What its conditions come to.
+        state: State,
         /// A child could not be written; the status says so.
         error: Option<ClusterError>,
     },
@@ -58,7 +61,8 @@ pub async fn reconcile(
     let Applied { plan, refusals } = applied;
     let (requeue, refused) = (plan.requeue, !refusals.is_empty());
     let error = failures.into_iter().next().map(|failure| failure.error);
-    Ok(Outcome::Done { requeue, events: report.events, uid: observed.uid, refused, error })
+    let state = State::of(&report.status);
+    Ok(Outcome::Done { requeue, events: report.events, uid: observed.uid, refused, state, error })
 }
 
 /// One line per reconcile that wanted to change something, and one per child that it could not.

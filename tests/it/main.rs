@@ -14,6 +14,7 @@ mod http2;
 mod kill9;
 mod limit;
 mod mediastore;
+mod monitoring;
 mod object_store;
 mod players;
 mod plugin;

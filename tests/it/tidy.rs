@@ -3,6 +3,7 @@
 mod conformance;
 mod metrics;
 mod operator;
+pub(crate) mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::Path;
 
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
+use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::{Answer, Peer, fetch};
 
+use crate::golden;
 use crate::http2::with_tls;
+use crate::monitoring::operator;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+const PAGE: &str = "docs/metrics.md";
+const OPERATOR_PAGE: &str = "docs/operator-metrics.md";
 
 /// Type, labels and help of a metric.
 type Family = (String, BTreeSet<String>, String);
@@ -34,6 +37,27 @@ fn busy() -> Running {
     running
 }
 
+/// An origin with a disk and an object store, as text.
+fn below() -> String {
+    let folder = Folder::new("metrics").unwrap();
+    let document = format!(
+        "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: below}}\nspec:\n  \
+         disk: {{size: 1Gi}}\n  objectStore: {{url: \"file://{}\"}}\n",
+        folder.folder("bucket").unwrap().display()
+    );
+    let options = Options { disk_dir: Some(folder.path().join("disk")), ..Options::default() };
+    plain(&start_blocking(load::parse(&document).unwrap(), options).unwrap())
+}
+
+fn plain(running: &Running) -> String {
+    String::from_utf8(scrape(running, "text/plain").body).unwrap()
+}
+
+/// What origins say that have everything between them.
+pub(crate) fn every_origin() -> [String; 3] {
+    [plain(&with_tls()), plain(&busy()), below()]
+}
+
 fn families(text: &str) -> BTreeMap<String, Family> {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     for line in text.lines() {
@@ -45,7 +69,7 @@ fn families(text: &str) -> BTreeMap<String, Family> {
             let family = families.entry(name.to_owned()).or_default();
             kind.clone_into(&mut family.0);
         } else if let Some((name, labels)) = line.split_once('{') {
-            let family = ["_bucket", "_sum", "_count", ""]
+            let family = ["_bucket", "_sum", "_count", "_total", ""]
                 .iter()
                 .find_map(|suffix| name.strip_suffix(suffix).filter(|name| families.contains_key(*name)));
             let labels =
@@ -69,20 +93,31 @@ fn table(families: &BTreeMap<String, Family>) -> String {
 /// `UPDATE=1` rewrites the table.
 #[test]
 fn generated_the_page_about_metrics_says_what_an_origin_says() {
-    let text = |running: &Running| String::from_utf8(scrape(running, "text/plain").body).unwrap();
-    let mut all = families(&text(&with_tls()));
-    all.extend(families(&text(&busy())));
-    let page = std::fs::read_to_string(PAGE).unwrap();
-    let (before, _) = page.split_once("|---|---|---|---|\n").unwrap();
-    let expected = format!("{before}|---|---|---|---|\n{}", table(&all));
-    if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
-        std::fs::write(Path::new(PAGE), &expected).unwrap();
-        return;
+    let mut all = BTreeMap::new();
+    // The last one has the most labels.
+    let [tls, busy, below] = every_origin();
+    for text in [below, tls, busy] {
+        all.extend(families(&text));
     }
-    for (page, origin) in page.lines().zip(expected.lines()) {
-        assert_eq!(page, origin, "docs/metrics.md differs from an origin: make generate");
+    check(PAGE, &all);
+}
+
+/// `UPDATE=1` rewrites the table.
+#[test]
+fn generated_the_page_about_the_operators_metrics_says_what_it_says() {
+    // Its names are those of OpenMetrics: what is counted is named without the end of the samples.
+    let mut all = BTreeMap::new();
+    for (name, family) in families(&operator()) {
+        let suffix = if family.0 == "counter" { "_total" } else { "" };
+        all.insert(name + suffix, family);
     }
-    assert_eq!(page.lines().count(), expected.lines().count(), "docs/metrics.md: make generate");
+    check(OPERATOR_PAGE, &all);
+}
+
+fn check(page: &str, families: &BTreeMap<String, Family>) {
+    let text = golden::read(page);
+    let (before, _) = text.split_once("|---|---|---|---|\n").unwrap();
+    golden::check(page, &format!("{before}|---|---|---|---|\n{}", table(families)));
 }
 
 #[test]

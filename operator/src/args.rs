@@ -25,6 +25,8 @@ pub enum Command {
     Crd,
     /// Print what the operator would do about the `MediaOrigins` of a file in a fresh namespace; needs no cluster.
     Plan(PlanArgs),
+    /// Make a `MediaOrigin`, wait until it serves, delete it: what `helm test` runs.
+    Trial(TrialArgs),
 }
 
 /// Settings of `run`.
@@ -68,6 +70,20 @@ pub struct PlanArgs {
     /// Image of the origin where a `MediaOrigin` names none.
     #[arg(long, env = "MEDIAORIGIN_ORIGIN_IMAGE", default_value = concat!("mediaorigin:", env!("CARGO_PKG_VERSION")))]
     pub origin_image: String,
+}
+
+/// Settings of `trial`.
+#[derive(Debug, Args)]
+pub struct TrialArgs {
+    /// Where the `MediaOrigin` is made.
+    #[arg(long)]
+    pub namespace: String,
+    /// Its name. One that an earlier trial left is deleted, one of somebody else is not touched.
+    #[arg(long)]
+    pub name: String,
+    /// How long it may take to serve.
+    #[arg(long, default_value_t = 180)]
+    pub timeout_seconds: u32,
 }
 
 /// How logs are written.

@@ -31,6 +31,7 @@ pub mod reconcile;
 pub mod report;
 pub mod secret;
 pub mod status;
+pub mod trial;
 
 #[cfg(test)]
 mod crd_tests;

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use mediaorigin_operator::args::{Arguments, Command, PlanArgs, RunArgs};
+use mediaorigin_operator::args::{Arguments, Command, PlanArgs, RunArgs, TrialArgs};
 use mediaorigin_operator::plan::Settings;
-use mediaorigin_operator::{controller, logging, offline};
+use mediaorigin_operator::{controller, logging, offline, trial};
 
 fn main() -> Result<ExitCode, anyhow::Error> {
     match Arguments::parse().command {
@@ -18,12 +18,18 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Plan(args) => plan(args),
+        Command::Trial(args) => trial(args),
     }
 }
 
 fn run(args: RunArgs) -> Result<ExitCode, anyhow::Error> {
     logging::start(args.log_format, &args.log)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(controller::run(args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn trial(args: TrialArgs) -> Result<ExitCode, anyhow::Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(trial::run(args))?;
     Ok(ExitCode::SUCCESS)
 }
 

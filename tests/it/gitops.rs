@@ -26,8 +26,8 @@ fn literal(value: &Value) -> String {
         Value::Null => "nil".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::String(text) => {
-            let bytes: String = text.bytes().map(|byte| format!("\\{byte:03}")).collect();
-            format!("\"{bytes}\"")
+            let bytes: Vec<_> = text.bytes().map(|byte| format!("\\{byte:03}")).collect();
+            format!("\"{}\"", bytes.concat())
         }
         Value::Array(items) => {
             let items: Vec<_> = items.iter().map(literal).collect();
@@ -47,7 +47,7 @@ fn literal(value: &Value) -> String {
 fn healths<'a>(objects: impl Iterator<Item = &'a Value>) -> Vec<(String, String)> {
     let ensured = Command::new(golden::root().join("tests/ensure")).arg("lua5.4").status().unwrap();
     assert!(ensured.success());
-    let calls: String = objects.map(|object| format!("run({})\n", literal(object))).collect();
+    let calls: Vec<_> = objects.map(|object| format!("run({})\n", literal(object))).collect();
     let mut lua = Command::new("lua5.4")
         .arg("-")
         .arg(golden::root().join(RULE))
@@ -56,7 +56,7 @@ fn healths<'a>(objects: impl Iterator<Item = &'a Value>) -> Vec<(String, String)
         .spawn()
         .unwrap();
     // All of the program is read before anything is printed.
-    lua.stdin.take().unwrap().write_all(format!("{RUNNER}{calls}").as_bytes()).unwrap();
+    lua.stdin.take().unwrap().write_all(format!("{RUNNER}{}", calls.concat()).as_bytes()).unwrap();
     let output = lua.wait_with_output().unwrap();
     assert!(output.status.success(), "the rule fails");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -118,10 +118,11 @@ fn an_object_that_says_nothing_of_itself_is_not_healthy() {
 /// `UPDATE=1` rewrites the patch of Argo CD's configuration.
 #[test]
 fn generated_the_patch_for_argo_cd_holds_the_rule() {
-    let rule: String = golden::read(RULE).lines().map(|line| format!("    {line}\n")).collect();
+    let rule: Vec<_> = golden::read(RULE).lines().map(|line| format!("    {line}\n")).collect();
     let patch = format!(
         "# Generated from health.lua; `make generate` rewrites it.\ndata:\n  \
-         resource.customizations.health.mediaorigin.io_MediaOrigin: |\n{rule}"
+         resource.customizations.health.mediaorigin.io_MediaOrigin: |\n{}",
+        rule.concat()
     );
     golden::check("docs/gitops/argocd-cm.yaml", &patch);
     let parsed: Value = serde_yaml::from_str(&patch).unwrap();

@@ -4,6 +4,7 @@
 
 mod api;
 mod cdn;
+mod chart;
 mod disk;
 mod e2e;
 mod encoders;

@@ -3,6 +3,7 @@
 mod conformance;
 mod metrics;
 mod operator;
+mod levels;
 pub(crate) mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,6 +14,7 @@ mod rollout;
 mod s3;
 mod stream;
 mod tiers;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,0 +1,76 @@
+//! From the first chart to this one, and the chart's own test.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mediaorigin_tests::peer::{self, Peer};
+
+use super::cluster::{Cluster, SYSTEM};
+use super::{OPERATOR_PORT, media, pod_uids, serve};
+
+const NAMESPACE: &str = "e2e-upgrade";
+const FIRST: &str = "tests/fixtures/chart-0.1.0/mediaorigin-operator";
+
+/// `helm test`: a `MediaOrigin` is made, serves, and is gone afterwards.
+#[test]
+fn row_75_helm_test_passes_and_leaves_nothing() {
+    let cluster = Cluster::get();
+    cluster.helm(&format!("test mediaorigin -n {SYSTEM} --timeout 4m"));
+    assert!(cluster.json(&format!("get -n {SYSTEM} mediaorigin/trial-mediaorigin")).is_null());
+    assert!(cluster.json(&format!("get -n {SYSTEM} pod/mediaorigin-operator-trial")).is_null());
+}
+
+/// The last test by name, as it takes the chart away. The images are those of today with both charts: the first ones cannot be had.
+/// Row 72: the definition of this chart is in force afterwards. Nobody who reads notices, and the pod stays the same.
+#[test]
+fn zz_the_first_chart_is_upgraded_under_traffic() {
+    let cluster = Cluster::get();
+    let values = cluster.helm(&format!("get values mediaorigin -n {SYSTEM} -o yaml"));
+    let file = std::env::temp_dir().join(format!("mediaorigin-upgrade-{}.yaml", std::process::id()));
+    std::fs::write(&file, values).unwrap();
+    let install = |chart: &str| {
+        let file = file.display();
+        cluster.helm(&format!(
+            "upgrade --install mediaorigin {chart} -n {SYSTEM} -f {file} --force-conflicts --wait --timeout 3m"
+        ));
+    };
+    cluster.helm(&format!("uninstall mediaorigin -n {SYSTEM} --wait --timeout 2m"));
+    install(FIRST);
+    serve(NAMESPACE, OPERATOR_PORT, "");
+    let mut peer = Peer::connect(media(OPERATOR_PORT)).unwrap();
+    assert_eq!(peer.request("PUT", "/live/a.ts", &[], Some(b"bytes")).unwrap().head.status, 201);
+    let before = pod_uids(NAMESPACE);
+    let is_over = AtomicBool::new(false);
+    let reads = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut reads = 0;
+            // An upgrade that fails ends this thread, too.
+            let deadline = Instant::now() + Duration::from_mins(5);
+            while !is_over.load(Ordering::Relaxed) && Instant::now() < deadline {
+                let answer = peer::fetch(media(OPERATOR_PORT), "GET", "/live/a.ts").unwrap();
+                assert_eq!(
+                    (answer.head.status, &answer.body[..]),
+                    (200, &b"bytes"[..]),
+                    "after {reads} reads"
+                );
+                reads += 1;
+            }
+            reads
+        });
+        install("charts/mediaorigin-operator");
+        is_over.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    std::fs::remove_file(&file).unwrap();
+    assert!(reads > 10, "only {reads} reads");
+    assert_eq!(pod_uids(NAMESPACE), before, "the pod was replaced");
+    let definition = cluster.json("get crd mediaorigins.mediaorigin.io");
+    let (live, ours) = (&definition["spec"]["versions"][0], mediaorigin_crds::crd::definition().unwrap());
+    let properties = "/schema/openAPIV3Schema/properties/spec/properties";
+    let names = |version: &serde_json::Value| {
+        version.pointer(properties).unwrap().as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(names(live), names(&ours["spec"]["versions"][0]));
+    cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live"));
+}

@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Parser;
 use mediaorigin_operator::args::{Arguments, Command, PlanArgs, RunArgs, TrialArgs};
 use mediaorigin_operator::plan::Settings;
-use mediaorigin_operator::{controller, logging, offline, trial};
+use mediaorigin_operator::{cluster, controller, logging, offline, trial};
 
 fn main() -> Result<ExitCode, anyhow::Error> {
     match Arguments::parse().command {
@@ -29,7 +29,10 @@ fn run(args: RunArgs) -> Result<ExitCode, anyhow::Error> {
 }
 
 fn trial(args: TrialArgs) -> Result<ExitCode, anyhow::Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(trial::run(args))?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let client = cluster::client(true).await.context("cannot connect to Kubernetes")?;
+        trial::run(client, args).await
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kube::api::{DeleteParams, PostParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::{ConditionStatus, MediaOrigin};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::args::TrialArgs;
-use crate::cluster;
 use crate::reasons::ReadyReason;
 
 /// By which label a trial knows what is its own.
@@ -20,9 +19,8 @@ const TRIAL: &str = "trial";
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Makes it, waits, and deletes it whatever came of it. One that an earlier trial left is deleted first; it is known by its label.
-pub async fn run(args: TrialArgs) -> Result<(), anyhow::Error> {
+pub async fn run(client: Client, args: TrialArgs) -> Result<(), anyhow::Error> {
     let TrialArgs { namespace, name, timeout_seconds } = args;
-    let client = cluster::client(true).await.context("cannot connect to Kubernetes")?;
     let api = Api::<MediaOrigin>::namespaced(client, &namespace);
     let deadline = Instant::now() + Duration::from_secs(timeout_seconds.into());
     while let Some(found) = api.get_opt(&name).await? {

@@ -24,7 +24,7 @@ elseif ready ~= nil then
   hs.message = ready.message
   if ready.status == "True" then
     hs.status = "Healthy"
-    if ready.reason == "Stopped" then
+    if ready.reason == "Stopped" or (reconciling ~= nil and reconciling.reason == "Paused") then
       hs.status = "Suspended"
     end
   end

@@ -70,7 +70,7 @@ fn scenarios() -> Vec<State> {
     states
 }
 
-/// The table of the page: what Argo CD shows, by what kstatus says and whether the origin is stopped.
+/// The table of the page: what Argo CD shows, by what kstatus says and whether the origin is stopped or paused.
 fn table() -> BTreeMap<(String, bool), String> {
     let page = golden::read("docs/gitops.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" | `"));
@@ -89,7 +89,10 @@ fn row_34_argo_cd_shows_what_kstatus_says() {
     assert_eq!(healths.len(), states.len());
     let mut seen = BTreeMap::<(String, bool), usize>::new();
     for (State { at, origin, kstatus }, (health, message)) in states.iter().zip(&healths) {
-        let stopped = *kstatus == "Current" && origin["spec"]["replicas"] == 0;
+        let conditions = origin["status"]["conditions"].as_array().into_iter().flatten();
+        let is_paused =
+            conditions.filter(|one| one["type"] == "Reconciling").any(|one| one["reason"] == "Paused");
+        let stopped = *kstatus == "Current" && (is_paused || origin["spec"]["replicas"] == 0);
         let key = ((*kstatus).to_owned(), stopped);
         assert_eq!(Some(health), table.get(&key), "{at}: kstatus {kstatus}");
         assert!(!message.is_empty(), "{at}: nothing is said");

@@ -22,6 +22,8 @@ const OF_THE_TARGET: [&str; 4] = ["namespace", "pod", "job", "instance"];
 pub(crate) fn operator() -> String {
     let metrics = Arc::new(Metrics::default());
     metrics.reconciled(ReconcileResult::Ok, Duration::from_millis(5));
+    metrics.asked(true);
+    metrics.pushed(true);
     metrics.acted(&Action::Announce { pod: "live-1".to_owned(), generation: 1 });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(admin::listen("127.0.0.1:0".parse().unwrap())).unwrap();

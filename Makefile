@@ -9,6 +9,7 @@ export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/mediaorigin/target
 export MEDIAORIGIN_PROFILE ?= ci
 
 .PHONY: help run test up down bench soak generate lint images plugin
+.PHONY: help run test up down bench soak generate lint sbom images
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ generate:       ## rewrite generated files: CRD YAML, chart copy, golden plans
 lint:           ## format and clippy, as in `make test`
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+sbom:           ## what operator and origin are built from, as CycloneDX JSON
+	@deploy/sbom
 
 images:         ## container images of operator and origin for the test cluster, from this checkout
 	@tests/images

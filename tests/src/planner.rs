@@ -137,7 +137,9 @@ fn play(text: &str, mut see: impl FnMut(usize, &Value)) -> Result<String> {
             }
         }
         let output = world.step(line, &block).with_context(|| format!("line {}: {line}", index + 1))?;
-        see(index + 1, world.origin());
+        if world.origin().is_object() {
+            see(index + 1, world.origin());
+        }
         for line in output.lines() {
             played.push_str(format!("> {line}").trim_end());
             played.push('\n');

@@ -1,10 +1,9 @@
 //! Rules about the source that a reviewer would otherwise have to remember.
 
 mod conformance;
-mod metrics;
-mod operator;
 mod levels;
 pub(crate) mod metrics;
+mod operator;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

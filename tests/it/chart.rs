@@ -1,8 +1,10 @@
 //! The chart, rendered by a real helm, and what is made from it: goldens, rights, values, kustomize base, one file.
 
 mod annotations;
+mod installation;
 mod manifests;
 mod rights;
+mod trial;
 mod values;
 
 use std::path::PathBuf;

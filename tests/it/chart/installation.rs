@@ -118,7 +118,8 @@ fn row_35_the_one_file_is_applied_and_leaves_no_difference() {
 fn may(server: &ApiServer, release: &str, verb: &str, resource: &str, namespace: &str) -> bool {
     let account = format!("system:serviceaccount:{NAMESPACE}:{release}-operator");
     let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
-    let arguments = ["auth", "can-i", verb, resource, "--subresource", part, "-n", namespace, "--as", &account];
+    let arguments =
+        ["auth", "can-i", verb, resource, "--subresource", part, "-n", namespace, "--as", &account];
     let output = server.kubectl(&arguments, "").unwrap();
     match String::from_utf8(output.stdout).unwrap().trim() {
         "yes" => true,

@@ -8,8 +8,7 @@ export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/mediaorigin/target
 # One optimised profile for everything that runs here; releases use `release`.
 export MEDIAORIGIN_PROFILE ?= ci
 
-.PHONY: help run test up down bench soak generate lint images plugin
-.PHONY: help run test up down bench soak generate lint sbom images
+.PHONY: help run test up down bench soak generate lint sbom images plugin
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mediaorigin_tests::peer;
+use mediaorigin_tests::peer::{self, Peer};
 
 use super::cluster::Cluster;
 use super::{HOT_PORT, condition, eventually, media, pod_uids, serve};
@@ -18,8 +18,8 @@ const EDITS: u32 = 10;
 fn a_hot_edit_is_in_force_at_once_and_nothing_restarts() {
     let (cluster, namespace) = (Cluster::get(), "e2e-hot");
     serve(namespace, HOT_PORT, "");
-    let put = peer::fetch(media(HOT_PORT), "PUT", "/live/a.ts").unwrap();
-    assert_eq!(put.head.status, 201);
+    let mut encoder = Peer::connect(media(HOT_PORT)).unwrap();
+    assert_eq!(encoder.request("PUT", "/live/a.ts", &[], Some(b"a segment")).unwrap().head.status, 201);
     let pods = pod_uids(namespace);
     let (stop, requests, failures) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let mut took: Vec<Duration> = Vec::new();

@@ -66,10 +66,11 @@ const MISTAKES: [Mistake; 6] = [
             "is there a StorageClass \"no-such-class\" that makes a volume of 64Mi?",
         ),
         mend: |cluster| {
-            // As the message of the next step says: a claim keeps its class.
+            // As admission says of an edit of the class alone: first down, and the claim away.
             cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/volume --replicas=0"));
             cluster.kubectl(&format!("delete -n {NAMESPACE} pvc/volume --wait=false"));
-            patch(cluster, "volume", r#"{"spec":{"replicas":1,"disk":{"storageClassName":"standard"}}}"#);
+            patch(cluster, "volume", r#"{"spec":{"disk":{"storageClassName":"standard"}}}"#);
+            cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/volume --replicas=1"));
         },
     },
 ];

@@ -224,7 +224,10 @@ fn in_a_storm_of_names_that_nobody_has_memory_is_bounded_and_live_is_served() {
         }
         statuses
     };
-    // Threads, buffers and caches have what they need.
+    // Threads, buffers and caches have what they need, and both objects the lines that are said of them.
+    for target in ["/live/index.m3u8", "/live/new.ts"] {
+        assert_eq!(peer.request("GET", target, &[], None).unwrap().head.status, 200);
+    }
     assert_eq!(ask(REQUESTERS, 500), Statuses::from([(404, 500)]));
     let (before, used) = (program.resident(), status(admin)["memory"]["used"].clone());
     let end = AtomicBool::new(false);

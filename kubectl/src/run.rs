@@ -1,11 +1,10 @@
 //! What a command prints and its exit status: the calls in their order, and nothing decided here.
 
 use std::fmt::Write;
-use std::io::Read;
-use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use mediaorigin_crds::load;
+use mediaorigin_operator::files;
 use serde_json::json;
 
 use crate::args::{
@@ -116,7 +115,7 @@ fn validate(args: &ValidateArgs) -> Result<Said, anyhow::Error> {
     let ValidateArgs { files } = args;
     let mut said = Said { text: String::new(), is_well: true };
     for file in files {
-        let (lines, is_good) = match load::check(&read(file)?) {
+        let (lines, is_good) = match load::check(&files::read(file)?) {
             Ok(lines) => (lines, true),
             Err(lines) => (lines, false),
         };
@@ -127,13 +126,4 @@ fn validate(args: &ValidateArgs) -> Result<Said, anyhow::Error> {
         said.is_well &= is_good;
     }
     Ok(said)
-}
-
-fn read(file: &Path) -> Result<String, anyhow::Error> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }

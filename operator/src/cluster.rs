@@ -170,7 +170,7 @@ impl Cluster {
 
     /// A Secret with its values.
     pub async fn secret(&self, part: Part, namespace: &str, origin: &str) -> Result<Secret, ClusterError> {
-        let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
+        let api = self.secrets(namespace);
         within(attempt("read", part, namespace, origin), api.get(&part.name(origin))).await
     }
 
@@ -181,8 +181,7 @@ impl Cluster {
         (namespace, origin): (&str, &str),
         secret: &Secret,
     ) -> Result<(), ClusterError> {
-        let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
-        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
+        let (api, params) = (self.secrets(namespace), as_manager());
         within(attempt("create", part, namespace, origin), api.create(&params, secret)).await?;
         Ok(())
     }
@@ -194,9 +193,7 @@ impl Cluster {
         (namespace, origin): (&str, &str),
         secret: &Secret,
     ) -> Result<(), ClusterError> {
-        let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
-        let params = PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() };
-        let name = part.name(origin);
+        let (api, params, name) = (self.secrets(namespace), as_manager(), part.name(origin));
         within(attempt("write", part, namespace, origin), api.replace(&name, &params, secret)).await?;
         Ok(())
     }
@@ -250,6 +247,10 @@ impl Cluster {
         }
     }
 
+    fn secrets(&self, namespace: &str) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
     fn children(&self, part: Part, namespace: &str) -> Api<DynamicObject> {
         let resource = ApiResource {
             group: part.group().to_owned(),
@@ -281,6 +282,10 @@ fn brief(error: &kube::Error) -> String {
         kube::Error::Api(status) => status.message.trim().to_owned(),
         error => error.to_string(),
     }
+}
+
+fn as_manager() -> PostParams {
+    PostParams { field_manager: Some(names::MANAGER.to_owned()), ..PostParams::default() }
 }
 
 /// `read Deployment media/live`.

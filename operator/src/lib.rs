@@ -16,6 +16,7 @@ pub mod claim;
 pub mod cluster;
 pub mod controller;
 pub mod election;
+pub mod files;
 pub mod health;
 pub mod logging;
 pub mod managed;

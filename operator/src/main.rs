@@ -1,14 +1,12 @@
 //! `mediaorigin-operator`: see `args` for what it can do.
 
-use std::io::Read;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 use mediaorigin_operator::args::{Arguments, Command, PlanArgs, RunArgs, TrialArgs};
 use mediaorigin_operator::plan::Settings;
-use mediaorigin_operator::{cluster, controller, logging, offline, trial};
+use mediaorigin_operator::{cluster, controller, files, logging, offline, trial};
 
 fn main() -> Result<ExitCode, anyhow::Error> {
     match Arguments::parse().command {
@@ -38,7 +36,7 @@ fn trial(args: TrialArgs) -> Result<ExitCode, anyhow::Error> {
 
 fn plan(args: PlanArgs) -> Result<ExitCode, anyhow::Error> {
     let PlanArgs { file, origin_image } = args;
-    let text = read(&file)?;
+    let text = files::read(&file)?;
     match offline::print(&Settings { origin_image, operator_namespace: None }, &text) {
         Ok(plans) => {
             print!("{plans}");
@@ -52,13 +50,4 @@ fn plan(args: PlanArgs) -> Result<ExitCode, anyhow::Error> {
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-fn read(file: &Path) -> Result<String, anyhow::Error> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }

@@ -71,24 +71,15 @@ fn troubles(status: &Value) -> Vec<Trouble> {
     let secret = (!secret.is_empty()).then(|| (HealthReason::SecretRefused, secret.join("; ")));
     let certificate = status["tlsRefused"].as_str().filter(|problem| !problem.is_empty());
     let certificate = certificate.map(|problem| (HealthReason::CertificateRefused, problem.to_owned()));
-    let store = &status["tiers"]["objectStore"];
-    let is_recent = store["lastErrorAgeSeconds"].as_u64().is_some_and(|age| age < TROUBLE_SECONDS);
-    let reason = match store["lastErrorKind"].as_str() {
-        Some("Denied") => Some(HealthReason::BucketDenied),
-        Some("Unavailable") => Some(HealthReason::BucketUnavailable),
-        Some("Full") => Some(HealthReason::BucketFull),
-        _ => None,
-    };
-    let bucket = reason.filter(|_| is_recent).map(|reason| (reason, word(&store["lastError"])));
-    let disk = &status["tiers"]["disk"];
-    let is_recent = disk["lastErrorAgeSeconds"].as_u64().is_some_and(|age| age < TROUBLE_SECONDS);
-    let reason = match disk["lastErrorKind"].as_str() {
-        Some("Denied") => Some(HealthReason::DiskDenied),
-        Some("Full") => Some(HealthReason::DiskFull),
-        Some("Unavailable") => Some(HealthReason::DiskUnavailable),
-        _ => None,
-    };
-    let disk = reason.filter(|_| is_recent).map(|reason| (reason, word(&disk["lastError"])));
+    let tiers = &status["tiers"];
+    let bucket = tier_trouble(
+        &tiers["objectStore"],
+        [HealthReason::BucketDenied, HealthReason::BucketUnavailable, HealthReason::BucketFull],
+    );
+    let disk = tier_trouble(
+        &tiers["disk"],
+        [HealthReason::DiskDenied, HealthReason::DiskUnavailable, HealthReason::DiskFull],
+    );
     [secret, certificate, bucket, disk]
         .into_iter()
         .flatten()
@@ -99,13 +90,24 @@ fn troubles(status: &Value) -> Vec<Trouble> {
         .collect()
 }
 
+/// What a tier could not do lately, and what that is called here.
+fn tier_trouble(
+    tier: &Value,
+    [denied, unavailable, full]: [HealthReason; 3],
+) -> Option<(HealthReason, String)> {
+    let reason = match tier["lastErrorKind"].as_str()? {
+        "Denied" => denied,
+        "Unavailable" => unavailable,
+        "Full" => full,
+        _ => return None,
+    };
+    let is_recent = tier["lastErrorAgeSeconds"].as_u64().is_some_and(|age| age < TROUBLE_SECONDS);
+    is_recent.then(|| (reason, tier["lastError"].as_str().unwrap_or_default().to_owned()))
+}
+
 fn texts(list: &Value) -> Vec<String> {
     let list = list.as_array().into_iter().flatten();
     list.filter_map(Value::as_str).map(|text| text.chars().take(MESSAGE_LENGTH_MAX).collect()).collect()
-}
-
-fn word(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// Where a pod answers the operator; nothing before it has an address.

@@ -84,11 +84,6 @@ pub fn redact(secret: &mut Value) {
     }
 }
 
-/// The keys of a redacted Secret.
-pub fn keys(secret: &Value) -> impl Iterator<Item = &str> {
-    secret["data"].as_object().into_iter().flat_map(Map::keys).map(String::as_str)
-}
-
 /// The Secret after `issue`: `before` with new values, and with `annotations`.
 pub fn issued(
     part: Part,

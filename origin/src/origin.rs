@@ -104,9 +104,14 @@ impl Origin {
                 configured = limit.configured.get(),
                 "the container's memory limit is lower than what is configured, and counts"
             );
-            self.book.events.add(self.clock.now().wall, Event::of(Kind::MemoryLimit, surprise));
+            self.tell(Kind::MemoryLimit, surprise);
         }
         Self { limit, ..self }
+    }
+
+    /// Adds an event that is about no request.
+    pub fn tell(&self, kind: Kind, reason: impl Into<String>) {
+        self.book.events.add(self.clock.now().wall, Event::of(kind, reason));
     }
 
     /// Whether who writes must show a client certificate.

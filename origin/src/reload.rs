@@ -1,7 +1,7 @@
 //! A new configuration, from the mounted file or pushed: taken, and told of.
 
 use crate::config::{Change, Way};
-use crate::events::{Event, Kind};
+use crate::events::Kind;
 use crate::origin::Origin;
 
 /// Serves the hot part of `text` from now on, or says why not: in the log, as an event and as a metric.
@@ -13,11 +13,11 @@ pub(crate) fn take(origin: &Origin, text: &str, way: Way) -> Change {
         Change::Same => return change,
         Change::Swapped => {
             tracing::info!(generation, ?way, "configuration changed");
-            tell(origin, Kind::ConfigChanged, format!("generation {generation}"));
+            origin.tell(Kind::ConfigChanged, format!("generation {generation}"));
         }
         Change::Refused => {
             origin.metrics.refusals.inc();
-            tell(origin, Kind::ConfigRefused, report.refused.join("; "));
+            origin.tell(Kind::ConfigRefused, report.refused.join("; "));
             tracing::error!(generation, ?way, problems = ?report.refused, "configuration refused, the last good one is served");
         }
         Change::Older { .. } => {
@@ -33,8 +33,4 @@ pub(crate) fn take(origin: &Origin, text: &str, way: Way) -> Change {
         tracing::warn!(settings = ?report.needs_restart, "these settings are in force after a restart");
     }
     change
-}
-
-fn tell(origin: &Origin, kind: Kind, text: String) {
-    origin.book.events.add(origin.clock.now().wall, Event::of(kind, text));
 }

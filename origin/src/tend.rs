@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::access;
 use crate::config::{self, Way};
-use crate::events::{Event, Kind};
+use crate::events::Kind;
 use crate::origin::Origin;
 use crate::overload::{Level, Signals};
 use crate::reload;
@@ -47,13 +47,12 @@ fn look_at_access(origin: &Origin) {
         access::Change::None => {}
         access::Change::Swapped => {
             tracing::info!(parties = origin.access.parties(), "the publishers' credentials changed");
-            tell(origin, Kind::Credentials, "they changed");
+            origin.tell(Kind::Credentials, "they changed");
         }
         access::Change::Refused(problems) => {
             origin.metrics.secret_refusals.inc();
             let text = problems.join("; ");
-            tell(
-                origin,
+            origin.tell(
                 Kind::Credentials,
                 format!("they make no sense, the last good ones are in force: {text}"),
             );
@@ -72,14 +71,14 @@ fn look_at_certificate(origin: &Origin, told_of: &mut Option<SystemTime>) {
         Look::Same => {}
         Look::Renewed => {
             tracing::info!("the certificate of the media port changed");
-            tell(origin, Kind::Certificate, "it changed");
+            origin.tell(Kind::Certificate, "it changed");
         }
         Look::Refused(reason) => {
             tracing::error!(
                 reason,
                 "the certificate of the media port is refused, the last good one is served"
             );
-            tell(origin, Kind::Certificate, format!("it is refused, the last good one is served: {reason}"));
+            origin.tell(Kind::Certificate, format!("it is refused, the last good one is served: {reason}"));
         }
     }
     let expires = tls.expires();
@@ -87,7 +86,7 @@ fn look_at_certificate(origin: &Origin, told_of: &mut Option<SystemTime>) {
     if let Some(end) = expires.filter(|_| is_near && *told_of != expires) {
         let end = times::text(end);
         tracing::error!(end, "the certificate of the media port ends in less than a day, or has ended");
-        tell(origin, Kind::Certificate, format!("it has less than a day left: it ends at {end}"));
+        origin.tell(Kind::Certificate, format!("it has less than a day left: it ends at {end}"));
         *told_of = expires;
     }
 }
@@ -120,7 +119,7 @@ fn look_at_connections(origin: &Origin, was_full: &mut bool) {
     if is_full && !*was_full {
         origin.metrics.connections_full.inc();
         tracing::warn!(open, max, "all connections are taken, further ones wait to be accepted");
-        tell(origin, Kind::ConnectionsFull, format!("{open} of {max} (spec.limits.connections) are open"));
+        origin.tell(Kind::ConnectionsFull, format!("{open} of {max} (spec.limits.connections) are open"));
     }
     *was_full = is_full;
 }
@@ -142,10 +141,6 @@ fn look_at_load(origin: &Origin, calls: &mut u64) {
     }
     tracing::warn!(waits, reason, ?signals, "there is too much to do: reads have to wait");
     if change.before == Level::Nothing {
-        tell(origin, Kind::Overload, format!("{reason}: {waits} has to wait (503)"));
+        origin.tell(Kind::Overload, format!("{reason}: {waits} has to wait (503)"));
     }
-}
-
-fn tell(origin: &Origin, kind: Kind, reason: impl Into<String>) {
-    origin.book.events.add(origin.clock.now().wall, Event::of(kind, reason));
 }

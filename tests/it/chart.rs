@@ -22,12 +22,7 @@ const NAMESPACE: &str = "mediaorigin-system";
 
 /// A program of the cluster harness: built once, without a cluster.
 fn tool(name: &'static str) -> PathBuf {
-    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _turn = LOCK.lock();
-    let harness = golden::root().join("tests/cluster/cluster");
-    let output = Command::new(harness).args(["tool", name]).output().unwrap();
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    mediaorigin_tests::apiserver::tool(name).unwrap()
 }
 
 fn helm() -> &'static PathBuf {

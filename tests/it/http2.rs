@@ -1,10 +1,10 @@
 //! HTTP/2 as h2spec sees it: in clear text by prior knowledge, and over TLS.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mediaorigin_crds::load;
 use mediaorigin_origin::{Options, Running, start_blocking};
+use mediaorigin_tests::apiserver::tool;
 use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::Peer;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -18,17 +18,15 @@ const EXPECTED: [(&str, &str); 1] = [(
     "the port speaks HTTP/1.1 as well: it answers 400 in its words and closes, where h2spec wants the close alone",
 )];
 
-fn h2spec() -> PathBuf {
-    let harness = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster/cluster");
-    let output = Command::new(harness).args(["tool", "h2spec"]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().into()
-}
-
 /// Names of the cases that failed, of all.
 fn failures(port: u16, extra: &[&str]) -> Vec<String> {
     let arguments = ["-h", "127.0.0.1", "-P", "/live/a.ts", "-o", "5", "--strict", "-p"];
-    let output = Command::new(h2spec()).args(arguments).arg(port.to_string()).args(extra).output().unwrap();
+    let output = Command::new(tool("h2spec").unwrap())
+        .args(arguments)
+        .arg(port.to_string())
+        .args(extra)
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains(&format!("{CASES} tests, ")), "{text}");
     let (_, failures) = text.split_once("Failures:").unwrap_or_default();

@@ -9,7 +9,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 use futures_util::StreamExt;
 use serde::Deserialize;
 
-use crate::events::{Event, Kind};
+use crate::events::Kind;
 use crate::exposition;
 use crate::log::LENGTH_MAX;
 use crate::origin::Origin;
@@ -99,8 +99,7 @@ async fn set_log_level(origin: web::Data<Origin>, body: web::Payload) -> HttpRes
         Ok(()) => {
             let now = filter.text();
             tracing::info!(before, now, "the log filter changed");
-            let event = Event::of(Kind::LogLevel, format!("{now}, before: {before}"));
-            origin.book.events.add(origin.clock.now().wall, event);
+            origin.tell(Kind::LogLevel, format!("{now}, before: {before}"));
             HttpResponse::Ok().body(now + "\n")
         }
         Err(error) => HttpResponse::BadRequest().body(format!("{error}\n")),

@@ -1,9 +1,8 @@
 //! How the tiers below memory do, for `/-/status` and metrics.
 
-use std::time::SystemTime;
-
 use serde::Serialize;
 
+use super::LastError;
 use super::open::Opened;
 
 /// All of them.
@@ -38,14 +37,9 @@ pub struct DiskReport {
     pub corrupt: u64,
     /// Versions that left for want of space since the start.
     pub evicted: u64,
-    /// What it said last when it could not do something; empty when nothing was wrong so far.
-    pub last_error: String,
-    /// Whose fault it was: `Unavailable`, `Denied` or `Full`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error_kind: Option<String>,
-    /// Seconds since then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error_age_seconds: Option<u64>,
+    /// What it could not do last.
+    #[serde(flatten)]
+    pub failure: FailureReport,
     /// Syncs of a folder since the start.
     pub syncs: u64,
 }
@@ -56,14 +50,9 @@ pub struct DiskReport {
 pub struct ObjectStoreReport {
     /// Whether it honours conditional writes: `Honoured`, `Ignored` (it is only read), `Unknown` (not answered yet).
     pub conditional_writes: String,
-    /// What it said last when it could not do something; empty when nothing was wrong so far.
-    pub last_error: String,
-    /// Whose fault it was: `Unavailable`, `Denied`, `Full`, `Gone` or `Corrupt`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error_kind: Option<String>,
-    /// Seconds since then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error_age_seconds: Option<u64>,
+    /// What it could not do last.
+    #[serde(flatten)]
+    pub failure: FailureReport,
     /// Requests under way.
     pub in_flight: u64,
     /// Bytes read since the start.
@@ -74,6 +63,20 @@ pub struct ObjectStoreReport {
     pub retries: u64,
     /// Requests doubled since the start.
     pub hedges: u64,
+}
+
+/// What a tier could not do last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureReport {
+    /// What it said last when it could not do something; empty when nothing was wrong so far.
+    pub last_error: String,
+    /// Whose fault it was: `Unavailable`, `Denied`, `Full`, `Gone` or `Corrupt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error_kind: Option<String>,
+    /// Seconds since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error_age_seconds: Option<u64>,
 }
 
 /// Copies that nobody waits for.
@@ -90,14 +93,23 @@ pub struct Copies {
     pub given_up: u64,
 }
 
+impl FailureReport {
+    fn of(last: Option<&LastError>) -> Self {
+        Self {
+            last_error: last.map(|error| error.text.clone()).unwrap_or_default(),
+            last_error_kind: last.map(|error| format!("{:?}", error.kind)),
+            last_error_age_seconds: last.map(|error| error.at.elapsed().map_or(0, |age| age.as_secs())),
+        }
+    }
+}
+
 impl Report {
     /// How they do now.
     pub fn of(opened: &Opened) -> Self {
         let copies = opened.tiers.copies();
-        let age = |at: SystemTime| at.elapsed().map_or(0, |age| age.as_secs());
         Self {
             disk: opened.disk.as_ref().map(|disk| {
-                let (counts, last) = (disk.counts(), disk.last_error());
+                let counts = disk.counts();
                 DiskReport {
                     files: counts.files,
                     bytes: counts.bytes,
@@ -106,20 +118,15 @@ impl Report {
                     index_limit: opened.disk_index_bytes_max,
                     corrupt: counts.corrupt,
                     evicted: counts.evicted,
-                    last_error: last.as_ref().map(|error| error.text.clone()).unwrap_or_default(),
-                    last_error_kind: last.as_ref().map(|error| format!("{:?}", error.kind)),
-                    last_error_age_seconds: last.as_ref().map(|error| age(error.at)),
+                    failure: FailureReport::of(disk.last_error().as_ref()),
                     syncs: counts.syncs,
                 }
             }),
             object_store: opened.object_store.as_ref().map(|store| {
                 let (health, counters) = (store.health(), store.counters());
-                let last = health.last_error.as_ref();
                 ObjectStoreReport {
                     conditional_writes: format!("{:?}", health.conditions),
-                    last_error: last.map(|error| error.text.clone()).unwrap_or_default(),
-                    last_error_kind: last.map(|error| format!("{:?}", error.kind)),
-                    last_error_age_seconds: last.map(|error| age(error.at)),
+                    failure: FailureReport::of(health.last_error.as_ref()),
                     in_flight: (health.reads + health.writes) as u64,
                     read_bytes: counters.bytes_read(),
                     written_bytes: counters.bytes_written(),

@@ -1,6 +1,7 @@
 //! `docs/conformance.md` against the scripts and tests that it names, and against what they say that they prove.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::{files, root};
@@ -128,23 +129,23 @@ fn generated_every_row_names_what_proves_it() {
     assert_eq!(unlisted, Vec::<&String>::new(), "docs/conformance.md has no such rows");
 }
 
-#[test]
-fn every_row_is_there_once_with_a_test_that_exists_or_a_reason() {
-    let text = std::fs::read_to_string(root().join("docs/conformance.md")).unwrap();
+/// What is wrong with the proofs of rows: a test or a script of `scripts` that does not exist, a no without a reason.
+pub(super) fn unproven<'a>(
+    scripts: &str,
+    rows: impl Iterator<Item = (impl Display, &'a str)>,
+) -> Vec<String> {
     let mut functions = BTreeSet::new();
     for path in sources() {
-        functions
-            .extend(std::fs::read_to_string(path).unwrap().lines().filter_map(function).map(str::to_owned));
+        let text = std::fs::read_to_string(path).unwrap();
+        functions.extend(text.lines().filter_map(function).map(str::to_owned));
     }
-    let mut seen = BTreeMap::<&str, u32>::new();
     let mut wrong = Vec::new();
-    for (id, _, cell) in text.lines().filter_map(row) {
-        *seen.entry(id).or_default() += 1;
+    for (id, cell) in rows {
         if cell.strip_prefix("no: ").is_some_and(|reason| reason.trim().is_empty()) {
             wrong.push(format!("{id}: no without a reason"));
         }
         for name in names(cell) {
-            let exists = root().join("tests/scenarios/origin").join(&name).exists()
+            let exists = root().join(scripts).join(&name).exists()
                 || name.contains('/') && root().join(&name).exists()
                 || functions.contains(&name);
             if !exists {
@@ -152,6 +153,18 @@ fn every_row_is_there_once_with_a_test_that_exists_or_a_reason() {
             }
         }
     }
+    wrong
+}
+
+#[test]
+fn every_row_is_there_once_with_a_test_that_exists_or_a_reason() {
+    let text = std::fs::read_to_string(root().join("docs/conformance.md")).unwrap();
+    let mut seen = BTreeMap::<&str, u32>::new();
+    for (id, _, _) in text.lines().filter_map(row) {
+        *seen.entry(id).or_default() += 1;
+    }
+    let cells = text.lines().filter_map(row).map(|(id, _, cell)| (id, cell));
+    let mut wrong = unproven("tests/scenarios/origin", cells);
     for (family, first, last) in ROWS {
         for number in first..=last {
             let count = seen.get(format!("{family}-{number:02}").as_str()).copied().unwrap_or(0);

@@ -186,7 +186,7 @@ fn accept(settings: &Settings, observed: &Observed) -> Result<Wanted, Vec<Proble
     let spec = observed.spec.as_ref().map_err(Clone::clone)?;
     let accepted = validate(&observed.name, spec)?;
     let config = config::config_map(observed, &accepted).map_err(|problem| vec![problem])?;
-    let claim = volume::claim(observed, spec.disk.as_ref())?;
+    let claim = volume::claim(observed, spec)?;
     let children = [
         Some(access::service_account(observed)),
         Some(config),

@@ -67,8 +67,8 @@ pub(crate) fn transition_rules() -> Vec<Value> {
             class("oldSelf"),
             class("self")
         ),
-        "message": "the class of a volume cannot be changed: write the one before; for another class first write replicas 0 and delete \
-                    the PersistentVolumeClaim with everything on it",
+        "message": "the class of a volume cannot be changed: write the one before; for another class write replicas 0, then the class, \
+                    and delete the PersistentVolumeClaim with everything on it",
         "fieldPath": ".disk.storageClassName"
     })]
 }

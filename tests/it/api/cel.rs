@@ -308,5 +308,5 @@ pub(super) const EDITS: &[(&str, &str, &str, Option<&str>)] = &[
     (CLASS, "{disk: {size: 1Gi, storageClassName: a}}", "{}", None),
 ];
 
-const CLASS: &str = "the class of a volume cannot be changed: write the one before; for another class first write replicas 0 and delete the \
-                     PersistentVolumeClaim with everything on it";
+const CLASS: &str = "the class of a volume cannot be changed: write the one before; for another class write replicas 0, then the class, and delete \
+                     the PersistentVolumeClaim with everything on it";

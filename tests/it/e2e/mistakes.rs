@@ -66,10 +66,10 @@ const MISTAKES: [Mistake; 6] = [
             "is there a StorageClass \"no-such-class\" that makes a volume of 64Mi?",
         ),
         mend: |cluster| {
-            // As admission says of an edit of the class alone: first down, and the claim away.
+            // As admission says of an edit of the class alone. Without waiting for anything in between.
             cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/volume --replicas=0"));
-            cluster.kubectl(&format!("delete -n {NAMESPACE} pvc/volume --wait=false"));
             patch(cluster, "volume", r#"{"spec":{"disk":{"storageClassName":"standard"}}}"#);
+            cluster.kubectl(&format!("delete -n {NAMESPACE} pvc/volume --wait=false"));
             cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/volume --replicas=1"));
         },
     },

@@ -78,6 +78,10 @@ impl World {
                 self.child("Deployment")?["status"]["conditions"] = json!([condition]);
             }
             "pod" => self.pod(rest)?,
+            "volume" if rest == "gone" => {
+                self.child("PersistentVolumeClaim")?;
+                self.children.remove(&Part::PersistentVolumeClaim);
+            }
             "volume" => self.volume(rest)?,
             "says" => self.says(rest)?,
             "unknown" => {

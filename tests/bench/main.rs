@@ -21,7 +21,7 @@ fn main() -> Result<()> {
             "--mix-seconds" => mix_seconds = value()?.parse().context("--mix-seconds")?,
             "--only" => only = Some(value()?),
             other => bail!(
-                "unknown argument {other}: bench --origin BINARY --bare BINARY [--rounds N] [--mix-seconds N] [--only get|put|memory|delay|mix]"
+                "unknown argument {other}: bench --origin BINARY --bare BINARY [--rounds N] [--mix-seconds N] [--only get|put|memory|delay|storm|mix]"
             ),
         }
     }
@@ -41,6 +41,9 @@ fn main() -> Result<()> {
     }
     if is_wanted("delay") {
         println!("\n{}", bench::delays(programs)?);
+    }
+    if is_wanted("storm") {
+        println!("\n{}", bench::storms(programs, rounds)?);
     }
     if is_wanted("mix") {
         println!("\n{}", bench::live_mix(programs, Duration::from_secs(mix_seconds))?);

@@ -6,6 +6,7 @@ mod held;
 mod load;
 mod mix;
 mod server;
+mod storm;
 mod table;
 mod upload;
 
@@ -149,6 +150,13 @@ pub fn live_mix(programs: Programs<'_>, time: Duration) -> Result<String> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let server = Server::origin("mediaorigin", programs.origin, &arguments, &folder)?;
     mix::run(&server, time)
+}
+
+/// OP-05 and OP-06; the result is a Markdown table.
+pub fn storms(programs: Programs<'_>, rounds: usize) -> Result<String> {
+    let folder = folder()?;
+    let server = Server::origin("mediaorigin", programs.origin, &[], &folder)?;
+    storm::run(&server, &folder, rounds)
 }
 
 /// For configurations, and for the bodies of servers that serve files.

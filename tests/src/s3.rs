@@ -24,6 +24,8 @@ pub enum Program {
     Versitygw,
     /// The second opinion of `make soak`: other code, with objects in a format of its own.
     Minio,
+    /// The control of `make soak`: of two writers that may not both win, both do. Whoever calls that well notices nothing.
+    S3sFs,
 }
 
 impl Program {
@@ -32,6 +34,7 @@ impl Program {
         match std::env::var("MEDIAORIGIN_S3_SERVER").as_deref() {
             Err(_) | Ok("versitygw") => Ok(Self::Versitygw),
             Ok("minio") => Ok(Self::Minio),
+            Ok("s3s-fs") => Ok(Self::S3sFs),
             Ok(name) => bail!("no S3 server named {name}"),
         }
     }
@@ -40,6 +43,7 @@ impl Program {
         match self {
             Self::Versitygw => "versitygw",
             Self::Minio => "minio",
+            Self::S3sFs => "s3s-fs",
         }
     }
 }
@@ -113,7 +117,7 @@ impl S3Server {
 
     fn is_ready(&self) -> bool {
         match self.program {
-            Program::Versitygw => TcpStream::connect(self.address).is_ok(),
+            Program::Versitygw | Program::S3sFs => TcpStream::connect(self.address).is_ok(),
             // It listens, and calls itself ready, before it answers for its bucket.
             Program::Minio => self.curl("", &["--insecure"]).is_ok(),
         }
@@ -168,6 +172,11 @@ fn launch(
             command.arg("--certs-dir").arg(&certificates).arg(folder);
             command.env("MINIO_ROOT_USER", ACCESS_KEY).env("MINIO_ROOT_PASSWORD", secret);
             command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off");
+        }
+        Program::S3sFs => {
+            ensure!(tls.is_none(), "s3s-fs is asked without TLS");
+            command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
+            command.args(["--access-key", ACCESS_KEY, "--secret-key", secret]).arg(folder);
         }
     }
     command

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod cluster;
+mod credentials;
 mod hot;
 mod lifecycle;
 mod mistakes;
@@ -14,6 +15,7 @@ mod rollout;
 mod s3;
 mod stream;
 mod tiers;
+mod turn;
 mod upgrade;
 
 use std::net::SocketAddr;
@@ -32,7 +34,7 @@ const ACCESS_PORT: u16 = 30085;
 const TIERS_PORT: u16 = 30086;
 const ROLLOUT_PORT: u16 = 30087;
 const HOT_PORT: u16 = 30088;
-/// The last of the test's ports; what had it before is gone by then, for one test runs after the other.
+/// The last of the test's ports; what had it before is gone by then: that test was alone.
 const PLUGIN_PORT: u16 = HOT_PORT;
 
 fn media(port: u16) -> SocketAddr {

@@ -2,6 +2,7 @@
 
 use super::cluster::Cluster;
 use super::eventually;
+use super::turn;
 
 fn spec(lines: &str) -> String {
     format!(
@@ -12,6 +13,7 @@ fn spec(lines: &str) -> String {
 /// Refused at admission, with the path of the field and what to write instead.
 #[test]
 fn admission_names_the_field() {
+    let _turn = turn::shared();
     let cluster = Cluster::get();
     cluster.namespace("e2e-bad");
     for (lines, path, words) in [
@@ -68,6 +70,7 @@ fn admission_names_the_field() {
 /// What no schema can see is in `Accepted=False`: every problem at once, each with its path; nothing is created.
 #[test]
 fn the_operator_reports_every_problem_at_once() {
+    let _turn = turn::shared();
     let cluster = Cluster::get();
     cluster.namespace("e2e-rejected");
     let lines = "{tierPolicies: [{name: a, match: {paths: ['live/[a', 'live/{b']}}]}";
@@ -90,6 +93,7 @@ fn the_operator_reports_every_problem_at_once() {
 /// `kubectl explain` has a text for every field.
 #[test]
 fn every_field_is_explained() {
+    let _turn = turn::shared();
     let cluster = Cluster::get();
     let definition = cluster.json("get crd/mediaorigins.mediaorigin.io");
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];

@@ -4,6 +4,7 @@ use mediaorigin_tests::peer::{self, Peer};
 use serde_json::Value;
 
 use super::cluster::Cluster;
+use super::turn;
 use super::{ACCESS_PORT, LIFECYCLE_PORT, condition, eventually, manifest, media, pod_uids, ready, serve};
 
 const NAMESPACE: &str = "e2e-lifecycle";
@@ -26,6 +27,7 @@ fn put(path: &str) -> u16 {
 
 #[test]
 fn apply_scale_edit_lose_a_pod_delete() {
+    let _turn = turn::shared();
     let cluster = Cluster::get();
     serve(NAMESPACE, LIFECYCLE_PORT, POLICY);
     listing();
@@ -105,6 +107,7 @@ fn scale() {
 /// Write access from a Secret, and a Secret that comes late. Proves FQ-07's first half on a cluster.
 #[test]
 fn a_missing_secret_is_named_and_uploads_need_its_credentials() {
+    let _turn = turn::shared();
     let cluster = Cluster::get();
     let namespace = "e2e-access";
     cluster.namespace(namespace);

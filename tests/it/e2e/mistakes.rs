@@ -2,6 +2,7 @@
 //! `docs/troubleshooting.md` shows what a person sees of them.
 
 use super::cluster::Cluster;
+use super::turn;
 use super::{condition, eventually};
 
 /// A mistake, what is said of it, and what mends it.
@@ -109,6 +110,7 @@ fn told(cluster: &Cluster, namespace: &str, name: &str, (kind, reason, words): (
 
 #[test]
 fn seven_mistakes_are_told_and_mended() {
+    let _turn = turn::shared();
     let cluster = Cluster::get();
     cluster.namespace(NAMESPACE);
     cluster.kubectl(&format!(

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mediaorigin_tests::peer::Peer;
 
 use super::cluster::{Cluster, SYSTEM};
+use super::turn;
 use super::{OPERATOR_PORT, eventually, media, serve};
 
 const NAMESPACE: &str = "e2e-operator";
@@ -22,6 +23,7 @@ fn round_trip(path: &str) {
 /// that was deleted meanwhile takes its children along.
 #[test]
 fn the_data_plane_does_not_notice_a_dead_operator() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     serve(NAMESPACE, OPERATOR_PORT, "");
     round_trip("/live/before.ts");
@@ -117,6 +119,7 @@ fn signal(process: &str, signal: &str) {
 /// other.
 #[test]
 fn rows_60_and_62_another_operator_takes_over() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=2"));
     cluster.kubectl(&format!("rollout status -n {SYSTEM} deployment/mediaorigin-operator --timeout=120s"));
@@ -143,6 +146,7 @@ fn rows_60_and_62_another_operator_takes_over() {
 /// The last test by name, because it takes the chart away and puts it back.
 #[test]
 fn z_uninstalling_the_chart_leaves_origins_and_their_data() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     serve(NAMESPACE, OPERATOR_PORT, "");
     round_trip("/live/a.ts");

@@ -3,12 +3,14 @@
 use mediaorigin_tests::peer::Peer;
 
 use super::cluster::Cluster;
+use super::turn;
 use super::{PLUGIN_PORT, eventually, manifest, media, ready};
 
 const NAMESPACE: &str = "e2e-plugin";
 
 #[test]
 fn the_plugin_tells_how_an_origin_is_and_why() {
+    let _turn = turn::shared();
     let cluster = Cluster::get();
     cluster.namespace(NAMESPACE);
     let spec = "  access: {write: {secretRef: {name: publisher}}}\n";

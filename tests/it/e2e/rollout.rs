@@ -11,6 +11,7 @@ use mediaorigin_tests::peer::{self, Peer};
 
 use super::cluster::Cluster;
 use super::stream::push;
+use super::turn;
 use super::{ROLLOUT_PORT, eventually, manifest, media, pod_uids, ready, s3};
 
 const NAMESPACE: &str = "e2e-rollout";
@@ -77,6 +78,7 @@ impl Viewing {
 /// when the playlist names it, and all that was sent is there at the end. Then a connection that was idle for a minute is used again.
 #[test]
 fn fq_10_a_rolling_restart_is_not_noticed_and_fq_11_an_idle_connection_stays() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     cluster.namespace(NAMESPACE);
     let store = s3::start(NAMESPACE);

@@ -9,6 +9,7 @@ use mediaorigin_tests::capture::{Capture, last};
 use mediaorigin_tests::peer;
 
 use super::cluster::Cluster;
+use super::turn;
 use super::{DRAIN_PORT, STREAM_PORT, eventually, manifest, media, ready, s3, serve};
 
 const SECONDS: u64 = 30;
@@ -33,6 +34,7 @@ pub(crate) fn push(base: &str, seconds: u64, settings: &[(&str, &str)]) -> Child
 /// Proves FQ-01, FQ-03 and FQ-06 through the Service of a real cluster.
 #[test]
 fn ffmpegs_live_hls_and_dash_play_back_byte_for_byte() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     cluster.namespace("e2e-stream");
     let store = s3::start("e2e-stream");
@@ -92,6 +94,7 @@ fn read_to_the_end(url: &str) -> u64 {
 /// The pod is replaced under a running encoder: the old one drains, refuses nothing, and the encoder ends well.
 #[test]
 fn a_deleted_pod_drains_and_the_encoder_does_not_end() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     serve("e2e-drain", DRAIN_PORT, KEEP);
     let mut encoder = push(&format!("http://{}/live/drain", media(DRAIN_PORT)), 25, &[]);

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::stream::push;
+use super::turn;
 use super::{TIERS_PORT, condition, eventually, manifest, media, pod_uids, ready, s3};
 
 const NAMESPACE: &str = "e2e-tiers";
@@ -35,6 +36,7 @@ fn put(path: &str) -> u16 {
 /// acknowledged, and the encoders go on with it. Then that pod is deleted too, so that all comes from the tiers.
 #[test]
 fn what_was_acknowledged_outlives_its_pod() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     cluster.namespace(NAMESPACE);
     let store = s3::start(NAMESPACE);
@@ -156,6 +158,7 @@ fn a_volume_neither_grows_where_its_class_forbids_it_nor_shrinks() {
 /// A class that makes no volume is named, with the scheduler's words, and the claim goes with the origin.
 #[test]
 fn a_volume_that_nothing_makes_is_named() {
+    let _turn = turn::shared();
     let cluster = Cluster::get();
     let namespace = "e2e-volume";
     cluster.namespace(namespace);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mediaorigin_tests::peer::{self, Peer};
 
 use super::cluster::{Cluster, SYSTEM};
+use super::turn;
 use super::{OPERATOR_PORT, eventually, media, pod_uids, ready, serve};
 
 const NAMESPACE: &str = "e2e-upgrade";
@@ -15,6 +16,7 @@ const FIRST: &str = "tests/fixtures/chart-0.1.0/mediaorigin-operator";
 /// `helm test`: a `MediaOrigin` is made, serves, and is gone afterwards.
 #[test]
 fn row_75_helm_test_passes_and_leaves_nothing() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     cluster.helm(&format!("test mediaorigin -n {SYSTEM} --timeout 4m"));
     assert!(cluster.json(&format!("get -n {SYSTEM} mediaorigin/trial-mediaorigin")).is_null());
@@ -27,6 +29,7 @@ fn row_75_helm_test_passes_and_leaves_nothing() {
 /// in force afterwards, and so is what the operator could not do before.
 #[test]
 fn zz_the_first_chart_is_upgraded_under_traffic() {
+    let _turn = turn::alone();
     let cluster = Cluster::get();
     let values = cluster.helm(&format!("get values mediaorigin -n {SYSTEM} -o yaml"));
     let file = std::env::temp_dir().join(format!("mediaorigin-upgrade-{}.yaml", std::process::id()));

@@ -136,7 +136,7 @@ impl Status {
             tiers: origin.below.as_ref().map(Report::of),
             objects: counts.sizes.live + counts.sizes.evictable,
             newest_segment_age_seconds: newest.map(|newest| now.saturating_sub(newest).as_secs_f64()),
-            streams: origin.streams.report(now).streams.len(),
+            streams: origin.streams.count(),
             uploads_open: counts.uploads,
             readers: origin.metrics.readers.get(),
             readers_waiting: counts.held,

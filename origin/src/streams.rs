@@ -59,6 +59,11 @@ impl Streams {
         report::report(&known, now)
     }
 
+    /// How many streams there are.
+    pub fn count(&self) -> usize {
+        report::count(&self.lock())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
 //! `/-/streams`: what is known of the streams, as JSON, the freshest first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -69,6 +69,10 @@ pub struct RenditionReport {
     pub missing_numbers: Vec<u64>,
     /// Segments that came after a later one.
     pub late: u64,
+}
+
+pub(super) fn count(known: &Known) -> usize {
+    known.renditions.keys().map(|name| known.stream(folder(name))).collect::<BTreeSet<_>>().len()
 }
 
 pub(super) fn report(known: &Known, now: Duration) -> Report {

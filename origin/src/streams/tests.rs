@@ -136,6 +136,7 @@ fn streams_are_bounded_and_silent_ones_make_place() {
     }
     world.segment(&format!("live/{}/1.ts", "x".repeat(NAME_BYTES_MAX)));
     assert_eq!((world.report().streams.len(), world.report().overflow), (RENDITIONS_MAX, 6));
+    assert_eq!(world.streams.count(), RENDITIONS_MAX);
     world.pass(601.0);
     world.segment("live/new/1.ts");
     world.manifest("live/new/a.m3u8");

@@ -206,9 +206,13 @@ proptest! {
         if let (Some((class, size)), Some((new_class, new_size))) = (volume(&before), volume(&after))
             && (class != new_class || new_size < size)
         {
-            prop_assert!(matches!(edited.verdict, Verdict::Invalid(_)), "{edited}");
-            prop_assert!(edited.actions.is_empty(), "{edited}");
-            return Ok(());
+            if after.replicas == 0 {
+                prop_assert!(edited.children.iter().all(|child| child.part != Part::PersistentVolumeClaim), "{edited}");
+            } else {
+                prop_assert!(matches!(edited.verdict, Verdict::Invalid(_)), "{edited}");
+                prop_assert!(edited.actions.is_empty(), "{edited}");
+                return Ok(());
+            }
         }
         let found = |plan: &Plan, part| plan.children.iter().find(|child| child.part == part).cloned();
         for part in Part::ALL {

@@ -70,6 +70,13 @@ use crate::schema;
             json_path = ".status.memory.objects",
             description = "Bytes of objects that a pod may hold."
         ),
+        printcolumn(
+            name = "Healthy",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type=='Healthy')].status",
+            description = "Whether bucket, disk, Secret and certificate are well.",
+            priority = 1
+        ),
         printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint", priority = 1),
         printcolumn(
             name = "Message",

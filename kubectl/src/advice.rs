@@ -14,7 +14,7 @@ pub const fn about(reason: ReadyReason) -> Option<&'static str> {
         ReadyReason::VolumesPending => "create the Secret named",
         ReadyReason::VolumeUnbound => {
             "name a StorageClass that makes volumes (kubectl get storageclass). A claim that is already made keeps its class: scale to \
-             0, delete the PersistentVolumeClaim of the origin's name, mend the class, scale back"
+             0, mend the class, delete the PersistentVolumeClaim of the origin's name, scale back"
         }
         ReadyReason::VolumeLost => {
             "restore the volume, or scale to 0, delete the PersistentVolumeClaim of the origin's name and scale back"

@@ -226,8 +226,10 @@ fn row_37_columns_and_row_38_scale() {
         .iter()
         .map(|column| column["name"].as_str().unwrap())
         .collect();
-    let expected =
-        ["Ready", "Reason", "Replicas", "Desired", "Memory", "Objects", "Endpoint", "Message", "Age"];
+    let expected = [
+        "Ready", "Reason", "Replicas", "Desired", "Memory", "Objects", "Healthy", "Endpoint", "Message",
+        "Age",
+    ];
     assert_eq!(columns, expected);
     let scale = json!({
         "specReplicasPath": ".spec.replicas",

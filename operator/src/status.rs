@@ -10,6 +10,7 @@ mod transition;
 use std::fmt;
 
 use mediaorigin_crds::budget::Budget;
+use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
     Condition, ConditionStatus, MediaOriginSpec, MediaOriginStatus, MemoryStatus,
@@ -86,12 +87,8 @@ pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]
         (Verdict::Deleting, _) => {
             return Report { status: previous.clone(), changed: false, events: Vec::new() };
         }
-        (Verdict::Invalid(problems), _) => {
-            let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            (invalid(&message, &census, pods), previous.memory.clone(), previous.endpoint.clone())
-        }
-        (Verdict::Accepted(_) | Verdict::Collision(..), Err(_)) => {
-            (invalid("", &census, pods), previous.memory.clone(), previous.endpoint.clone())
+        (Verdict::Invalid(problems), _) | (Verdict::Accepted(_) | Verdict::Collision(..), Err(problems)) => {
+            (invalid(problems, &census, pods), previous.memory.clone(), previous.endpoint.clone())
         }
         (Verdict::Collision(budget, collisions), Ok(spec)) => {
             let message = collisions.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -135,19 +132,30 @@ fn memory(budget: &Budget) -> MemoryStatus {
     }
 }
 
-fn invalid(message: &str, census: &Census, pods: pods::Findings) -> Findings {
+fn invalid(problems: &[Problem], census: &Census, pods: pods::Findings) -> Findings {
+    let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let first = first(problems);
     let ready = if census.ready > 0 {
         let message = "pods of the last accepted spec serve".to_owned();
         (ConditionStatus::True, ReadyReason::Serving, message)
     } else {
-        (ConditionStatus::False, ReadyReason::Invalid, "the spec has problems, see Accepted".to_owned())
+        (ConditionStatus::False, ReadyReason::Invalid, first.clone())
     };
     Findings {
-        accepted: (ConditionStatus::False, AcceptedReason::Invalid, message.to_owned()),
+        accepted: (ConditionStatus::False, AcceptedReason::Invalid, message),
         ready,
         progress: Progress::Blocked,
-        stalled: (StalledReason::Invalid, "the spec has problems, see Accepted".to_owned()),
+        stalled: (StalledReason::Invalid, first),
         pods,
+    }
+}
+
+/// What fits into a line of `kubectl get`.
+fn first(problems: &[Problem]) -> String {
+    match problems {
+        [] => "the spec has problems, see Accepted".to_owned(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more, see Accepted)", rest.len()),
     }
 }
 

@@ -16,6 +16,7 @@ mod kill9;
 mod limit;
 mod mediastore;
 mod monitoring;
+mod nats;
 mod object_store;
 mod players;
 mod plugin;

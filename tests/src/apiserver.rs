@@ -4,7 +4,6 @@
 //! no kubelet: nothing runs, and a test writes the status of pods itself.
 
 mod client;
-mod process;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,9 +15,9 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
 
 pub use client::{Answer, Client, MEDIA_ORIGINS, origin};
-pub use process::Process;
 
 use crate::folder::Folder;
+use crate::process::Process;
 use crate::program::free;
 
 /// A start takes three seconds on an idle machine.

@@ -1,13 +1,15 @@
 //! A server program on loopback: started, waited for until it listens, ended by its process id.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::peer::PATIENCE;
 
@@ -56,6 +58,35 @@ pub fn resident_bytes(process: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+}
+
+/// A program that a script of `tests/` builds once; the path that it prints.
+pub fn built(script: &str, name: &str) -> Result<PathBuf> {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    // Whoever comes second waits for the first, as the script would.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = format!("{script} {name}");
+    if let Some(path) = built.get(&key) {
+        return Ok(path.clone());
+    }
+    let file = format!("{}/{script}", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(file).arg(name).stderr(Stdio::inherit()).output().context(key.clone())?;
+    ensure!(output.status.success(), "{key}: {}", output.status);
+    let path = PathBuf::from(String::from_utf8(output.stdout)?.trim());
+    built.insert(key, path.clone());
+    Ok(path)
+}
+
+/// A free port of the loopback interface that stays free while the program is away: no outgoing connection is given one of these.
+pub fn reserved() -> Result<SocketAddr> {
+    for _ in 0..100 {
+        // Below the ports of outgoing connections (32768 and more).
+        let address = SocketAddr::from(([127, 0, 0, 1], fastrand::u16(12_000..32_000)));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no free port")
 }
 
 /// A free port of the loopback interface. Somebody else may take it before the program does; then the program says so.

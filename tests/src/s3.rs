@@ -4,13 +4,13 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::peer::PATIENCE;
+use crate::program::built;
 
 /// The access key of every server.
 pub const ACCESS_KEY: &str = "AKIAORIGINTESTS";
@@ -147,7 +147,7 @@ fn launch(
     secret: &str,
     tls: Option<&(PathBuf, PathBuf)>,
 ) -> Result<Child> {
-    let mut command = Command::new(built(program)?);
+    let mut command = Command::new(built("s3/server", program.name())?);
     match program {
         Program::Versitygw => {
             command.args(["--quiet", "--port", &address.to_string()]);
@@ -185,19 +185,4 @@ fn launch(
         .stderr(Stdio::null())
         .spawn()
         .context("start the S3 server")
-}
-
-/// The program, built first if need be.
-fn built(program: Program) -> Result<&'static str> {
-    static PATH: OnceLock<Result<String, String>> = OnceLock::new();
-    let built = PATH.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/s3/server");
-        let output = Command::new(script).arg(program.name()).stderr(Stdio::inherit()).output();
-        let output = output.map_err(|error| format!("{script}: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("{script}: {}", output.status));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    });
-    built.as_deref().map_err(|text| anyhow::anyhow!("{text}"))
 }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use mediaorigin_crds::crd;
-use mediaorigin_tests::apiserver::{ApiServer, Client, MEDIA_ORIGINS, Process, origin, tool};
+use mediaorigin_tests::apiserver::{ApiServer, Client, MEDIA_ORIGINS, origin, tool};
 use mediaorigin_tests::peer;
+use mediaorigin_tests::process::Process;
 use mediaorigin_tests::program::free;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 type Order = (Command, Sender<io::Result<Child>>);
 
@@ -50,19 +50,45 @@ impl Process {
         while !ready() {
             let ended = self.child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
-                let text = self.output()?;
-                let last: Vec<_> = text.lines().rev().take(15).collect();
-                let last: Vec<_> = last.into_iter().rev().collect();
-                bail!("{} is not ready ({ended:?}):\n{}", self.name, last.join("\n"));
+                bail!("{} is not ready ({ended:?}):\n{}", self.name, self.last_words()?);
             }
             thread::sleep(Duration::from_millis(50));
         }
         Ok(())
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// The last lines that it wrote.
+    pub fn last_words(&self) -> Result<String> {
+        let text = self.output()?;
+        let last: Vec<_> = text.lines().rev().take(15).collect();
+        Ok(last.into_iter().rev().collect::<Vec<_>>().join("\n"))
+    }
+
     /// What it has written so far, under this and earlier starts.
     pub fn output(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let status = Command::new("kill").args(["-s", signal, &self.id().to_string()]).status()?;
+        ensure!(status.success(), "{} was not sent SIG{signal}", self.name);
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_end(&mut self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        while self.child.try_wait()?.is_none() {
+            ensure!(Instant::now() < deadline, "{} does not end:\n{}", self.name, self.last_words()?);
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Its process id.

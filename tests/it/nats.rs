@@ -1,0 +1,142 @@
+//! The harness of NATS servers proves itself: what the tests of a fleet rely on is true of real servers.
+
+mod links;
+
+use mediaorigin_tests::nats::{NatsCluster, Setup, compacted};
+use serde_json::{Value, json};
+
+/// A cluster with a stream of so many replicas that holds ten messages; the stream's leader.
+fn with_stream(setup: Setup, replicas: u8) -> (NatsCluster, usize) {
+    let mut cluster = NatsCluster::start_with(setup).unwrap();
+    let mut client = cluster.client(0).unwrap();
+    client.create_stream("INDEX", "index.>", replicas, &json!({})).unwrap();
+    let leader = cluster.wait_stream_leader("INDEX").unwrap();
+    for number in 1..=10 {
+        assert_eq!(client.store(&format!("index.{number}"), &[], b"value").unwrap(), number);
+    }
+    (cluster, leader)
+}
+
+/// Stores a message by a server that is not `but`, as soon as the stream takes one; its sequence.
+fn store_elsewhere(cluster: &mut NatsCluster, but: usize, subject: &str) -> u64 {
+    let other = (but + 1) % 3;
+    cluster
+        .wait_until("a stream that takes messages", |cluster| {
+            // With the last sequence, so that an attempt without an answer is not stored twice.
+            let headers = [("Nats-Expected-Last-Subject-Sequence", "0")];
+            let mut client = cluster.hasty_client(other)?;
+            match client.store(subject, &headers, b"later") {
+                Err(error) if error.to_string().starts_with("10071 ") => {
+                    let stored = client.last("INDEX", subject)?;
+                    Ok(Some(stored.header("Nats-Sequence").unwrap().parse().unwrap()))
+                }
+                answer => answer.map(Some),
+            }
+        })
+        .unwrap()
+}
+
+/// A stream on three servers goes on after the hard end of its leader, and with one replica it does not.
+#[test]
+fn a_stream_of_three_survives_the_kill_of_its_leader_and_one_of_one_does_not() {
+    let (mut cluster, leader) = with_stream(Setup::default(), 3);
+    let mut client = cluster.client((leader + 1) % 3).unwrap();
+    client.create_stream("ALONE", "alone.>", 1, &Value::Null).unwrap();
+    let alone = cluster.wait_stream_leader("ALONE").unwrap();
+
+    cluster.kill(leader);
+    assert_eq!(store_elsewhere(&mut cluster, leader, "index.11"), 11);
+    let next = cluster.wait_stream_leader("INDEX").unwrap();
+    assert_ne!(next, leader);
+    let kept = cluster.client(next).unwrap().last("INDEX", "index.7").unwrap();
+    assert_eq!((kept.payload.as_slice(), kept.header("Nats-Sequence")), (&b"value"[..], Some("7")));
+
+    // It comes back with what it missed.
+    cluster.restart(leader).unwrap();
+    cluster.wait_healthy(leader).unwrap();
+    cluster
+        .wait_until("the message it missed", |cluster| {
+            Ok((cluster.messages_on(leader, "INDEX")? == 11).then_some(()))
+        })
+        .unwrap();
+
+    // The control: a stream on one server is away with it.
+    cluster.kill(alone);
+    let mut client = cluster.client((alone + 1) % 3).unwrap();
+    client.set_patience(std::time::Duration::from_secs(3));
+    assert!(client.store("alone.1", &[], b"lost").is_err());
+}
+
+/// A server without its disk gets everything from the others, and what it got is enough when they are gone in turn.
+#[test]
+fn a_lost_disk_comes_back_from_the_others() {
+    let (mut cluster, leader) = with_stream(Setup::default(), 3);
+    let lost = (leader + 1) % 3;
+    cluster.kill(lost);
+    cluster.restart_without_disk(lost).unwrap();
+    cluster.wait_healthy(lost).unwrap();
+    cluster
+        .wait_until("all messages", |cluster| Ok((cluster.messages_on(lost, "INDEX")? == 10).then_some(())))
+        .unwrap();
+    // Now it is one of the two that make the quorum.
+    cluster.kill(leader);
+    assert_eq!(store_elsewhere(&mut cluster, leader, "index.11"), 11);
+    assert_eq!(cluster.client(lost).unwrap().last("INDEX", "index.3").unwrap().payload, b"value");
+}
+
+/// A leader that gets no turn is replaced, and follows when it goes on.
+#[test]
+fn a_stopped_leader_is_replaced_and_follows_when_it_goes_on() {
+    let (mut cluster, leader) = with_stream(Setup::default(), 3);
+    cluster.stop(leader).unwrap();
+    assert_eq!(store_elsewhere(&mut cluster, leader, "index.11"), 11);
+    cluster.resume(leader).unwrap();
+    cluster.wait_healthy(leader).unwrap();
+    cluster
+        .wait_until("the message it missed", |cluster| {
+            Ok((cluster.messages_on(leader, "INDEX")? == 11).then_some(()))
+        })
+        .unwrap();
+}
+
+/// A lame duck hands over what it leads before it ends, and ends by itself; a terminated one ends too.
+#[test]
+fn a_lame_duck_hands_over_and_ends_by_itself() {
+    let (mut cluster, leader) = with_stream(Setup::default(), 3);
+    cluster.lame_duck(leader).unwrap();
+    assert_eq!(store_elsewhere(&mut cluster, leader, "index.11"), 11);
+    cluster.wait_end(leader).unwrap();
+    assert!(cluster.log(leader).unwrap().contains("Entering lame duck mode"));
+    cluster.restart(leader).unwrap();
+    cluster.wait_healthy(leader).unwrap();
+    let meta = cluster.wait_meta_leader().unwrap();
+    cluster.terminate(meta).unwrap();
+    assert_ne!(cluster.wait_meta_leader().unwrap(), meta);
+}
+
+/// The oldest line that an origin takes: one message per subject, on condition of the last one's sequence.
+#[test]
+fn the_older_line_of_the_server_compacts_and_compares() {
+    let setup = Setup { line: Some("2.14"), syncs_always: true, ..Setup::default() };
+    let cluster = NatsCluster::start_with(setup).unwrap();
+    assert!(cluster.monitor(0, "/varz").unwrap()["version"].as_str().unwrap().starts_with("2.14."));
+    let mut client = cluster.client(0).unwrap();
+    client.create_stream("INDEX", "index.>", 3, &compacted()).unwrap();
+    let expected = |sequence| [("Nats-Expected-Last-Subject-Sequence", sequence)];
+    assert_eq!(client.store("index.a", &expected("0"), b"1").unwrap(), 1);
+    let refusal = client.store("index.a", &expected("0"), b"2").unwrap_err();
+    assert!(refusal.to_string().starts_with("10071 "), "{refusal}");
+    assert_eq!(client.store("index.a", &expected("1"), b"2").unwrap(), 2);
+    let state = client.api("STREAM.INFO.INDEX", &Value::Null).unwrap();
+    assert_eq!((&state["state"]["messages"], &state["state"]["first_seq"]), (&json!(1), &json!(2)));
+}
+
+/// A server with users answers nobody else.
+#[test]
+fn a_server_with_users_refuses_everybody_else() {
+    let user = ("origin".to_owned(), "a secret of the tests".to_owned());
+    let cluster = NatsCluster::start_with(Setup { user: Some(user), ..Setup::default() }).unwrap();
+    let refusal = mediaorigin_tests::nats::Client::connect(cluster.addresses()[0]).err().unwrap();
+    assert!(format!("{refusal:#}").contains("Authorization Violation"), "{refusal:#}");
+    cluster.client(0).unwrap();
+}

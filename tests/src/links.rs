@@ -1,0 +1,203 @@
+//! A link of TCP connections to one server, which a test cuts, silences and restores: what a network does to processes that are on one
+//! machine, without rights over its network.
+//!
+//! What a silent link has taken is delivered when it is restored, as TCP would send it again. Unlike a network it takes as much as the
+//! buffers of three sockets hold before a sender feels anything; that bytes are not acknowledged is not seen by the sender's kernel.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use socket2::SockRef;
+
+/// A direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From whoever connects to the server.
+    ToServer,
+    /// Back.
+    ToClient,
+}
+
+/// A proxy in front of a server; its connections end with this value.
+pub struct Link {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstream: SocketAddr,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_refusing: bool,
+    /// By [`Way`].
+    is_silent: [bool; 2],
+    /// How often all connections were ended.
+    cuts: u64,
+    /// Both ends of each connection, by number.
+    open: Vec<(u64, TcpStream, TcpStream)>,
+    accepted: u64,
+    has_ended: bool,
+}
+
+impl Link {
+    /// Listens in front of `upstream`; everything passes at first.
+    pub fn start(upstream: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("listen")?;
+        let address = listener.local_addr().context("address")?;
+        let shared = Arc::new(Shared { upstream, state: Mutex::default(), changed: Condvar::default() });
+        let for_thread = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if for_thread.lock().has_ended {
+                    break;
+                }
+                let shared = Arc::clone(&for_thread);
+                // A client that gives up, or a server that is gone, is what the tests are about.
+                thread::spawn(move || drop(shared.serve(client)));
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends all connections and every new one until [`Self::restore`].
+    pub fn cut(&self) {
+        self.change(|state| state.is_refusing = true);
+        self.reset();
+    }
+
+    /// Ends all connections; new ones pass.
+    pub fn reset(&self) {
+        self.change(|state| {
+            state.cuts += 1;
+            for (_, client, server) in state.open.drain(..) {
+                end(&client);
+                end(&server);
+            }
+        });
+    }
+
+    /// Connections stay and new ones come, but nothing is delivered until [`Self::restore`].
+    pub fn silence(&self) {
+        self.silence_way(Way::ToServer);
+        self.silence_way(Way::ToClient);
+    }
+
+    /// The same in one direction.
+    pub fn silence_way(&self, way: Way) {
+        self.change(|state| state.is_silent[way as usize] = true);
+    }
+
+    /// Everything passes again, what was held first.
+    pub fn restore(&self) {
+        self.change(|state| {
+            state.is_refusing = false;
+            state.is_silent = [false; 2];
+        });
+    }
+
+    /// Connections that came so far.
+    pub fn accepted(&self) -> u64 {
+        self.shared.lock().accepted
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.shared.lock());
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.change(|state| state.has_ended = true);
+        self.cut();
+        // Its listener waits for a connection.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(self: &Arc<Self>, client: TcpStream) -> Result<()> {
+        let (number, cuts) = {
+            let mut state = self.lock();
+            state.accepted += 1;
+            if state.is_refusing {
+                end(&client);
+                return Ok(());
+            }
+            (state.accepted, state.cuts)
+        };
+        // To the server not even the wish to connect gets through.
+        if !self.wait_open(Way::ToServer, cuts) {
+            end(&client);
+            return Ok(());
+        }
+        let server = TcpStream::connect(self.upstream).inspect_err(|_| end(&client))?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        {
+            let mut state = self.lock();
+            if state.cuts != cuts {
+                end(&client);
+                return Ok(());
+            }
+            state.open.push((number, client.try_clone()?, server.try_clone()?));
+        }
+        let (from, to, back) = (server.try_clone()?, client.try_clone()?, Arc::clone(self));
+        let answers = thread::spawn(move || back.carry(from, to, Way::ToClient, cuts));
+        self.carry(client, server, Way::ToServer, cuts);
+        let _ = answers.join();
+        self.lock().open.retain(|(open, ..)| *open != number);
+        Ok(())
+    }
+
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream, way: Way, cuts: u64) {
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let count = match from.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => break end(&to),
+                Ok(count) => count,
+            };
+            if !self.wait_open(way, cuts) {
+                break;
+            }
+            if count == 0 {
+                let _ = to.shutdown(Shutdown::Write);
+                break;
+            }
+            if to.write_all(&buffer[..count]).is_err() {
+                break end(&from);
+            }
+        }
+    }
+
+    /// Waits while nothing is delivered in a direction; whether the connection is still there then.
+    fn wait_open(&self, way: Way, cuts: u64) -> bool {
+        let is_held = |state: &mut State| state.is_silent[way as usize] && state.cuts == cuts;
+        let state = self.changed.wait_while(self.lock(), is_held).unwrap_or_else(PoisonError::into_inner);
+        state.cuts == cuts
+    }
+}
+
+/// Ends a connection at once, whoever else holds it.
+fn end(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+    let _ = stream.shutdown(Shutdown::Both);
+}

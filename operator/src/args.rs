@@ -53,6 +53,9 @@ pub struct RunArgs {
     /// The namespace in which this operator runs: the pods' `NetworkPolicy` lets it in. Default: every namespace is let in.
     #[arg(long, env = "POD_NAMESPACE")]
     pub operator_namespace: Option<String>,
+    /// NAMESPACE/NAME of a Secret with credentials for the chart's NATS, which is made where it is missing. Default: none is.
+    #[arg(long, env = "MEDIAORIGIN_NATS_SECRET")]
+    pub nats_secret: Option<Place>,
     /// Level or directives, e.g. `debug` or `info,kube=debug`.
     #[arg(long, env = "MEDIAORIGIN_LOG", default_value = "info")]
     pub log: String,

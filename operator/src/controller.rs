@@ -31,6 +31,7 @@ use crate::cluster::{self, CALL_TIMEOUT, Cluster, ClusterError};
 use crate::election::seat::Seat;
 use crate::health::Health;
 use crate::metrics::{Metrics, ReconcileResult};
+use crate::nats;
 use crate::plan::Settings;
 use crate::reconcile::{Outcome, reconcile};
 use crate::status::Transition;
@@ -67,6 +68,7 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         lease,
         identity,
         operator_namespace,
+        nats_secret,
         ..
     } = args;
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
@@ -76,6 +78,9 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         admin::listen(admin_address).await.with_context(|| format!("cannot listen on {admin_address}"))?;
     let admin = tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
     let cluster = Cluster::connect().await.context("cannot connect to Kubernetes")?;
+    // Every operator may: the API server takes the first one's.
+    let credentials =
+        nats_secret.map(|place| tokio::spawn(nats::ensure_secret(cluster.client.clone(), place)));
     tokio::select! {
         () = wait_for_definition(&cluster, namespace.as_deref()) => {}
         _ = stop.changed() => return Ok(()),
@@ -112,6 +117,9 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         act().await;
     }
     admin.abort();
+    if let Some(credentials) = credentials {
+        credentials.abort();
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -21,6 +21,7 @@ pub mod health;
 pub mod logging;
 pub mod managed;
 pub mod metrics;
+pub mod nats;
 pub mod observe;
 pub mod observed;
 pub mod offline;

@@ -54,6 +54,8 @@ const PUBLISHER: [Field; 6] = [
     secret(SIGNING_KEYS[0]),
 ];
 const ADMIN: [Field; 1] = [secret(names::ADMIN_TOKEN)];
+/// What the chart's NATS asks of its clients, and of its servers among themselves.
+const COORDINATION: [Field; 3] = [name("username"), secret("password"), secret("routePassword")];
 
 /// The values of a Secret of ours.
 pub fn fields(part: Part) -> &'static [Field] {
@@ -164,6 +166,11 @@ fn write_publishers(data: &mut BTreeMap<String, ByteString>, file: &Value) {
     } else if let Ok(text) = serde_yaml::to_string(file) {
         data.insert(PUBLISHERS_FILE.to_owned(), ByteString(text.into_bytes()));
     }
+}
+
+/// New values for the chart's NATS.
+pub fn coordination() -> Result<BTreeMap<String, ByteString>, NoChance> {
+    COORDINATION.iter().map(|field| Ok((field.key.to_owned(), made(field)?))).collect()
 }
 
 fn made(field: &Field) -> Result<ByteString, NoChance> {

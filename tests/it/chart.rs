@@ -3,6 +3,7 @@
 mod annotations;
 mod installation;
 mod manifests;
+mod nats;
 mod rights;
 mod trial;
 mod values;
@@ -65,7 +66,7 @@ fn helm_lint_is_content() {
 }
 
 /// The chart with all that can be asked for.
-const EVERYTHING: [&str; 8] = [
+const EVERYTHING: [&str; 12] = [
     "--set-json",
     "monitoring.podMonitor.enabled=true",
     "--set-json",
@@ -74,4 +75,8 @@ const EVERYTHING: [&str; 8] = [
     "monitoring.dashboards.enabled=true",
     "--set-json",
     "networkPolicy.enabled=true",
+    "--set-json",
+    "nats.enabled=true",
+    "--set-json",
+    "nats.tls.secretName=\"nats-tls\"",
 ];

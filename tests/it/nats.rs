@@ -2,14 +2,20 @@
 
 mod links;
 
-use mediaorigin_tests::nats::{NatsCluster, Setup, compacted};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use mediaorigin_tests::nats::{
+    Client, NatsCluster, PATIENCE, SERVERS, Setup, Written, compacted, store_until,
+};
 use serde_json::{Value, json};
 
 /// A cluster with a stream of so many replicas that holds ten messages; the stream's leader.
 fn with_stream(setup: Setup, replicas: u8) -> (NatsCluster, usize) {
     let mut cluster = NatsCluster::start_with(setup).unwrap();
+    cluster.make_stream("INDEX", "index.>", replicas, &Value::Null).unwrap();
     let mut client = cluster.client(0).unwrap();
-    client.create_stream("INDEX", "index.>", replicas, &json!({})).unwrap();
     let leader = cluster.wait_stream_leader("INDEX").unwrap();
     for number in 1..=10 {
         assert_eq!(client.store(&format!("index.{number}"), &[], b"value").unwrap(), number);
@@ -63,7 +69,7 @@ fn a_stream_of_three_survives_the_kill_of_its_leader_and_one_of_one_does_not() {
     // The control: a stream on one server is away with it.
     cluster.kill(alone);
     let mut client = cluster.client((alone + 1) % 3).unwrap();
-    client.set_patience(std::time::Duration::from_secs(3));
+    client.set_patience(Duration::from_secs(3));
     assert!(client.store("alone.1", &[], b"lost").is_err());
 }
 
@@ -114,6 +120,55 @@ fn a_lame_duck_hands_over_and_ends_by_itself() {
     assert_ne!(cluster.wait_meta_leader().unwrap(), meta);
 }
 
+/// While two servers are away nothing is taken; when they are back everything that was acknowledged is there.
+#[test]
+fn without_a_quorum_nothing_is_taken_and_nothing_is_lost() {
+    let (mut cluster, leader) = with_stream(Setup::default(), 3);
+    let followers = [(leader + 1) % 3, (leader + 2) % 3];
+    for follower in followers {
+        cluster.kill(follower);
+    }
+    assert!(cluster.hasty_client(leader).unwrap().store("index.11", &[], b"no quorum").is_err());
+    for follower in followers {
+        cluster.restart(follower).unwrap();
+    }
+    for follower in followers {
+        cluster.wait_healthy(follower).unwrap();
+    }
+    cluster.wait_stream_leader("INDEX").unwrap();
+    for number in 1..=10 {
+        let kept = cluster.client(followers[0]).unwrap().last("INDEX", &format!("index.{number}")).unwrap();
+        assert_eq!(kept.payload, b"value", "{number}");
+    }
+}
+
+/// Every server ends as a lame duck and comes back, as a rollout does it, while a client stores: everything acknowledged is there once.
+#[test]
+fn a_roll_by_lame_ducks_goes_unnoticed_by_a_client_that_stores() {
+    let (mut cluster, _) = with_stream(Setup::default(), 3);
+    let (addresses, is_over) = (cluster.addresses(), AtomicBool::new(false));
+    let Written { stored, longest } = thread::scope(|scope| {
+        let client = scope.spawn(|| store_until(&is_over, &addresses, None, "index.roll"));
+        let mut roll = || -> anyhow::Result<()> {
+            for index in (0..SERVERS).rev() {
+                cluster.lame_duck(index)?;
+                cluster.wait_end(index)?;
+                cluster.restart(index)?;
+                cluster.wait_healthy(index)?;
+            }
+            Ok(())
+        };
+        let rolled = roll();
+        is_over.store(true, Ordering::Relaxed);
+        rolled.unwrap();
+        client.join().unwrap().unwrap()
+    });
+    println!("a roll of three NATS servers: {stored} messages, the longest wait for one {longest:?}");
+    let info = cluster.any_client().unwrap().api("STREAM.INFO.INDEX", &Value::Null).unwrap();
+    assert_eq!(info["state"]["messages"], stored + 10, "{info}");
+    assert!(longest < PATIENCE / 2, "{longest:?}");
+}
+
 /// The oldest line that an origin takes: one message per subject, on condition of the last one's sequence.
 #[test]
 fn the_older_line_of_the_server_compacts_and_compares() {
@@ -136,7 +191,7 @@ fn the_older_line_of_the_server_compacts_and_compares() {
 fn a_server_with_users_refuses_everybody_else() {
     let user = ("origin".to_owned(), "a secret of the tests".to_owned());
     let cluster = NatsCluster::start_with(Setup { user: Some(user), ..Setup::default() }).unwrap();
-    let refusal = mediaorigin_tests::nats::Client::connect(cluster.addresses()[0]).err().unwrap();
+    let refusal = Client::connect(cluster.addresses()[0]).err().unwrap();
     assert!(format!("{refusal:#}").contains("Authorization Violation"), "{refusal:#}");
     cluster.client(0).unwrap();
 }

@@ -6,6 +6,7 @@
 mod client;
 mod config;
 mod monitor;
+mod writer;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,12 +17,13 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 pub use client::{Client, Message};
-pub use config::{Config, Place, Setup};
+pub use config::{Config, Configuration, Place, Setup};
+pub use writer::{Written, store_until};
 
 use crate::folder::Folder;
 use crate::links::Link;
 use crate::process::Process;
-use crate::program::{built, reserved};
+use crate::program::{go_program, reserved};
 
 /// Servers of a cluster.
 pub const SERVERS: usize = 3;
@@ -67,8 +69,15 @@ impl NatsCluster {
 
     /// The same with a setup of its own.
     pub fn start_with(setup: Setup) -> Result<Self> {
+        let mut cluster = Self::launch_all(setup)?;
+        cluster.wait_ready()?;
+        Ok(cluster)
+    }
+
+    /// The same without waiting for anything: where [`Client`] does not get in, as it does not with TLS.
+    pub fn launch_all(setup: Setup) -> Result<Self> {
         let folder = Folder::new("nats")?;
-        let program = built("nats/server", &setup.line())?;
+        let program = go_program("nats", &setup.line())?;
         let mut servers = Vec::new();
         for index in 0..SERVERS {
             let name = format!("nats-{index}");
@@ -93,7 +102,6 @@ impl NatsCluster {
         for index in 0..SERVERS {
             cluster.launch(index)?;
         }
-        cluster.wait_ready()?;
         Ok(cluster)
     }
 
@@ -138,6 +146,14 @@ impl NatsCluster {
             client.create_stream(name, name, replicas, &Value::Null)?;
             client.api(&format!("STREAM.DELETE.{name}"), &Value::Null)?;
             Ok(Some(()))
+        })
+    }
+
+    /// Makes a stream, and tries until it is made: on a busy machine a server may say that it cannot, and can a moment later.
+    pub fn make_stream(&mut self, name: &str, subjects: &str, replicas: u8, more: &Value) -> Result<()> {
+        self.wait_until(&format!("the stream {name}"), |cluster| {
+            let index = cluster.answering().next().context("no server runs")?;
+            cluster.client(index)?.create_stream(name, subjects, replicas, more).map(Some)
         })
     }
 
@@ -267,10 +283,13 @@ impl NatsCluster {
         let place = &self.servers[index].place;
         let folder = self.folder.folder(&place.name)?;
         let file = folder.join("nats.conf");
-        std::fs::write(&file, self.setup.text(place)?)?;
-        let arguments = ["-c".to_owned(), file.display().to_string()];
+        let Configuration { text, environment, arguments: more } = self.setup.configuration(place)?;
+        std::fs::write(&file, text)?;
+        let environment: Vec<_> =
+            environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let arguments = [vec!["-c".to_owned(), file.display().to_string()], more].concat();
         self.servers[index].process =
-            Some(Process::start("nats-server", &self.program, &arguments, &folder)?);
+            Some(Process::start_with("nats-server", &self.program, &arguments, &environment, &folder)?);
         self.servers[index].state = State::Runs;
         Ok(())
     }

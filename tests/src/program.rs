@@ -60,17 +60,18 @@ pub fn resident_bytes(process: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
 
-/// A program that a script of `tests/` builds once; the path that it prints.
-pub fn built(script: &str, name: &str) -> Result<PathBuf> {
+/// A Go program of `tests/GROUP/NAME`, built once; its path.
+pub fn go_program(group: &str, name: &str) -> Result<PathBuf> {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     // Whoever comes second waits for the first, as the script would.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = format!("{script} {name}");
+    let key = format!("{group}/{name}");
     if let Some(path) = built.get(&key) {
         return Ok(path.clone());
     }
-    let file = format!("{}/{script}", env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(file).arg(name).stderr(Stdio::inherit()).output().context(key.clone())?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/go-build");
+    let output =
+        Command::new(script).args([group, name]).stderr(Stdio::inherit()).output().context(key.clone())?;
     ensure!(output.status.success(), "{key}: {}", output.status);
     let path = PathBuf::from(String::from_utf8(output.stdout)?.trim());
     built.insert(key, path.clone());

@@ -18,7 +18,7 @@ const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/mediaorigin-system/deployment
 const FIELD: &str = "cdnProfile";
 
 /// helm on a server: its output, or why it fails.
-fn run(server: &ApiServer, arguments: &[&str]) -> Result<String, String> {
+pub(super) fn run(server: &ApiServer, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(helm());
     command.arg("--kubeconfig").arg(server.kubeconfig()).args(["--namespace", NAMESPACE]).args(arguments);
     for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
@@ -30,11 +30,11 @@ fn run(server: &ApiServer, arguments: &[&str]) -> Result<String, String> {
 }
 
 #[track_caller]
-fn done(server: &ApiServer, arguments: &[&str]) {
+pub(super) fn done(server: &ApiServer, arguments: &[&str]) {
     run(server, arguments).unwrap_or_else(|error| panic!("helm {arguments:?}: {error}"));
 }
 
-fn get(server: &ApiServer, path: &str) -> Value {
+pub(super) fn get(server: &ApiServer, path: &str) -> Value {
     let answer = server.client().get(path).unwrap();
     if answer.code == 404 { Value::Null } else { answer.success().unwrap() }
 }
@@ -136,7 +136,10 @@ fn rows_57_to_59_a_real_authorizer_grants_no_more_than_is_listed() {
         server.kubectl_ok(&["create", "namespace", namespace], "").unwrap();
     }
     done(&server, &["install", "all", CHART, "--create-namespace"]);
-    done(&server, &["install", "one", CHART, "--set", "crds.enabled=false,watchNamespace=media"]);
+    done(
+        &server,
+        &["install", "one", CHART, "--set", "crds.enabled=false,watchNamespace=media,nats.enabled=true"],
+    );
     server.client().wait_until(|client| Ok(client.get(MEDIA_ORIGINS)?.code == 200)).unwrap();
     let granted = [
         ("watch", "mediaorigins.mediaorigin.io"),
@@ -164,6 +167,9 @@ fn rows_57_to_59_a_real_authorizer_grants_no_more_than_is_listed() {
         assert!(may(&server, "one", verb, resource, "media"), "one: {verb} {resource}");
         assert!(!may(&server, "one", verb, resource, "other"), "one: {verb} {resource} elsewhere");
     }
+    // For the credentials of the chart's NATS.
+    assert!(may(&server, "one", "create", "secrets", NAMESPACE));
+    assert!(!may(&server, "one", "get", "secrets", NAMESPACE));
     for (verb, resource) in refused {
         assert!(!may(&server, "all", verb, resource, "other"), "all: {verb} {resource}");
         assert!(!may(&server, "one", verb, resource, "media"), "one: {verb} {resource}");

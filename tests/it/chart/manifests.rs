@@ -129,16 +129,20 @@ fn row_78_kustomize_base_and_one_file_are_what_the_chart_renders() {
 #[test]
 fn row_46_the_pods_of_the_chart_are_restricted() {
     let mut pods = 0;
-    for object in objects(&render(&[])) {
+    for object in objects(&render(&["--set", "nats.enabled=true,nats.tls.secretName=nats-tls"])) {
         let pod = match object["kind"].as_str().unwrap() {
-            "Deployment" => &object["spec"]["template"]["spec"],
+            "Deployment" | "StatefulSet" => &object["spec"]["template"]["spec"],
             "Pod" => &object["spec"],
             _ => continue,
         };
         pods += 1;
         assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
         assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
-        assert!(pod["hostNetwork"].is_null() && pod["volumes"].is_null());
+        assert!(pod["hostNetwork"].is_null());
+        for volume in pod["volumes"].as_array().into_iter().flatten() {
+            let is_allowed = |kind: &&str| !volume[*kind].is_null();
+            assert!(["configMap", "emptyDir", "secret"].iter().any(is_allowed), "{volume}");
+        }
         for container in pod["containers"].as_array().unwrap() {
             let context = &container["securityContext"];
             assert_eq!(context["allowPrivilegeEscalation"], false);
@@ -147,5 +151,5 @@ fn row_46_the_pods_of_the_chart_are_restricted() {
             assert!(container["resources"]["limits"]["memory"].is_string());
         }
     }
-    assert_eq!(pods, 2);
+    assert_eq!(pods, 3);
 }

@@ -41,9 +41,12 @@ fn generated_rows_57_to_59_every_right_is_listed() {
     let everywhere = rights(&["--skip-tests"]);
     let one = rights(&["--skip-tests", "--set", "watchNamespace=media"]);
     let trial = rights(&["--show-only", "templates/tests/trial.yaml"]);
+    let nats = ["--show-only", "templates/nats/rbac.yaml", "--set", "nats.enabled=true,watchNamespace=media"];
+    let nats = rights(&nats);
     assert!(!one.contains("ClusterRole"), "{one}");
-    let text =
-        format!("# all namespaces\n{everywhere}\n# watchNamespace: media\n{one}\n# helm test\n{trial}");
+    let text = format!(
+        "# all namespaces\n{everywhere}\n# watchNamespace: media\n{one}\n# the same with nats.enabled, besides\n{nats}\n# helm test\n{trial}"
+    );
     golden::check("tests/golden/chart/rights.txt", &text);
     assert!(!text.contains('*'), "a wildcard");
     for right in text.lines().filter(|line| line.contains("secrets")) {

@@ -51,16 +51,23 @@ fn is_asked_for(path: &str) -> bool {
 /// A value that is allowed and is not the one of [`EVERYTHING`].
 fn another(path: &str) -> Value {
     match path {
-        "image.digest" | "originImage.digest" => json!(format!("sha256:{}", "a".repeat(64))),
-        "image.pullPolicy" => json!("Never"),
+        "image.digest" | "originImage.digest" | "nats.image.digest" => {
+            json!(format!("sha256:{}", "a".repeat(64)))
+        }
+        "image.pullPolicy" | "nats.image.pullPolicy" => json!("Never"),
         "watchNamespace" => json!("media"),
         "imagePullSecrets" => json!([{ "name": "registry" }]),
-        "tolerations" => json!([{ "key": "media", "operator": "Exists" }]),
+        "tolerations" | "nats.tolerations" => json!([{ "key": "media", "operator": "Exists" }]),
         "affinity" => json!({ "nodeAffinity": {} }),
-        "networkPolicy.metricsFrom" => json!([{ "podSelector": {} }]),
+        "networkPolicy.metricsFrom" | "nats.clientsFrom" => json!([{ "podSelector": {} }]),
         "networkPolicy.apiServerPorts" => json!([8443]),
         "monitoring.podMonitor.interval" => json!("7s"),
-        "resources.requests" | "resources.limits" => json!({ "cpu": "77m" }),
+        "nats.storage.size" => json!("2Ti"),
+        "nats.sync" => json!("Always"),
+        "nats.spread" => json!("Preferred"),
+        "resources.requests" | "resources.limits" | "nats.resources.requests" | "nats.resources.limits" => {
+            json!({ "cpu": "77m" })
+        }
         _ => match default(path) {
             Value::Bool(is_on) => json!(!is_on && !is_asked_for(path)),
             Value::Number(number) => json!(number.as_i64().unwrap() + 1),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mediaorigin_tests::links::{Link, Way};
 use mediaorigin_tests::nats::{Client, NatsCluster, Setup};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{store_elsewhere, with_stream};
 
@@ -79,7 +79,7 @@ fn is_replaced_while(setup: Setup, act: impl Fn(&Link)) {
 
 fn has_no_routes(cluster: &NatsCluster, index: usize) -> Option<()> {
     let routes = cluster.monitor(index, "/routez").ok()?;
-    (routes["num_routes"] == Value::from(0)).then_some(())
+    (routes["num_routes"] == 0).then_some(())
 }
 
 #[test]

@@ -29,8 +29,19 @@ pub struct Place {
     pub peers: Vec<SocketAddr>,
 }
 
-/// A configuration file for a place.
-pub type Config = Box<dyn Fn(&Place) -> String + Send + Sync>;
+/// What a server is told: a file, the environment that it refers to, and arguments besides.
+#[derive(Default)]
+pub struct Configuration {
+    /// The file.
+    pub text: String,
+    /// Names and values.
+    pub environment: Vec<(String, String)>,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+}
+
+/// The configuration of a place.
+pub type Config = Box<dyn Fn(&Place) -> Configuration + Send + Sync>;
 
 /// What a cluster is made of; the default is what tests want.
 #[derive(Default)]
@@ -53,8 +64,8 @@ impl Setup {
         self.line.map_or_else(chosen, str::to_owned)
     }
 
-    /// The text of a server's file.
-    pub(super) fn text(&self, place: &Place) -> Result<String> {
+    /// What a server is told.
+    pub(super) fn configuration(&self, place: &Place) -> Result<Configuration> {
         if let Some(config) = &self.config {
             return Ok(config(place));
         }
@@ -62,19 +73,20 @@ impl Setup {
         let data = data.display();
         let mut text = std::fs::read_to_string(SETTINGS).context(SETTINGS)?;
         let sync = if self.syncs_always { "always" } else { "2m" };
-        let routes: Vec<_> = peers.iter().map(|peer| format!("nats://{peer}")).collect();
+        // Itself too: by the number of routes it knows, at its first start, how many are a majority.
+        let routes: Vec<_> = peers.iter().chain([route]).map(|peer| format!("nats://{peer}")).collect();
         // Servers tell each other where the others are, and would go round a link that is cut.
         let advertise = if self.has_links { format!("advertise: \"{NOWHERE}\"") } else { String::new() };
         write!(
             text,
             "server_name: {name}\nlisten: \"{client}\"\nhttp: \"{monitor}\"\n\
-             jetstream {{ store_dir: \"{data}\", max_mem: 64MB, max_file: 8GB, sync_interval: {sync} }}\n\
+             jetstream {{ store_dir: \"{data}\", max_mem: 64MB, max_file: 8GB, sync_interval: \"{sync}\" }}\n\
              cluster {{ name: tests, listen: \"{route}\", ping_interval: \"1s\", no_advertise: true, {advertise}\n\
              routes: {routes:?} }}\n"
         )?;
         if let Some((user, password)) = &self.user {
             writeln!(text, "authorization {{ user: {user:?}, password: {password:?} }}")?;
         }
-        Ok(text)
+        Ok(Configuration { text, ..Configuration::default() })
     }
 }

@@ -9,6 +9,7 @@ mod credentials;
 mod hot;
 mod lifecycle;
 mod mistakes;
+mod nats;
 mod operator;
 mod plugin;
 mod rollout;
@@ -34,6 +35,8 @@ const ACCESS_PORT: u16 = 30085;
 const TIERS_PORT: u16 = 30086;
 const ROLLOUT_PORT: u16 = 30087;
 const HOT_PORT: u16 = 30088;
+/// For the clients of NATS.
+const NATS_PORT: u16 = 30089;
 /// The last of the test's ports; what had it before is gone by then: that test was alone.
 const PLUGIN_PORT: u16 = HOT_PORT;
 

@@ -40,10 +40,16 @@ impl Cluster {
         Self { environment, root }
     }
 
-    /// `--force-conflicts`: somebody may have applied the definition by hand to a cluster that is up for days.
     fn install(&self) {
+        self.install_with("");
+    }
+
+    /// Installs the chart of this checkout with further arguments, or brings it to them. `--force-conflicts`: somebody may have applied
+    /// the definition by hand to a cluster that is up for days.
+    #[track_caller]
+    pub(crate) fn install_with(&self, more: &str) {
         let mut line = format!(
-            "upgrade --install mediaorigin charts/mediaorigin-operator --namespace {SYSTEM} --create-namespace --force-conflicts --wait --timeout 3m"
+            "upgrade --install mediaorigin charts/mediaorigin-operator --namespace {SYSTEM} --create-namespace --force-conflicts --wait --timeout 6m {more}"
         );
         for (value, image) in ["originImage", "image"].into_iter().zip(Self::images()) {
             let (repository, tag) = image.split_once(':').unwrap();
@@ -54,20 +60,23 @@ impl Cluster {
         assert!(output.status.success(), "helm: {errors}\n{}", self.describe());
     }
 
-    /// The image of the S3 server.
-    pub(crate) fn s3_image() -> String {
-        Self::images().remove(2)
+    /// The image of a part that is not ours: `versitygw` or `nats-server`.
+    pub(crate) fn image(name: &str) -> String {
+        let images = Self::images();
+        let found = images.iter().find(|image| image.split(':').next() == Some(name));
+        found.unwrap_or_else(|| panic!("{name} is not in {images:?}")).clone()
     }
 
-    /// Origin, operator and S3 server, as `tests/images --with-s3` loaded them.
+    /// Origin, operator and the servers around them, as `tests/images --with-s3 --with-nats` loaded them.
     fn images() -> Vec<String> {
         let cache = std::env::var("XDG_CACHE_HOME")
             .unwrap_or_else(|_| format!("{}/.cache", std::env::var("HOME").unwrap()));
         let path = Path::new(&cache).join("mediaorigin/images.txt");
-        let text = std::fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{}: {error}; run tests/images --with-s3", path.display()));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}; run tests/images --with-s3 --with-nats", path.display())
+        });
         let images: Vec<String> = text.lines().map(str::to_owned).collect();
-        assert_eq!(images.len(), 3, "{text}");
+        assert_eq!(images.len(), 4, "{text}; run tests/images --with-s3 --with-nats");
         images
     }
 

@@ -11,7 +11,7 @@ const SECRET_KEY: &str = "end-to-end-only";
 /// `MediaOrigin`'s spec that uses it.
 pub(crate) fn start(namespace: &str) -> String {
     let cluster = Cluster::get();
-    cluster.apply(namespace, &manifest(&Cluster::s3_image()));
+    cluster.apply(namespace, &manifest(&Cluster::image("versitygw")));
     cluster.kubectl(&format!("wait -n {namespace} --for=condition=Ready pod/s3 --timeout=120s"));
     format!(
         "  objectStore: {{url: 's3://media/e2e', endpoint: 'http://s3.{namespace}.svc:7070', region: us-east-1, credentialsSecretRef: {{name: bucket}}}}\n"

@@ -1,0 +1,96 @@
+//! The chart's NATS on a cluster: it becomes ready, and a stream takes messages while its servers are restarted one after the other.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use mediaorigin_tests::nats::{Client, Written, store_until};
+use serde_json::Value;
+
+use super::cluster::{Cluster, SYSTEM};
+use super::turn;
+use super::{NATS_PORT, eventually, media};
+
+const SECRET: &str = "mediaorigin-nats-auth";
+/// One attempt to store a message.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// More than the hardest end of a stream's leader costs; a roll by lame ducks is far below.
+const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// A way in from this machine, beside the chart's own Services.
+fn node_port() -> String {
+    format!(
+        "apiVersion: v1
+kind: Service
+metadata: {{name: e2e-nats}}
+spec:
+  type: NodePort
+  selector: {{app.kubernetes.io/name: mediaorigin-nats, app.kubernetes.io/instance: mediaorigin}}
+  ports: [{{port: 4222, targetPort: client, nodePort: {NATS_PORT}}}]
+"
+    )
+}
+
+fn user() -> (String, String) {
+    let value = |key: &str| {
+        let template = format!("go-template={{{{.data.{key}|base64decode}}}}");
+        Cluster::get().kubectl(&format!("get secret {SECRET} -n {SYSTEM} -o {template}"))
+    };
+    (value("username"), value("password"))
+}
+
+fn connect(user: &(String, String)) -> Result<Client> {
+    Client::connect_as(media(NATS_PORT), Some(user), ATTEMPT)
+}
+
+/// The servers become ready with credentials that the operator made. They are restarted one after the other while a client stores: it is
+/// refused nothing for long, and everything that was acknowledged is there.
+#[test]
+fn nats_of_the_chart_rolls_under_a_client_that_stores() {
+    let _turn = turn::alone();
+    let cluster = Cluster::get();
+    let image = Cluster::image("nats-server");
+    let (repository, tag) = image.split_once(':').unwrap();
+    cluster.install_with(&format!(
+        "--set nats.enabled=true,nats.image.repository={repository},nats.storage.size=1Gi,nats.spread=Preferred,nats.resources.requests.cpu=50m,nats.resources.requests.memory=64Mi \
+         --set-string nats.image.tag={tag}"
+    ));
+    cluster.kubectl(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=300s"));
+    cluster.apply(SYSTEM, &node_port());
+    let user = user();
+    assert!(user.1.len() > 40, "a short password");
+    eventually("a stream of three is made", 60, || {
+        let made =
+            connect(&user).and_then(|mut client| client.create_stream("E2E", "e2e.>", 3, &Value::Null));
+        made.is_ok()
+    });
+    assert!(
+        Client::connect_as(media(NATS_PORT), None, ATTEMPT).is_err(),
+        "a client without credentials got in"
+    );
+
+    let is_over = AtomicBool::new(false);
+    let Written { stored, longest } = thread::scope(|scope| {
+        let client = scope.spawn(|| store_until(&is_over, &[media(NATS_PORT)], Some(&user), "e2e"));
+        cluster.kubectl(&format!("rollout restart statefulset/mediaorigin-nats -n {SYSTEM}"));
+        let rolled = cluster
+            .attempt(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=600s"));
+        is_over.store(true, Ordering::Relaxed);
+        let written = client.join().unwrap().unwrap();
+        assert!(rolled, "the servers were not restarted in time\n{}", cluster.describe());
+        written
+    });
+    println!("a roll of three NATS servers: {stored} messages stored, the longest wait for one {longest:?}");
+    assert!(stored > 100 && longest < STALL_MAX, "{stored} messages, longest wait {longest:?}");
+    let mut client = connect(&user).unwrap();
+    let info = client.api("STREAM.INFO.E2E", &Value::Null).unwrap();
+    assert_eq!(info["state"]["messages"], stored, "{info}");
+
+    // Nothing of it stays for the tests after this one.
+    client.api("STREAM.DELETE.E2E", &Value::Null).unwrap();
+    cluster.install_with("");
+    cluster.kubectl(&format!("delete -n {SYSTEM} service/e2e-nats secret/{SECRET}"));
+    let selector = "app.kubernetes.io/name=mediaorigin-nats";
+    cluster.kubectl(&format!("delete -n {SYSTEM} persistentvolumeclaim -l {selector} --timeout=120s"));
+}

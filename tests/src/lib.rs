@@ -10,6 +10,7 @@ pub mod links;
 pub mod nats;
 pub mod peer;
 pub mod planner;
+pub mod porcupine;
 pub mod process;
 pub mod program;
 pub mod s3;

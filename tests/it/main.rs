@@ -20,6 +20,7 @@ mod nats;
 mod object_store;
 mod players;
 mod plugin;
+mod policies;
 mod porcupine;
 mod program;
 mod push;

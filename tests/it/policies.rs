@@ -1,0 +1,148 @@
+//! What the `NetworkPolicy` of an origin lets through, as cyclonus reads it: what the policy says. Nothing here enforces it; that is the
+//! network of a cluster.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use mediaorigin_operator::observed::Observed;
+use mediaorigin_operator::part::Part;
+use mediaorigin_operator::plan::{Settings, plan};
+use mediaorigin_tests::folder::Folder;
+use serde_json::{Value, json};
+
+use crate::golden;
+
+/// One connection: whether it may be made, by whom, to whom, at which port.
+type Case = (bool, Value, Value, u16);
+
+/// cyclonus, built first if need be.
+fn cyclonus() -> String {
+    let script = golden::root().join("tests/go-build");
+    let output =
+        Command::new(script).args(["policies", "cyclonus"]).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The policy of the origin `media/live` with `spec`, as the operator of `mediaorigin-system` applies it.
+fn policy(spec: &Value) -> Value {
+    let origin = json!({
+        "apiVersion": "mediaorigin.io/v1alpha1",
+        "kind": "MediaOrigin",
+        "metadata": { "name": "live", "namespace": "media", "uid": "uid", "generation": 1 },
+        "spec": spec,
+    });
+    let observed = Observed::from_json(&origin, BTreeMap::new(), &[], 0).unwrap();
+    let operator_namespace = Some("mediaorigin-system".to_owned());
+    let plan = plan(&Settings { origin_image: "mediaorigin:test".to_owned(), operator_namespace }, &observed);
+    let policy = plan.children.iter().find(|child| child.part == Part::NetworkPolicy);
+    policy.unwrap_or_else(|| panic!("no policy: {plan}")).body.clone()
+}
+
+fn pod(namespace: &str, labels: &Value) -> Value {
+    let of_namespace = json!({ "kubernetes.io/metadata.name": namespace });
+    json!({
+        "IP": "10.0.0.7",
+        "Internal": { "PodLabels": labels, "NamespaceLabels": of_namespace, "Namespace": namespace },
+    })
+}
+
+fn labels(instance: &str) -> Value {
+    json!({
+        "app.kubernetes.io/name": "mediaorigin",
+        "app.kubernetes.io/component": "origin",
+        "app.kubernetes.io/instance": instance,
+    })
+}
+
+fn world(address: &str) -> Value {
+    json!({ "IP": address })
+}
+
+/// What cyclonus says of each connection, in order.
+fn verdicts(policy: &Value, cases: &[Case]) -> Vec<bool> {
+    let folder = Folder::new("policies").unwrap();
+    let policy = folder.write("policy.yaml", &policy.to_string()).unwrap();
+    let traffic: Vec<Value> = cases
+        .iter()
+        .map(|(_, source, destination, port)| {
+            json!({ "Source": source, "Destination": destination, "Protocol": "TCP", "ResolvedPort": port })
+        })
+        .collect();
+    let traffic = folder.write("traffic.json", &json!(traffic).to_string()).unwrap();
+    let output = Command::new(cyclonus())
+        .args(["analyze", "--mode", "query-traffic", "--policy-path", &policy, "--traffic-path", &traffic])
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+    assert!(output.status.success(), "{text}");
+    let answers = text.lines().filter_map(|line| line.split_once("IS ALLOWED? |"));
+    answers.map(|(_, answer)| answer.trim_start().starts_with("TRUE")).collect()
+}
+
+#[track_caller]
+fn check(spec: &Value, cases: &[Case]) {
+    let verdicts = verdicts(&policy(spec), cases);
+    assert_eq!(verdicts.len(), cases.len());
+    for ((expected, source, destination, port), verdict) in cases.iter().zip(verdicts) {
+        assert_eq!(verdict, *expected, "{source} to {destination} at {port}");
+    }
+}
+
+const MEDIA: u16 = 8080;
+const ADMIN: u16 = 8081;
+
+/// Who may reach an origin: everybody at the media port; at the admin port its own namespace, the operator and whom `adminNamespaces`
+/// names.
+#[test]
+fn the_media_port_is_for_all_and_the_admin_port_for_few() {
+    let (live, other) = (|| pod("media", &labels("live")), json!({ "app": "grafana" }));
+    check(
+        &json!({ "networkPolicy": { "adminNamespaces": ["monitoring"] } }),
+        &[
+            (true, world("8.8.8.8"), live(), MEDIA),
+            (true, pod("elsewhere", &other), live(), MEDIA),
+            (false, world("8.8.8.8"), live(), ADMIN),
+            (false, pod("elsewhere", &other), live(), ADMIN),
+            (false, pod("elsewhere", &labels("live")), live(), ADMIN),
+            (true, pod("media", &other), live(), ADMIN),
+            (true, pod("mediaorigin-system", &other), live(), ADMIN),
+            (true, pod("monitoring", &other), live(), ADMIN),
+            (false, pod("media", &other), live(), 22),
+            // The policy of one origin says nothing of another's pods.
+            (true, pod("elsewhere", &other), pod("media", &labels("other")), ADMIN),
+        ],
+    );
+}
+
+/// Whom an origin may reach: names and its bucket; where it has no keys, also what gives them (the metadata service, a token service over
+/// HTTPS); nothing else.
+#[test]
+fn an_origin_reaches_its_bucket_and_nothing_else() {
+    let (live, world) = (|| pod("media", &labels("live")), || world("93.184.216.34"));
+    check(
+        &json!({}),
+        &[
+            (false, live(), world(), 443),
+            (true, live(), world(), 53),
+            (false, live(), pod("kube-system", &json!({})), 6443),
+        ],
+    );
+    let with_keys =
+        json!({ "objectStore": { "url": "s3://media", "credentialsSecretRef": { "name": "keys" } } });
+    let metadata = || json!({ "IP": "169.254.169.254" });
+    check(
+        &with_keys,
+        &[(true, live(), world(), 443), (false, live(), world(), 9000), (false, live(), metadata(), 80)],
+    );
+    let by_role = json!({ "objectStore": { "url": "s3://media", "endpoint": "http://minio.store:9000" } });
+    check(
+        &by_role,
+        &[
+            (true, live(), world(), 9000),
+            (true, live(), world(), 443),
+            (true, live(), metadata(), 80),
+            (false, live(), world(), 80),
+        ],
+    );
+}

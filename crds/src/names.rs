@@ -68,6 +68,10 @@ pub const ANNOTATION_RENEW_PUBLISHER: &str = "mediaorigin.io/renew-publisher";
 pub const ANNOTATION_RENEWED: &str = "mediaorigin.io/renewed";
 /// On that Secret: until when the credentials before are valid (RFC 3339).
 pub const ANNOTATION_PREVIOUS_UNTIL: &str = "mediaorigin.io/previous-until";
+/// On a Secret that the operator made: when its values were written last (RFC 3339).
+pub const ANNOTATION_WRITTEN_AT: &str = "mediaorigin.io/written-at";
+/// On pods: which writing of such Secrets they were told of; a changed annotation makes the kubelet refresh the mounted files at once.
+pub const ANNOTATION_SECRETS_WRITTEN_AT: &str = "mediaorigin.io/secrets-written-at";
 /// On a `MediaOrigin`: [`PAUSED`] does what `spec.reconciliation: Paused` does.
 pub const ANNOTATION_RECONCILIATION: &str = "mediaorigin.io/reconciliation";
 /// Value of [`ANNOTATION_RECONCILIATION`].

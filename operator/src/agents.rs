@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -186,13 +186,14 @@ impl Agents {
     async fn ask(&self, address: SocketAddr) -> Option<PodReport> {
         let request =
             http_types::Request::get(format!("http://{address}/-/status")).body(Full::default()).ok()?;
+        let begin = Instant::now();
         let report = match self.send(request).await {
             Ok((200, body)) => {
                 serde_json::from_slice::<Value>(&body).ok().map(|status| PodReport::read(&status))
             }
             Ok(_) | Err(_) => None,
         };
-        self.metrics.asked(report.is_some());
+        self.metrics.asked(report.is_some(), begin.elapsed());
         report
     }
 

@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::observed::Observed;
 use crate::part::Part;
 use crate::plan::credentials::{Issuance, Issue};
+use crate::plan::news::News;
 use crate::plan::{Action, Plan};
 use crate::secret;
 
@@ -64,7 +65,7 @@ pub async fn apply(world: World<'_>, observed: &Observed, plan: Plan) -> (Applie
     let World { cluster, agents, metrics } = world;
     let Observed { namespace, name, .. } = observed;
     let (mut refusals, mut failures) = (Vec::new(), Vec::new());
-    let mut config_is_written = true;
+    let (mut config_is_written, mut secrets_are_written) = (true, true);
     for action in &plan.actions {
         let (part, written) = match action {
             Action::Apply(child, _) => {
@@ -72,10 +73,11 @@ pub async fn apply(world: World<'_>, observed: &Observed, plan: Plan) -> (Applie
             }
             Action::Issue(issuance) => (issuance.part, issue(cluster, (namespace, name), issuance).await),
             Action::Delete { part, uid } => (*part, cluster.delete(*part, namespace, name, uid).await),
-            // News of a file that is not there yet would be lost: a generation is announced once.
-            Action::Announce { .. } if !config_is_written => continue,
-            Action::Announce { pod, generation } => {
-                if announce(cluster, namespace, pod, &generation.to_string()).await {
+            // News of a file that is not there yet would be lost: they are announced once.
+            Action::Announce { news: News::Generation(_), .. } if !config_is_written => continue,
+            Action::Announce { news: News::Secrets(_), .. } if !secrets_are_written => continue,
+            Action::Announce { pod, news } => {
+                if announce(cluster, namespace, pod, *news).await {
                     metrics.acted(action);
                 }
                 continue;
@@ -84,6 +86,7 @@ pub async fn apply(world: World<'_>, observed: &Observed, plan: Plan) -> (Applie
             Action::Push { .. } => continue,
         };
         config_is_written &= written.is_ok() || part != Part::ConfigMap;
+        secrets_are_written &= written.is_ok() || !part.is_secret();
         match written {
             Ok(()) => metrics.acted(action),
             Err(error) => match error.refusal() {
@@ -150,15 +153,15 @@ async fn issue(cluster: &Cluster, at: (&str, &str), issuance: &Issuance) -> Resu
     }
 }
 
-/// Only makes a hot edit faster where nothing can be handed to a pod: without it the kubelet refreshes the file a minute later, and the
-/// next reconcile tries again.
-async fn announce(cluster: &Cluster, namespace: &str, pod: &str, generation: &str) -> bool {
-    match cluster.annotate_pod(namespace, pod, names::ANNOTATION_HOT_GENERATION, generation).await {
+/// Only makes it faster that a pod sees what is new: without it the kubelet refreshes the files a minute later, and the next reconcile
+/// tries again.
+async fn announce(cluster: &Cluster, namespace: &str, pod: &str, news: News) -> bool {
+    match cluster.annotate_pod(namespace, pod, news.annotation(), &news.value()).await {
         Ok(()) => true,
         Err(error) => {
             // A pod that has gone meanwhile needs no news.
             if !error.is_not_found() {
-                tracing::warn!(%error, "a generation is not announced");
+                tracing::warn!(%error, "{news} are not announced");
             }
             false
         }

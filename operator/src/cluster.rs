@@ -6,10 +6,12 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
 };
+use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::{MediaOrigin, MediaOriginStatus};
 use serde_json::{Value, json};
+use tower::timeout::TimeoutLayer;
 
 use crate::observed::selector_text;
 use crate::part::Part;
@@ -273,7 +275,10 @@ pub fn client_of(mut config: Config, repeats: bool) -> Result<Client, kube::Erro
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.default_retry = repeats;
-    Client::try_from(config)
+    // A watch has no deadline of its own until it is answered. Sent on a connection that has died without a word, it would
+    // wait for the connection's deadline, and the operator would see nothing meanwhile.
+    let answered = TimeoutLayer::new(CALL_TIMEOUT);
+    Ok(ClientBuilder::try_from(config)?.with_layer(&answered).build())
 }
 
 /// The client prints the API server's answers twice, as text and as a structure; the text is enough.

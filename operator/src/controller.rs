@@ -1,10 +1,12 @@
-//! Watches, concurrency, what follows from an error, shutdown. The only file that names `kube::runtime`.
+//! Watches, concurrency, what follows from an error, shutdown. Only here and in its folder `kube::runtime` is named.
+
+mod waking;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{
     ConfigMap, ObjectReference, PersistentVolumeClaim, Pod, Service, ServiceAccount,
@@ -15,12 +17,12 @@ use kube::api::PartialObjectMeta;
 use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::controller::{Action, Config as ControllerConfig, Error as ControllerError};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{Controller, watcher};
+use kube::runtime::reflector::{self, ObjectRef, reflector};
+use kube::runtime::{Controller, WatchStreamExt, watcher};
 use kube::{Api, Resource, ResourceExt};
 use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::MediaOrigin;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::admin;
 use crate::agents::{Agents, Key};
@@ -35,6 +37,7 @@ use crate::nats;
 use crate::plan::Settings;
 use crate::reconcile::{Outcome, reconcile};
 use crate::status::Transition;
+use waking::{News, Waker, heard};
 
 /// A watch ends after this time, so a connection that died silently is noticed within it and five seconds more.
 const WATCH_SECONDS: u32 = 60;
@@ -172,8 +175,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-type News = Arc<tokio::sync::Mutex<mpsc::Receiver<Key>>>;
-
 async fn act(
     context: Arc<Context>,
     news: News,
@@ -184,21 +185,26 @@ async fn act(
     let origins: Api<Guarded> = scoped(client, namespace);
     let everything = watcher::Config::default().timeout(WATCH_SECONDS);
     let children = everything.clone().labels(&format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGER));
-    let controller = Controller::new(origins, everything);
-    let store = controller.store();
+    // What wakes a reconcile passes by the queue: how many origins wait is a metric.
+    let (store, writer) = reflector::store();
+    let mine = reflector(writer, watcher(origins, everything)).applied_objects().inspect_ok({
+        let metrics = Arc::clone(&context.metrics);
+        move |origin| metrics.awaits(key(origin))
+    });
     let (mut soon, mut late) = (stop.clone(), stop);
-    let results = controller
+    let owner = || Waker(Arc::clone(&context.metrics));
+    let results = Controller::for_stream(mine, store.clone())
         .trigger_backoff(SteadyPause)
         .with_config(ControllerConfig::default().concurrency(concurrency))
-        .reconcile_on(heard(news))
-        .owns(metadata::<ServiceAccount>(client, namespace), children.clone())
-        .owns(metadata::<ConfigMap>(client, namespace), children.clone())
-        .owns(metadata::<Service>(client, namespace), children.clone())
-        .owns(metadata::<PersistentVolumeClaim>(client, namespace), children.clone())
-        .owns(metadata::<NetworkPolicy>(client, namespace), children.clone())
-        .owns(metadata::<PodDisruptionBudget>(client, namespace), children.clone())
-        .owns(metadata::<Deployment>(client, namespace), children.clone())
-        .watches(metadata::<Pod>(client, namespace), children, |pod| origin_of(&pod))
+        .reconcile_on(heard(news, Arc::clone(&context.metrics)))
+        .watches(metadata::<ServiceAccount>(client, namespace), children.clone(), owner().of())
+        .watches(metadata::<ConfigMap>(client, namespace), children.clone(), owner().of())
+        .watches(metadata::<Service>(client, namespace), children.clone(), owner().of())
+        .watches(metadata::<PersistentVolumeClaim>(client, namespace), children.clone(), owner().of())
+        .watches(metadata::<NetworkPolicy>(client, namespace), children.clone(), owner().of())
+        .watches(metadata::<PodDisruptionBudget>(client, namespace), children.clone(), owner().of())
+        .watches(metadata::<Deployment>(client, namespace), children.clone(), owner().of())
+        .watches(metadata::<Pod>(client, namespace), children, owner().of_pod())
         .graceful_shutdown_on(async move { stopped(&mut soon).await })
         .run(reconcile_one, after_error, Arc::clone(&context))
         .for_each(|result| {
@@ -220,14 +226,6 @@ async fn act(
     }
 }
 
-/// Origins whose pods said something new. Only one controller listens at a time: the one that acts.
-fn heard(news: News) -> impl Stream<Item = ObjectRef<Guarded>> + Send + 'static {
-    stream::unfold(news, |news| async move {
-        let (namespace, name) = news.lock().await.recv().await?;
-        Some((ObjectRef::new(&name).within(&namespace), news))
-    })
-}
-
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -246,17 +244,12 @@ where
     scoped(client, namespace)
 }
 
-/// Pods belong to `ReplicaSets`; their origin's name is a label.
-fn origin_of(pod: &PartialObjectMeta<Pod>) -> Option<ObjectRef<Guarded>> {
-    let name = pod.labels().get(names::LABEL_INSTANCE)?;
-    Some(ObjectRef::new(name).within(&pod.namespace()?))
-}
-
 async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Action, ClusterError> {
     let key = key(&origin);
     let start = Instant::now();
     let running = context.health.start(start);
     let Context { cluster, agents, metrics, settings, .. } = context.as_ref();
+    metrics.begins(&key);
     let outcome = reconcile(World { cluster, agents, metrics }, settings, (&key.0, &key.1)).await;
     drop(running);
     let result = match &outcome {
@@ -269,7 +262,7 @@ async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         Outcome::Gone => {
             context.agents.forget(&key);
             context.backoff.forget(&key);
-            context.metrics.managed.forget(&key.0, &key.1);
+            context.metrics.forget(&key);
             Ok(Action::await_change())
         }
         Outcome::Done { requeue, events, uid, refused, state, error } => {
@@ -304,9 +297,9 @@ fn note(context: &Context, result: Reconciled) {
     match result {
         Ok(_) => {}
         Err(ControllerError::ObjectNotFound(origin)) => {
-            let namespace = origin.namespace.clone().unwrap_or_default();
-            context.metrics.managed.forget(&namespace, &origin.name);
-            context.backoff.forget(&(namespace, origin.name.clone()));
+            let key = (origin.namespace.clone().unwrap_or_default(), origin.name.clone());
+            context.metrics.forget(&key);
+            context.backoff.forget(&key);
         }
         Err(ControllerError::ReconcilerFailed(error, origin)) => {
             tracing::warn!(origin = %origin, %error, "reconcile failed, trying again");

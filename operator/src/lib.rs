@@ -28,6 +28,7 @@ pub mod offline;
 pub mod part;
 pub mod plan;
 pub mod pods;
+pub mod queue;
 pub mod reasons;
 pub mod reconcile;
 pub mod report;

@@ -4,8 +4,11 @@
 //! |---|---|---|
 //! | `mediaorigin_operator_reconciles_total` | `result` = `Ok`, `Refused`, `Failed` | reconciles that have ended |
 //! | `mediaorigin_operator_reconcile_seconds` | | how long they took |
+//! | `mediaorigin_operator_queue_depth` | | origins that something has happened to and whose reconcile has not begun |
+//! | `mediaorigin_operator_queue_seconds` | | how long they waited |
 //! | `mediaorigin_operator_actions_total` | `action` = `Create`, `Update`, `Repair`, `Announce`, `Issue`, `Delete`, `Push` | writes to children and pods |
 //! | `mediaorigin_operator_pod_reports_total` | `result` = `Ok`, `Failed` | times that a pod was asked how it does |
+//! | `mediaorigin_operator_pod_report_seconds` | | how long the answer took |
 //! | `mediaorigin_operator_pod_pushes_total` | `result` = `Ok`, `Failed` | configurations that were handed to a pod |
 //! | `mediaorigin_operator_status_writes_total` | | writes to the status of origins |
 //! | `mediaorigin_operator_watch_errors_total` | | watches that broke and were started again |
@@ -13,7 +16,7 @@
 //! | `mediaorigin_operator_origins` | `state` = `Ready`, `NotReady`, `Stalled` | origins that this operator keeps true; 0 while it waits for its turn |
 //! | `mediaorigin_operator_leader` | | 1 while this operator acts, 0 while it waits for its turn |
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -23,8 +26,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::agents::Key;
 use crate::managed::{Managed, State};
 use crate::plan::{Action, Reason};
+use crate::queue::Queue;
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -88,8 +93,11 @@ pub struct Metrics {
     registry: Registry,
     reconciles: Family<ResultLabels, Counter>,
     seconds: Histogram,
+    queue_depth: Gauge,
+    queue_seconds: Histogram,
     actions: Family<ActionLabels, Counter>,
     pod_reports: Family<AnsweredLabels, Counter>,
+    pod_report_seconds: Histogram,
     pod_pushes: Family<AnsweredLabels, Counter>,
     status_writes: Counter,
     watch_errors: Counter,
@@ -98,6 +106,8 @@ pub struct Metrics {
     origins: Family<StateLabels, Gauge>,
     /// The origins that this operator keeps true.
     pub managed: Managed,
+    /// Those that wait for a reconcile.
+    pub queue: Queue,
 }
 
 impl Default for Metrics {
@@ -105,9 +115,12 @@ impl Default for Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("mediaorigin_operator"),
             reconciles: Family::default(),
-            seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
+            seconds: seconds(),
+            queue_depth: Gauge::default(),
+            queue_seconds: seconds(),
             actions: Family::default(),
             pod_reports: Family::default(),
+            pod_report_seconds: seconds(),
             pod_pushes: Family::default(),
             status_writes: Counter::default(),
             watch_errors: Counter::default(),
@@ -115,6 +128,7 @@ impl Default for Metrics {
             leader: Gauge::default(),
             origins: Family::default(),
             managed: Managed::default(),
+            queue: Queue::default(),
         };
         // A rate can be taken of what begins with zero only.
         for result in [ReconcileResult::Ok, ReconcileResult::Refused, ReconcileResult::Failed] {
@@ -123,9 +137,15 @@ impl Default for Metrics {
         let registry = &mut metrics.registry;
         registry.register("reconciles", "Reconciles that have ended", metrics.reconciles.clone());
         registry.register("reconcile_seconds", "Duration of reconciles", metrics.seconds.clone());
+        let help = "Origins that something has happened to and whose reconcile has not begun";
+        registry.register("queue_depth", help, metrics.queue_depth.clone());
+        let help = "Time from then to the beginning of the reconcile";
+        registry.register("queue_seconds", help, metrics.queue_seconds.clone());
         registry.register("actions", "Writes to children and pods", metrics.actions.clone());
         let help = "Times that a pod was asked how it does";
         registry.register("pod_reports", help, metrics.pod_reports.clone());
+        let help = "Time until a pod has answered, or not in time";
+        registry.register("pod_report_seconds", help, metrics.pod_report_seconds.clone());
         let help = "Configurations that were handed to a pod";
         registry.register("pod_pushes", help, metrics.pod_pushes.clone());
         registry.register("status_writes", "Writes to the status of origins", metrics.status_writes.clone());
@@ -149,6 +169,24 @@ impl Metrics {
         self.seconds.observe(duration.as_secs_f64());
     }
 
+    /// Something has happened to an origin.
+    pub fn awaits(&self, key: Key) {
+        self.queue.enter(key, Instant::now());
+    }
+
+    /// The reconcile of an origin begins.
+    pub fn begins(&self, key: &Key) {
+        if let Some(waited) = self.queue.leave(key, Instant::now()) {
+            self.queue_seconds.observe(waited.as_secs_f64());
+        }
+    }
+
+    /// An origin is gone.
+    pub fn forget(&self, key: &Key) {
+        self.managed.forget(&key.0, &key.1);
+        self.queue.leave(key, Instant::now());
+    }
+
     /// A child or a pod has been written.
     pub fn acted(&self, action: &Action) {
         let action = match action {
@@ -164,7 +202,8 @@ impl Metrics {
     }
 
     /// A pod was asked how it does.
-    pub fn asked(&self, is_answered: bool) {
+    pub fn asked(&self, is_answered: bool, duration: Duration) {
+        self.pod_report_seconds.observe(duration.as_secs_f64());
         self.pod_reports.get_or_create(&AnsweredLabels::of(is_answered)).inc();
     }
 
@@ -193,6 +232,7 @@ impl Metrics {
         self.leader.set(i64::from(leads));
         if !leads {
             self.managed.forget_all();
+            self.queue.clear();
         }
     }
 
@@ -202,8 +242,14 @@ impl Metrics {
             let count = i64::try_from(self.managed.count(state)).unwrap_or(i64::MAX);
             self.origins.get_or_create(&StateLabels { state }).set(count);
         }
+        self.queue_depth.set(i64::try_from(self.queue.depth()).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+/// From 5 ms to 10 s.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.005, 2.0, 12))
 }

@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod difference;
 pub mod eviction;
 pub mod network;
+pub mod news;
 mod print;
 pub mod route;
 pub mod service;
@@ -28,6 +29,7 @@ use serde_json::{Map, Value, json};
 
 use self::credentials::Issuance;
 use self::difference::{Difference, differences};
+use self::news::{News, news};
 use crate::observed::{Observed, selector};
 use crate::part::Part;
 use crate::pods;
@@ -120,13 +122,12 @@ pub enum Action {
         /// The generation that it is to serve.
         generation: i64,
     },
-    /// Marks a pod, to which nothing can be handed, with the generation of its configuration: the kubelet refreshes the mounted
-    /// file at once then.
+    /// Marks a pod with what is new in what it has mounted: the kubelet refreshes the files at once then.
     Announce {
         /// Name of the pod.
         pod: String,
-        /// The generation to announce.
-        generation: i64,
+        /// What is new.
+        news: News,
     },
 }
 
@@ -165,7 +166,9 @@ pub fn plan(settings: &Settings, observed: &Observed) -> Plan {
     }
     let mut actions = writes(observed, &children);
     actions.extend(news(observed));
-    let is_steady = actions.is_empty() && pods::all_ready(&observed.pods);
+    let is_going = |child: &Value| !child["metadata"]["deletionTimestamp"].is_null();
+    let is_steady =
+        actions.is_empty() && pods::all_ready(&observed.pods) && !observed.children.values().any(is_going);
     let requeue = if is_steady { REQUEUE_STEADY } else { REQUEUE_STARTING };
     let look = look.and_then(|look| Duration::try_from(look).ok()).unwrap_or(requeue);
     Plan { verdict, children, actions, paused: false, requeue: requeue.min(look) }
@@ -246,29 +249,6 @@ fn reason(child: &Child, live: Option<&Value>) -> Option<Reason> {
         return Some(Reason::Edited(differences.into_iter().filter(ours).collect()));
     }
     (!differences.is_empty()).then_some(Reason::Drifted(differences))
-}
-
-/// Pods learn of a new generation from us; where that does not work, from the kubelet.
-fn news(observed: &Observed) -> impl Iterator<Item = Action> + '_ {
-    let generation = observed.generation;
-    let running = observed.pods.iter().filter(|pod| pods::exists(pod) && pods::is_running(pod));
-    let each = running.filter_map(move |pod| {
-        let name = pod.metadata.name.clone()?;
-        let report = observed.reports.get(&name);
-        if report
-            .is_some_and(|report| report.serves(&observed.uid, generation) || report.has_refused(generation))
-        {
-            return None;
-        }
-        let annotations = pod.metadata.annotations.as_ref();
-        let announced = annotations.and_then(|all| all.get(names::ANNOTATION_HOT_GENERATION));
-        let is_announced = announced.is_some_and(|announced| *announced == generation.to_string());
-        let is_deaf = report.is_none_or(|report| report.not_pushed.is_some());
-        let push = report.map(|_| Action::Push { pod: name.clone(), generation });
-        let announce = (is_deaf && !is_announced).then_some(Action::Announce { pod: name, generation });
-        Some(push.into_iter().chain(announce))
-    });
-    each.flatten()
 }
 
 fn owner(child: &Value) -> String {

@@ -96,6 +96,8 @@ reasons! {
         VolumeUnbound,
         /// True: a child could not be written for a reason that may pass; it is tried again.
         ApiError,
+        /// True: a child was deleted and is not gone yet; it is made anew then, if it is asked for.
+        Deleting,
         /// True: a pod serves an earlier generation still.
         Configuring,
         /// False: the operator changes nothing because it was asked not to.
@@ -128,6 +130,8 @@ reasons! {
         PodsForbidden,
         /// The volume of the disk is gone, with everything on it.
         VolumeLost,
+        /// A child was deleted a minute ago and more, and finalizers keep it.
+        DeletionBlocked,
         /// A pod refuses the configuration, and serves the one before.
         ConfigRefused,
         /// The rollout has not moved on for five minutes, with a disk for fifteen.

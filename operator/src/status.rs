@@ -4,6 +4,7 @@
 //! `Stalled` are always present and never both true. A stopped origin (`spec.replicas: 0`) is ready: it is what was asked.
 
 mod conditions;
+mod deletion;
 mod pods;
 mod transition;
 
@@ -27,6 +28,7 @@ use crate::plan::{Action, Plan, Verdict};
 use crate::pods::{Census, Mounts, census};
 use crate::reasons::{AcceptedReason, ProgressReason, ReadyReason, StalledReason};
 
+use deletion::deletion;
 pub use transition::Transition;
 use transition::transitions;
 
@@ -65,6 +67,8 @@ enum Progress {
     Unbound(String),
     /// A child could not be written and is tried again.
     Failed(String),
+    /// A child is being deleted and is not gone yet.
+    Deleting(String),
     /// A pod serves an earlier generation still.
     Configuring(String),
     Paused,
@@ -183,10 +187,18 @@ fn operation(
     let deployment = observed.children.get(&Part::Deployment);
     let failed = failed(observed, failures);
     let ready = ready(observed, spec, applied, (failures, failed.as_deref()), census);
-    let progress = failed.map_or_else(|| progress(spec, &applied.plan, deployment, census), Progress::Failed);
+    let deletion = deletion(observed);
+    let progress = match (failed, &deletion) {
+        (Some(message), _) => Progress::Failed(message),
+        (None, Some(deletion)) => Progress::Deleting(deletion.message.clone()),
+        (None, None) => progress(spec, &applied.plan, deployment, census),
+    };
     let stalled = refused(applied).or_else(|| match progress {
         // A pod of an earlier template may well refuse what the next one takes.
         Progress::Complete(_) => pods.refusal(),
+        Progress::Deleting(_) => deletion
+            .filter(|deletion| deletion.is_stuck)
+            .map(|deletion| (StalledReason::DeletionBlocked, deletion.message)),
         Progress::Handed(_)
         | Progress::Failed(_)
         | Progress::Unbound(_)

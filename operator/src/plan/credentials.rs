@@ -62,6 +62,23 @@ pub fn next_look(observed: &Observed, spec: &MediaOriginSpec) -> Option<SignedDu
     ends.map(|end| end.duration_since(observed.now).max(SignedDuration::from_secs(1))).min()
 }
 
+/// When one of them was written last, which may be now: what pods of an earlier time have mounted is older.
+pub fn written_at(observed: &Observed, spec: &MediaOriginSpec) -> Option<Timestamp> {
+    let writings = wanted(spec).into_iter().filter_map(|part| {
+        let live = observed.children.get(&part);
+        let before = live.and_then(|live| note(live, names::ANNOTATION_WRITTEN_AT)).map(str::to_owned);
+        // As it will be read from the Secret.
+        let now = issuance(observed, spec, part).map(|_| text(observed.now));
+        now.or(before)?.parse().ok()
+    });
+    writings.max()
+}
+
+/// To the second, as an API server writes times.
+pub fn text(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 fn issuance(observed: &Observed, spec: &MediaOriginSpec, part: Part) -> Option<Issuance> {
     let live = observed.children.get(&part);
     let asked =
@@ -94,11 +111,9 @@ fn issuance(observed: &Observed, spec: &MediaOriginSpec, part: Part) -> Option<I
         (Issue::Complete(_), Some(live)) => previous_until(live),
         _ => None,
     };
+    annotations.insert(names::ANNOTATION_WRITTEN_AT.to_owned(), text(observed.now));
     if let Some(until) = until {
-        annotations.insert(
-            names::ANNOTATION_PREVIOUS_UNTIL.to_owned(),
-            until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        );
+        annotations.insert(names::ANNOTATION_PREVIOUS_UNTIL.to_owned(), text(until));
     }
     Some(Issuance { part, issue, body: Child::metadata(part, observed), annotations })
 }

@@ -35,9 +35,7 @@ impl fmt::Display for Plan {
 impl fmt::Display for Action {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Announce { pod, generation } => {
-                write!(out, "announce generation {generation} to pod {pod}")
-            }
+            Self::Announce { pod, news } => write!(out, "announce {news} to pod {pod}"),
             Self::Push { pod, generation } => write!(out, "push generation {generation} to pod {pod}"),
             Self::Issue(issuance) => issuance.fmt(out),
             Self::Delete { part, .. } => write!(out, "delete {part}: not asked for any more"),

@@ -14,6 +14,7 @@ impl Findings {
             }
             Progress::Unbound(message) => (ConditionStatus::True, ProgressReason::VolumeUnbound, message),
             Progress::Failed(message) => (ConditionStatus::True, ProgressReason::ApiError, message),
+            Progress::Deleting(message) => (ConditionStatus::True, ProgressReason::Deleting, message),
             Progress::Configuring(message) => (ConditionStatus::True, ProgressReason::Configuring, message),
             Progress::Paused => {
                 let message = "nothing is changed, as spec.reconciliation or the annotation asks".to_owned();

@@ -8,6 +8,7 @@ use mediaorigin_operator::admin;
 use mediaorigin_operator::health::Health;
 use mediaorigin_operator::metrics::{Metrics, ReconcileResult};
 use mediaorigin_operator::plan::Action;
+use mediaorigin_operator::plan::news::News;
 use mediaorigin_tests::peer::fetch;
 
 use crate::tidy::metrics::every_origin;
@@ -22,9 +23,9 @@ const OF_THE_TARGET: [&str; 4] = ["namespace", "pod", "job", "instance"];
 pub(crate) fn operator() -> String {
     let metrics = Arc::new(Metrics::default());
     metrics.reconciled(ReconcileResult::Ok, Duration::from_millis(5));
-    metrics.asked(true);
+    metrics.asked(true, Duration::from_millis(5));
     metrics.pushed(true);
-    metrics.acted(&Action::Announce { pod: "live-1".to_owned(), generation: 1 });
+    metrics.acted(&Action::Announce { pod: "live-1".to_owned(), news: News::Generation(1) });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(admin::listen("127.0.0.1:0".parse().unwrap())).unwrap();
     let address = listener.local_addr().unwrap();

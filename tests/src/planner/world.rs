@@ -178,10 +178,8 @@ impl World {
                 Action::Apply(child, _) if self.refusals.iter().any(|refusal| refusal.part == child.part) => {
                 }
                 Action::Apply(child, _) => self.apply(child.part, &child.body),
-                Action::Announce { pod, generation } => {
-                    let pod = self.find_pod(pod)?;
-                    pod["metadata"]["annotations"]["mediaorigin.io/hot-config-generation"] =
-                        json!(generation.to_string());
+                Action::Announce { pod, news } => {
+                    self.find_pod(pod)?["metadata"]["annotations"][news.annotation()] = json!(news.value());
                 }
             }
         }

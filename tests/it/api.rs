@@ -4,7 +4,11 @@
 mod bounds;
 mod cel;
 mod definition;
+mod faults;
 mod operator;
+mod running;
+mod scale;
+mod tenants;
 mod verdicts;
 mod world;
 

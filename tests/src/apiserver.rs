@@ -207,6 +207,8 @@ impl ApiServer {
             ("audit-policy-file", self.file("audit.yaml")),
             ("audit-log-path", self.file("audit.log")),
             ("audit-log-mode", "blocking".to_owned()),
+            // In MB: it is read as one file.
+            ("audit-log-maxsize", "2000".to_owned()),
             ("profiling", "false".to_owned()),
         ]
         .map(|(name, value)| format!("--{name}={value}"))

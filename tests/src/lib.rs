@@ -6,6 +6,7 @@ pub mod capture;
 pub mod cdn;
 pub mod faults;
 pub mod folder;
+pub mod kwok;
 pub mod links;
 pub mod nats;
 pub mod peer;

@@ -41,6 +41,8 @@ struct State {
     is_silent: [bool; 2],
     /// How often all connections were ended.
     cuts: u64,
+    /// Connections up to this number deliver nothing any more.
+    lost: u64,
     /// Both ends of each connection, by number.
     open: Vec<(u64, TcpStream, TcpStream)>,
     accepted: u64,
@@ -100,6 +102,11 @@ impl Link {
         self.change(|state| state.is_silent[way as usize] = true);
     }
 
+    /// All connections stay and deliver nothing any more, whatever comes; new ones pass. So does a firewall that forgets them.
+    pub fn lose(&self) {
+        self.change(|state| state.lost = state.accepted);
+    }
+
     /// Everything passes again, what was held first.
     pub fn restore(&self) {
         self.change(|state| {
@@ -144,7 +151,7 @@ impl Shared {
             (state.accepted, state.cuts)
         };
         // To the server not even the wish to connect gets through.
-        if !self.wait_open(Way::ToServer, cuts) {
+        if !self.wait_open(Way::ToServer, (number, cuts)) {
             end(&client);
             return Ok(());
         }
@@ -160,14 +167,14 @@ impl Shared {
             state.open.push((number, client.try_clone()?, server.try_clone()?));
         }
         let (from, to, back) = (server.try_clone()?, client.try_clone()?, Arc::clone(self));
-        let answers = thread::spawn(move || back.carry(from, to, Way::ToClient, cuts));
-        self.carry(client, server, Way::ToServer, cuts);
+        let answers = thread::spawn(move || back.carry(from, to, Way::ToClient, (number, cuts)));
+        self.carry(client, server, Way::ToServer, (number, cuts));
         let _ = answers.join();
         self.lock().open.retain(|(open, ..)| *open != number);
         Ok(())
     }
 
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream, way: Way, cuts: u64) {
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream, way: Way, of: (u64, u64)) {
         let mut buffer = vec![0; 65_536];
         loop {
             let count = match from.read(&mut buffer) {
@@ -175,7 +182,7 @@ impl Shared {
                 Err(_) => break end(&to),
                 Ok(count) => count,
             };
-            if !self.wait_open(way, cuts) {
+            if !self.wait_open(way, of) {
                 break;
             }
             if count == 0 {
@@ -189,8 +196,10 @@ impl Shared {
     }
 
     /// Waits while nothing is delivered in a direction; whether the connection is still there then.
-    fn wait_open(&self, way: Way, cuts: u64) -> bool {
-        let is_held = |state: &mut State| state.is_silent[way as usize] && state.cuts == cuts;
+    fn wait_open(&self, way: Way, (number, cuts): (u64, u64)) -> bool {
+        let is_held = |state: &mut State| {
+            state.cuts == cuts && !state.has_ended && (state.is_silent[way as usize] || number <= state.lost)
+        };
         let state = self.changed.wait_while(self.lock(), is_held).unwrap_or_else(PoisonError::into_inner);
         state.cuts == cuts
     }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use mediaorigin_crds::{crd, names};
 use mediaorigin_tests::apiserver::{ApiServer, MEDIA_ORIGINS, origin};
-use mediaorigin_tests::peer;
 use serde_json::{Value, json};
 
 use super::world::{USER, World, condition, deployment, world};
@@ -233,7 +232,7 @@ fn the_operator_outlives_its_api_server() {
     let begin = Instant::now();
     // What was under way runs into its deadline; the program lives, and says so to its probes.
     while begin.elapsed() < Duration::from_secs(15) {
-        assert_eq!(peer::fetch(world.admin, "GET", "/livez").unwrap().head.status, 200);
+        assert_eq!(world.running().probe("/livez"), 200);
         std::thread::sleep(Duration::from_millis(500));
     }
     signal(&world, "-CONT");

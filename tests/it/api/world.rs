@@ -4,26 +4,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use mediaorigin_crds::crd;
 use mediaorigin_tests::apiserver::{ApiServer, Client, MEDIA_ORIGINS, origin, tool};
-use mediaorigin_tests::peer;
-use mediaorigin_tests::process::Process;
-use mediaorigin_tests::program::free;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::program::built;
+use super::running::Operator;
 
 /// The operator's user, as the audit log calls it.
 pub(super) const USER: &str = "system:serviceaccount:default:mediaorigin-operator";
 
 /// An API server with controllers and an operator, each of which ends with it.
 pub(super) struct World {
-    pub(super) operator: Option<Process>,
-    pub(super) admin: SocketAddr,
-    kubeconfig: PathBuf,
+    pub(super) operator: Option<Operator>,
+    pub(super) kubeconfig: PathBuf,
     pub(super) server: ApiServer,
 }
 
@@ -40,24 +35,25 @@ impl World {
     /// The operator's user on a server; the operator does not run yet.
     pub(super) fn around(server: ApiServer) -> Self {
         install_roles(&server);
-        let token = server.kubectl_ok(&["create", "token", "mediaorigin-operator"], "").unwrap();
-        let kubeconfig = server.kubeconfig_of("operator", server.address(), Some(token.trim())).unwrap();
-        Self { operator: None, admin: free().unwrap(), kubeconfig, server }
+        let mut world = Self { operator: None, kubeconfig: PathBuf::new(), server };
+        world.kubeconfig = world.kubeconfig_by("operator", world.server.address());
+        world
+    }
+
+    /// A kubeconfig of the operator's user that leads to the server by another address.
+    pub(super) fn kubeconfig_by(&self, name: &str, address: SocketAddr) -> PathBuf {
+        let token = self.server.kubectl_ok(&["create", "token", "mediaorigin-operator"], "").unwrap();
+        self.server.kubeconfig_of(name, address, Some(token.trim())).unwrap()
     }
 
     pub(super) fn start_operator(&mut self) {
-        let program = built("mediaorigin-operator", "mediaorigin-operator");
-        let admin = self.admin;
-        let arguments = ["run", "--origin-image", "mediaorigin:test", "--admin-address", &admin.to_string()];
-        let kubeconfig = self.kubeconfig.display().to_string();
-        let environment = [("KUBECONFIG", kubeconfig.as_str())];
-        let arguments = arguments.map(str::to_owned);
-        let folder = self.server.folder();
-        let mut operator =
-            Process::start_with("operator", &program, &arguments, &environment, folder).unwrap();
-        let ready = || peer::fetch(admin, "GET", "/readyz").is_ok_and(|answer| answer.head.status == 200);
-        operator.wait_until(Duration::from_mins(1), ready).unwrap();
-        self.operator = Some(operator);
+        let operator = Operator::start("operator", &self.kubeconfig, &[], self.server.folder());
+        self.operator = Some(operator.ready());
+    }
+
+    /// The operator, which runs.
+    pub(super) fn running(&self) -> &Operator {
+        self.operator.as_ref().unwrap()
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -83,7 +79,7 @@ impl World {
     #[track_caller]
     pub(super) fn until(&self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
         if self.client().wait_until(|_| Ok(condition(self))).is_err() {
-            let log = self.operator.as_ref().map(|operator| operator.output().unwrap()).unwrap_or_default();
+            let log = self.operator.as_ref().map(Operator::log).unwrap_or_default();
             panic!("{what}: in vain; the operator's log:\n{log}");
         }
     }
@@ -138,12 +134,13 @@ impl World {
     }
 
     /// How often the operator has begun to look at an origin.
-    pub(super) fn looks(&self, name: &str) -> usize {
+    fn looks(&self, namespace: &str, name: &str) -> usize {
         let is_look = |event: &&Value| {
             let object = &event["objectRef"];
             event["user"]["username"] == USER
                 && event["verb"] == "get"
                 && object["resource"] == "mediaorigins"
+                && object["namespace"] == namespace
                 && object["name"] == name
         };
         self.server.audit().unwrap().iter().filter(is_look).count()
@@ -151,14 +148,19 @@ impl World {
 
     /// Makes the operator look at an origin `times` times, with nothing to do; the look before the last has ended then.
     pub(super) fn reconcile_in_vain(&self, name: &str, times: u64) {
+        self.reconcile_in_vain_in("default", name, times);
+    }
+
+    /// The same in another namespace.
+    pub(super) fn reconcile_in_vain_in(&self, namespace: &str, name: &str, times: u64) {
         for _ in 0..times {
-            let before = self.looks(name);
+            let before = self.looks(namespace, name);
             // A child's change wakes it, and this one is not undone.
             let value = fastrand::u64(..).to_string();
             let annotation = json!({ "metadata": { "annotations": { "example.com/test": value } } });
-            let path = format!("/api/v1/namespaces/default/services/{name}");
+            let path = format!("/api/v1/namespaces/{namespace}/services/{name}");
             self.client().merge(&path, &annotation).unwrap().success().unwrap();
-            self.until("the operator looks", |world| world.looks(name) > before);
+            self.until("the operator looks", |world| world.looks(namespace, name) > before);
         }
     }
 }

@@ -1,0 +1,51 @@
+//! Nodes that do not exist: kwok plays their kubelets, and the real scheduler puts pods on them. Every pod runs at once and answers nobody.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use crate::apiserver::{ApiServer, tool};
+use crate::process::Process;
+
+/// Nodes of an API server; they stand still with this value.
+pub struct Nodes {
+    _scheduler: Process,
+    _kubelets: Process,
+}
+
+impl Nodes {
+    /// Starts `count` of them, with room for a thousand pods each.
+    pub fn start(server: &ApiServer, count: usize) -> Result<Self> {
+        let kubeconfig = format!("--kubeconfig={}", server.kubeconfig().display());
+        let stages = concat!("--config=", env!("CARGO_MANIFEST_DIR"), "/kwok/stages.yaml").to_owned();
+        let arguments = [kubeconfig.clone(), stages, "--manage-all-nodes=true".to_owned()];
+        let kubelets = Process::start("kwok", &program()?, &arguments, server.folder())?;
+        let arguments = [kubeconfig, "--leader-elect=false".to_owned(), "--secure-port=0".to_owned()];
+        let scheduler =
+            Process::start("kube-scheduler", &tool("kube-scheduler")?, &arguments, server.folder())?;
+        let client = server.client();
+        for number in 0..count {
+            let name = format!("pretended-{number}");
+            let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name } });
+            client.create("/api/v1/nodes", &node)?.success()?;
+            // A new node is tainted until a controller, which is not here, has seen that it is ready.
+            let path = format!("/api/v1/nodes/{name}");
+            client.merge(&path, &json!({ "spec": { "taints": null } }))?.success()?;
+            client.wait_until(|client| {
+                let node = client.get(&path)?.success()?;
+                Ok(node["status"]["conditions"][0]["status"] == "True")
+            })?;
+        }
+        Ok(Self { _scheduler: scheduler, _kubelets: kubelets })
+    }
+}
+
+/// kwok, built first if need be.
+fn program() -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kwok/server");
+    let output = Command::new(&script).stderr(Stdio::inherit()).output().context("tests/kwok/server")?;
+    ensure!(output.status.success(), "{}: {}", script.display(), output.status);
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}

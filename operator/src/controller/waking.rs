@@ -30,7 +30,7 @@ impl Waker {
                 owner.kind == names::KIND && owner.api_version == names::API_VERSION
             };
             let owner = child.metadata.owner_references.iter().flatten().find(is_origin)?;
-            self.wake(child.metadata.namespace.as_ref()?, &owner.name)
+            Some(self.wake(child.metadata.namespace.as_ref()?, &owner.name))
         }
     }
 
@@ -40,13 +40,13 @@ impl Waker {
     ) -> impl Fn(PartialObjectMeta<Pod>) -> Option<ObjectRef<Guarded>> + Send + Sync + 'static {
         move |pod| {
             let labels = pod.metadata.labels.as_ref()?;
-            self.wake(pod.metadata.namespace.as_ref()?, labels.get(names::LABEL_INSTANCE)?)
+            Some(self.wake(pod.metadata.namespace.as_ref()?, labels.get(names::LABEL_INSTANCE)?))
         }
     }
 
-    fn wake(&self, namespace: &str, name: &str) -> Option<ObjectRef<Guarded>> {
+    fn wake(&self, namespace: &str, name: &str) -> ObjectRef<Guarded> {
         self.0.awaits((namespace.to_owned(), name.to_owned()));
-        Some(ObjectRef::new(name).within(namespace))
+        ObjectRef::new(name).within(namespace)
     }
 }
 

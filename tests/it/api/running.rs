@@ -52,18 +52,18 @@ impl Operator {
         probe(self.admin, path)
     }
 
-    /// A metric, or the sum of all its series.
-    pub(super) fn metric(&self, name: &str) -> f64 {
+    /// A counter or gauge, or the sum of all its series.
+    pub(super) fn metric(&self, name: &str) -> u64 {
         let answer = peer::fetch(self.admin, "GET", "/metrics").unwrap();
         let text = String::from_utf8(answer.body).unwrap();
         let of_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
         let values = text.lines().filter(of_it).filter_map(|line| line.rsplit(' ').next());
-        values.map(|value| value.parse::<f64>().unwrap()).sum()
+        values.map(|value| value.parse::<u64>().unwrap()).sum()
     }
 
     /// Whether it acts.
     pub(super) fn leads(&self) -> bool {
-        self.metric("mediaorigin_operator_leader") > 0.0
+        self.metric("mediaorigin_operator_leader") > 0
     }
 
     /// Memory that it has from the machine.

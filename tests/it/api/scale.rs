@@ -85,8 +85,8 @@ fn run(bounds: &Bounds) {
         world.create(&format!("origin-{number}"), &json!({}));
     }
     let made = begin.elapsed();
-    let ready = || operator.metric("mediaorigin_operator_origins{state=\"Ready\"}") as usize;
-    while ready() < origins {
+    let ready = || operator.metric("mediaorigin_operator_origins{state=\"Ready\"}");
+    while ready() < origins as u64 {
         let log = operator.log();
         assert!(begin.elapsed() < bounds.settled, "{} of {origins} are ready:\n{}", ready(), log);
         std::thread::sleep(Duration::from_millis(500));
@@ -101,7 +101,7 @@ fn run(bounds: &Bounds) {
     let (per_origin, mib) = (sum(&asked) as f64 / origins as f64, |bytes: u64| bytes >> 20);
     println!("{origins} origins: made in {made:.1?}, all ready after {settled:.1?}");
     println!("memory: {} MiB without origins, {} MiB with them", mib(at_rest), mib(resident));
-    println!("{:.1} reconciles and {per_origin:.1} calls each:", reconciles / origins as f64);
+    println!("{:.1} reconciles and {per_origin:.1} calls each:", reconciles as f64 / origins as f64);
     for (what, count) in &asked {
         println!("  {:5.2} {what}", *count as f64 / origins as f64);
     }
@@ -110,7 +110,7 @@ fn run(bounds: &Bounds) {
     assert_eq!(afterwards, asked, "nothing happens, and it asks");
     assert!(mib(resident) < bounds.resident_mib, "{} MiB", mib(resident));
     assert!(per_origin < CALLS_MAX, "{per_origin} calls for each origin");
-    assert_eq!(operator.metric("mediaorigin_operator_event_errors_total"), 0.0);
+    assert_eq!(operator.metric("mediaorigin_operator_event_errors_total"), 0);
 }
 
 /// Calls for an origin from nothing to a pod that serves, at most.

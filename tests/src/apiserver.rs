@@ -203,7 +203,7 @@ impl ApiServer {
             ("service-account-issuer", "https://kubernetes.default.svc".to_owned()),
             ("service-account-key-file", self.file("tls.crt")),
             ("service-account-signing-key-file", key),
-            ("service-cluster-ip-range", "10.96.0.0/24".to_owned()),
+            ("service-cluster-ip-range", "10.96.0.0/20".to_owned()),
             ("audit-policy-file", self.file("audit.yaml")),
             ("audit-log-path", self.file("audit.log")),
             ("audit-log-mode", "blocking".to_owned()),

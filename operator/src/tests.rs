@@ -205,8 +205,6 @@ proptest! {
         let edited = plan(&settings(), &observed(&after, 2, applied(&first)));
         if let (Some((class, size)), Some((new_class, new_size))) = (volume(&before), volume(&after))
             && (class != new_class || new_size < size)
-            // Without pods the claim is left as it is.
-            && after.replicas > 0
         {
             if after.replicas == 0 {
                 prop_assert!(edited.children.iter().all(|child| child.part != Part::PersistentVolumeClaim), "{edited}");

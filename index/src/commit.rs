@@ -1,0 +1,250 @@
+//! One change of one path, from the request to its answer.
+//!
+//! ```text
+//! fence ─▶ publish, naming the last place of the path ─▶ stored: committed
+//!   ▲              ▲  │
+//!   │              │  ├─ conflict ─▶ barrier ─▶ ours is there: committed · as at the fence: publish again · else: superseded
+//!   │              └──┴─ no leader, in process, nothing answered: publish again, the same
+//!   └ a condition of the client's is decided again
+//! ```
+//!
+//! Every attempt names the place that was the last one of the path at the fence, the first PUT of a path too (0). That is
+//! what makes attempts harmless which the client library sends, or the servers store, after everybody has given them up:
+//! the servers forget the ids of superseded messages when they start, and would store such a one again (F2, F3).
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::answer::Answer;
+use crate::entry::Uid;
+use crate::follower::{Content, Slot};
+
+/// How long one attempt waits for its answer.
+pub const ATTEMPT: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE_WITHOUT_LEADER: Duration = Duration::from_millis(75);
+
+/// What is to be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something is put there.
+    Put,
+    /// What is there is taken away.
+    Delete,
+}
+
+/// A path as it was when a valid barrier was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The last place; 0 if there never was one.
+    pub seq: u64,
+    /// The version, or tombstone, that is there.
+    pub uid: Option<Uid>,
+    /// Whether there is something.
+    pub is_live: bool,
+    /// Whether the servers removed it because of its age: then the servers themselves may have no last place any more.
+    pub is_expired: bool,
+    /// Whether a condition of the client's holds.
+    pub is_allowed: bool,
+}
+
+impl Seen {
+    /// What `slot` says, with the condition decided.
+    pub fn of(slot: Option<&Slot>, is_allowed: bool) -> Self {
+        let entry = slot.and_then(Slot::entry);
+        Self {
+            seq: slot.map_or(0, |slot| slot.seq),
+            uid: entry.map(|entry| entry.uid),
+            is_live: entry.is_some_and(|entry| entry.is_live()),
+            is_expired: slot.is_some_and(|slot| slot.content == Content::Expired),
+            is_allowed,
+        }
+    }
+}
+
+/// What has to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Reach a valid barrier that is sent after now, then call [`Commit::fenced`].
+    Fence,
+    /// Publish, naming this last place, then call [`Commit::answered`].
+    Publish {
+        /// The last place of the path.
+        expected: u64,
+    },
+    /// Wait, then call [`Commit::paused`].
+    Pause(Duration),
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the log.
+    Committed {
+        /// Its place, if the servers told it.
+        seq: Option<u64>,
+        /// Whether there was something before.
+        replaced: bool,
+    },
+    /// Somebody else's change was committed after this one began: this one is as if it had come just before. A success; a
+    /// deletion with this end says nothing about whether there was something.
+    Superseded,
+    /// The condition did not hold; nothing was changed.
+    Refused,
+    /// A deletion of nothing; nothing was changed.
+    Nothing,
+    /// The time was over, or the client gone, before anything was sent: nothing was changed, and nothing will be.
+    Abandoned,
+    /// It may be in the log now or soon, or never.
+    Unknown,
+    /// The servers refuse it for good; nothing was changed.
+    Failed(String),
+}
+
+/// Whether somebody still waits for the answer, and whether it is still worth to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest {
+    /// The time.
+    pub now: Duration,
+    /// Whether the client is still connected.
+    pub is_client_here: bool,
+}
+
+/// A change under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    kind: Kind,
+    uid: Uid,
+    has_condition: bool,
+    deadline: Duration,
+    phase: Phase,
+    /// The path as it was at the fence.
+    seen: Option<Seen>,
+    expected: u64,
+    /// Whether an attempt may be stored although nothing was answered, or something else.
+    is_uncertain: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Fence,
+    Publish,
+    Confirm,
+}
+
+impl Commit {
+    /// A change that makes the version, or tombstone, `uid`; nothing is published from `deadline` on.
+    pub fn new(kind: Kind, uid: Uid, has_condition: bool, deadline: Duration) -> Self {
+        Self {
+            kind,
+            uid,
+            has_condition,
+            deadline,
+            phase: Phase::Fence,
+            seen: None,
+            expected: 0,
+            is_uncertain: false,
+        }
+    }
+
+    /// Begins.
+    pub fn start(&self) -> Step {
+        Step::Fence
+    }
+
+    /// The path as it was when a barrier was reached that was sent after it was asked for.
+    pub fn fenced(&mut self, seen: Seen, interest: Interest) -> Result<Step, Outcome> {
+        if let (Phase::Confirm, Some(before)) = (self.phase, self.seen) {
+            if seen.uid == Some(self.uid) {
+                return Err(self.committed(None));
+            }
+            if seen.seq == before.seq {
+                if seen.is_expired {
+                    // The mark of what expired has expired too, or will: one of the two places is the servers'.
+                    self.expected = if self.expected == 0 { seen.seq } else { 0 };
+                }
+                self.phase = Phase::Publish;
+                return self.pause(PAUSE, interest);
+            }
+            if !self.has_condition {
+                return Err(Outcome::Superseded);
+            }
+            if self.is_uncertain {
+                return Err(Outcome::Unknown);
+            }
+        }
+        if !seen.is_allowed {
+            return Err(Outcome::Refused);
+        }
+        if self.kind == Kind::Delete && !seen.is_live {
+            return Err(Outcome::Nothing);
+        }
+        self.seen = Some(seen);
+        self.expected = seen.seq;
+        self.phase = Phase::Publish;
+        self.publish(interest)
+    }
+
+    /// The servers answered the attempt.
+    pub fn answered(&mut self, answer: Answer, interest: Interest) -> Result<Step, Outcome> {
+        match answer {
+            Answer::Stored { seq, .. } => Err(self.committed(Some(seq))),
+            Answer::Conflict => {
+                self.phase = Phase::Confirm;
+                Ok(Step::Fence)
+            }
+            Answer::InProcess | Answer::Unavailable(_) => {
+                self.is_uncertain = true;
+                self.pause(PAUSE, interest)
+            }
+            Answer::NoLeader => {
+                self.is_uncertain = true;
+                self.pause(PAUSE_WITHOUT_LEADER, interest)
+            }
+            Answer::NotSent => self.pause(PAUSE_WITHOUT_LEADER, interest),
+            Answer::TimedOut => {
+                self.is_uncertain = true;
+                self.publish(interest)
+            }
+            Answer::Refused(_) if self.is_uncertain => Err(Outcome::Unknown),
+            Answer::Refused(text) => Err(Outcome::Failed(text)),
+        }
+    }
+
+    /// The pause is over.
+    pub fn paused(&mut self, interest: Interest) -> Result<Step, Outcome> {
+        self.publish(interest)
+    }
+
+    /// How it ends when nothing more is waited for.
+    pub fn given_up(&self) -> Outcome {
+        if self.is_uncertain { Outcome::Unknown } else { Outcome::Abandoned }
+    }
+
+    /// When nothing more is published.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The last look before a message leaves: an encoder that has given this one up may have sent the next already, through
+    /// another pod, and viewers would step back (F8).
+    fn publish(&self, interest: Interest) -> Result<Step, Outcome> {
+        if !interest.is_client_here || interest.now >= self.deadline {
+            return Err(self.given_up());
+        }
+        Ok(Step::Publish { expected: self.expected })
+    }
+
+    fn pause(&self, time: Duration, interest: Interest) -> Result<Step, Outcome> {
+        if !interest.is_client_here || interest.now + time >= self.deadline {
+            return Err(self.given_up());
+        }
+        Ok(Step::Pause(time))
+    }
+
+    fn committed(&self, seq: Option<u64>) -> Outcome {
+        Outcome::Committed { seq, replaced: self.seen.is_some_and(|seen| seen.is_live) }
+    }
+}

@@ -1,0 +1,166 @@
+//! The log as one pod has seen it: a table of paths, and how far it goes.
+//!
+//! The log keeps one message per subject: what a newer one replaced is gone, so numbers are missing in it. Whoever reads it
+//! slowly comes to such a *hole*, and then his table is a state that never was: what followed the missing message may be
+//! far ahead. That is why holes are counted; [`crate::barrier`] says what must not be concluded across one.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::entry::Entry;
+use crate::key::Key;
+
+/// Messages whose time is remembered, to notice that the log was replaced by another one.
+const TRAIL_MESSAGES: usize = 256;
+
+/// One message of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its place.
+    pub seq: u64,
+    /// When the servers stored it, in nanoseconds: the same for whoever reads it, and another one for every other message
+    /// that ever had this place.
+    pub time: u64,
+    /// What it says.
+    pub what: What,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// About a path.
+    Entry(Key, Content),
+    /// A barrier; whose it is, if it can be read.
+    Barrier(Option<Stamp>),
+    /// Nothing that this version knows.
+    Other,
+}
+
+/// What is under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// An entry.
+    Entry(Arc<Entry>),
+    /// The servers removed the entry because of its age.
+    Expired,
+    /// Something that this program cannot read, and why.
+    Unreadable(Arc<str>),
+}
+
+/// The name of one barrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// The process that sent it; a new one after every start, which would otherwise take barriers of its past for its own.
+    pub nonce: u64,
+    /// Which one of its barriers it is.
+    pub counter: u64,
+}
+
+/// The latest message about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its place, which the next change must name.
+    pub seq: u64,
+    /// What it says.
+    pub content: Content,
+}
+
+impl Slot {
+    /// The entry, a tombstone too.
+    pub fn entry(&self) -> Option<&Arc<Entry>> {
+        match &self.content {
+            Content::Entry(entry) => Some(entry),
+            Content::Expired | Content::Unreadable(_) => None,
+        }
+    }
+}
+
+/// How far a pod has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// The last message.
+    pub last: u64,
+    /// Holes that were met on the way.
+    pub holes: u64,
+}
+
+/// What a message was to a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Known already.
+    Old,
+    /// The next one.
+    Next,
+    /// The next one that there still is: something between is missing.
+    BehindHole,
+    /// Another message had this place: the log is not the one that was followed.
+    Contradiction,
+}
+
+/// The log as one pod has seen it.
+#[derive(Clone, Debug, Default)]
+pub struct Follower {
+    position: Position,
+    table: HashMap<Key, Slot>,
+    trail: VecDeque<(u64, u64)>,
+}
+
+impl Follower {
+    /// How far it has read.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The latest message about a key.
+    pub fn slot(&self, key: Key) -> Option<&Slot> {
+        self.table.get(&key)
+    }
+
+    /// Everything, in no order.
+    pub fn slots(&self) -> impl Iterator<Item = (&Key, &Slot)> {
+        self.table.iter()
+    }
+
+    /// Keys that it knows something of.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether it knows nothing.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Takes a message. The caller must know that nothing which the log still holds lies between the last one and this one.
+    pub fn apply(&mut self, message: &Message) -> Applied {
+        let Position { last, holes } = self.position;
+        if message.seq <= last {
+            return if self.contradicts(message) { Applied::Contradiction } else { Applied::Old };
+        }
+        let is_next = message.seq == last + 1;
+        self.position = Position { last: message.seq, holes: holes + u64::from(!is_next) };
+        if self.trail.len() == TRAIL_MESSAGES {
+            self.trail.pop_front();
+        }
+        self.trail.push_back((message.seq, message.time));
+        if let What::Entry(key, content) = &message.what {
+            self.table.insert(*key, Slot { seq: message.seq, content: content.clone() });
+        }
+        if is_next { Applied::Next } else { Applied::BehindHole }
+    }
+
+    /// Whether another message had its place.
+    pub fn contradicts(&self, message: &Message) -> bool {
+        let place = self.trail.binary_search_by_key(&message.seq, |(seq, _)| *seq);
+        place.is_ok_and(|place| self.trail[place].1 != message.time)
+    }
+
+    /// Forgets everything but the number of holes, so that no barrier sent before can be taken for a valid one.
+    pub fn clear(&mut self) {
+        let position = Position { last: 0, holes: self.position.holes + 1 };
+        *self = Self { position, ..Self::default() };
+    }
+}

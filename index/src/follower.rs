@@ -21,8 +21,8 @@ const TRAIL_MESSAGES: usize = 256;
 pub struct Message {
     /// Its place.
     pub seq: u64,
-    /// When the servers stored it, in nanoseconds: the same for whoever reads it, and another one for every other message
-    /// that ever had this place.
+    /// When the servers stored it, as a number that only stays the same: the same for whoever reads it, and another one for
+    /// every other message that ever had this place.
     pub time: u64,
     /// What it says.
     pub what: What,

@@ -1,0 +1,103 @@
+//! Carries a change out: the I/O around [`crate::commit`].
+
+use std::time::Duration;
+
+use async_nats::client::RequestErrorKind;
+use async_nats::connection::State as Connection;
+use async_nats::{Client, HeaderMap, Request};
+use bytes::Bytes;
+use tokio::time::{sleep, timeout, timeout_at};
+
+use super::shared::Shared;
+use crate::answer::Answer;
+use crate::commit::{ATTEMPT, Commit, Interest, Outcome, Seen, Step};
+use crate::entry::{Entry, Uid};
+use crate::follower::Slot;
+use crate::index::Fence;
+use crate::key::Key;
+
+/// What decides whether a change may be made to what is there; asked again when somebody came first.
+pub type Condition = Box<dyn Fn(Option<&Entry>) -> bool + Send + Sync>;
+
+/// A change as it is sent.
+pub(crate) struct Order<'a> {
+    pub(crate) key: Key,
+    pub(crate) uid: Uid,
+    pub(crate) body: Bytes,
+    pub(crate) condition: Option<&'a Condition>,
+    /// The path as it was, if that was asked before.
+    pub(crate) fence: Option<Fence>,
+}
+
+/// Carries `commit` out.
+pub(crate) async fn carry_out(
+    client: &Client,
+    shared: &Shared,
+    mut commit: Commit,
+    mut order: Order<'_>,
+    is_client_here: &(dyn Fn() -> bool + Send + Sync),
+) -> Outcome {
+    let interest = || Interest { now: shared.clock.now(), is_client_here: is_client_here() };
+    let mut step = Ok(commit.start());
+    loop {
+        step = match step {
+            Err(outcome) => return outcome,
+            Ok(Step::Fence) => {
+                let fence = match order.fence.take() {
+                    Some(fence) => Some(fence),
+                    None => barrier(shared, order.key, commit.deadline()).await,
+                };
+                let Some(Fence { slot, .. }) = fence else { return commit.given_up() };
+                let entry = slot.as_ref().and_then(Slot::entry).filter(|entry| entry.is_live());
+                let is_allowed =
+                    order.condition.is_none_or(|condition| condition(entry.map(|entry| &**entry)));
+                commit.fenced(Seen::of(slot.as_ref(), is_allowed), interest())
+            }
+            Ok(Step::Publish { expected }) => {
+                let left = commit.deadline().saturating_sub(shared.clock.now());
+                let answer = publish(client, shared, &order, expected, left.min(ATTEMPT)).await;
+                commit.answered(answer, interest())
+            }
+            Ok(Step::Pause(time)) => {
+                sleep(time).await;
+                commit.paused(interest())
+            }
+        };
+    }
+}
+
+/// What was known of a key as a barrier came by that was sent from now on.
+pub(crate) async fn barrier(shared: &Shared, key: Key, deadline: Duration) -> Option<Fence> {
+    let receiver = shared.join(key)?;
+    let slot = timeout_at(shared.clock.at(deadline), receiver).await.ok()?.ok()?;
+    Some(Fence { key, slot })
+}
+
+async fn publish(
+    client: &Client,
+    shared: &Shared,
+    order: &Order<'_>,
+    expected: u64,
+    patience: Duration,
+) -> Answer {
+    if client.connection_state() != Connection::Connected {
+        return Answer::NotSent;
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Msg-Id", order.uid.to_string());
+    headers.insert("Nats-Expected-Last-Subject-Sequence", expected.to_string());
+    let request = Request::new().headers(headers).payload(order.body.clone()).timeout(Some(patience));
+    // The library waits without end for room in its queue.
+    let sent = timeout(patience, client.send_request(shared.layout.entry(order.key), request)).await;
+    match sent {
+        Ok(Ok(message)) => Answer::read(&message.payload),
+        Ok(Err(error)) => match error.kind() {
+            RequestErrorKind::NoResponders => Answer::NoLeader,
+            RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::InvalidSubject => {
+                Answer::Refused(error.to_string())
+            }
+            _ => Answer::TimedOut,
+        },
+        Err(_) => Answer::TimedOut,
+    }
+}

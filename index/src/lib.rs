@@ -1,4 +1,50 @@
-//! The index of a fleet.
+//! The index of a fleet: which version lies under which path, agreed on by all pods of an origin through a log of NATS
+//! `JetStream`. Whoever was told that a PUT succeeded finds it, or something newer, on every pod.
+//!
+//! ```text
+//! entry, key        what is written, and under which subject              pure
+//! follower          the log as a pod has seen it; holes are counted       pure
+//! fetch, barrier    what it still has to read; when it has seen enough    pure
+//! replica           these together: one partition of one pod              pure
+//! commit, answer    one change, from the request to its answer            pure
+//! nats              connections, streams, messages: the rim               I/O
+//! index             what an origin uses
+//! register          is a history linearizable? for tests and probes       pure
+//! ```
+//!
+//! Why it is right, and which test proves which step: `LINEARIZABILITY.md` beside this crate. The simulator and the model run
+//! the very code that runs over NATS.
+//!
+//! # Where an origin joins it
+//! A single pod needs none of this: its index is its own memory and disk. Both kinds belong behind one trait, which the
+//! walker of the origin's tiers (`tiers/walker.rs`) uses where it takes the turn of a path today:
+//!
+//! ```ignore
+//! /// Which version lies under which path.
+//! trait Catalogue: Send + Sync {
+//!     /// What this pod knows, at once.
+//!     fn known(&self, path: &str) -> Result<Option<Arc<Entry>>, ReadError>;
+//!     /// What is there, not older than anything that anybody was told before. Embedded: the same as `known`.
+//!     fn find<'a>(&'a self, path: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Arc<Entry>>, ReadError>>;
+//!     /// The path as it is when a request arrives. Embedded: the place of the entry, under no lock.
+//!     fn fence<'a>(&'a self, path: &'a str, patience: Duration) -> BoxFuture<'a, Result<Fence, ReadError>>;
+//!     /// Makes `entry` what is there, if `condition` holds and nobody changed the path since the fence.
+//!     fn commit<'a>(&'a self, fence: Fence, entry: &'a Entry, condition: Option<Condition>, patience: Duration,
+//!         is_client_here: &'a (dyn Fn() -> bool + Send + Sync)) -> BoxFuture<'a, Outcome>;
+//!     /// Changes that others made, in order: negative answers and derived state are kept right by them.
+//!     fn watch(&self) -> Changes;
+//!     /// Whether it answers for what is there.
+//!     fn is_ready(&self) -> bool;
+//! }
+//! ```
+//!
+//! - `commit_in_turn` becomes: fence at the head of the request, bytes, condition and durability as today, then `commit`, then
+//!   memory. [`Outcome::Superseded`], [`Outcome::Refused`] and [`Outcome::Nothing`] are what `Committed` and `Deleted` have
+//!   already; [`Outcome::Unknown`] and [`Outcome::Abandoned`] are a 503 that they lack.
+//! - The turn of a path stays, within a pod: it saves conflicts and promises nothing.
+//! - The sequence of a version (`Record::sequence`), by which tiers refuse to go back, becomes the place of its entry. It is
+//!   known only after the commit, so what is `Durable` lies under a name of its uid before, as the design has it.
+//! - The disk and the object store stop being asked for what is there; they are asked for bytes of a uid.
 
 pub mod answer;
 pub mod barrier;
@@ -9,6 +55,8 @@ pub mod fetch;
 pub mod follower;
 pub mod index;
 pub mod key;
+#[cfg(test)]
+mod model;
 mod nats;
 pub mod register;
 pub mod replica;

@@ -12,6 +12,7 @@ mod gitops;
 mod golden;
 mod hook;
 mod http2;
+mod index;
 mod kill9;
 mod limit;
 mod mediastore;

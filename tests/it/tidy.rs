@@ -37,6 +37,16 @@ fn the_origin_knows_nothing_of_kubernetes() {
     );
 }
 
+/// The index is what origins are made of, not the other way round; and it links one NATS client without its parts for other uses.
+#[test]
+fn the_index_knows_nothing_of_origins_and_kubernetes() {
+    let tree = tree("mediaorigin-index");
+    for crate_name in ["mediaorigin-origin", "mediaorigin-crds", "actix-web", "kube", "aws-lc-rs"] {
+        assert!(!tree.contains(crate_name), "the index depends on {crate_name}");
+    }
+    assert!(tree.contains("async-nats"), "the tree was not read: {tree:?}");
+}
+
 #[test]
 fn the_operator_and_the_plugin_know_nothing_of_the_data_plane() {
     for package in ["mediaorigin-operator", "mediaorigin-kubectl"] {
@@ -165,9 +175,16 @@ const LONG_FILES: [&str; 1] = ["crds/src/v1alpha1.rs"];
 #[test]
 fn files_fit_a_sitting() {
     let mut sources = Vec::new();
-    for folder in
-        ["crds/src", "kubectl/src", "operator/src", "origin/src", "tests/src", "tests/it", "tests/bench"]
-    {
+    for folder in [
+        "crds/src",
+        "index/src",
+        "kubectl/src",
+        "operator/src",
+        "origin/src",
+        "tests/src",
+        "tests/it",
+        "tests/bench",
+    ] {
         files(&root().join(folder), "rs", &mut sources);
     }
     assert!(sources.len() > 20, "the sources were not found");

@@ -55,7 +55,7 @@ fn claims() -> BTreeMap<String, BTreeSet<String>> {
 
 pub(super) fn sources() -> Vec<PathBuf> {
     let mut sources = Vec::new();
-    for folder in ["crds/src", "operator/src", "origin/src", "tests/src", "tests/it"] {
+    for folder in ["crds/src", "index/src", "operator/src", "origin/src", "tests/src", "tests/it"] {
         files(&root().join(folder), "rs", &mut sources);
     }
     sources

@@ -1,0 +1,7 @@
+//! The index of a fleet on three real NATS servers: pods of this process, each with links of its own to every server.
+
+mod faults;
+mod fleet;
+mod linearizability;
+mod log;
+mod workload;

@@ -1,0 +1,208 @@
+//! The log itself: how it is made, what is noticed of it, and what a pod says of itself.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use mediaorigin_index::entry::{BODY_BYTES_MAX, State};
+use mediaorigin_index::{ConnectError, Index, Outcome};
+use serde_json::{Value, json};
+
+use super::fleet::{Fleet, entry, wait_until};
+
+const PATH: &str = "live/a/index.m3u8";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn put(fleet: &Fleet, index: &Arc<Index>, uid: u64) -> Outcome {
+    let entry = entry(PATH, uid, State::Live);
+    fleet.runtime.block_on(index.commit(&entry, None, PATIENCE, || true))
+}
+
+fn strict(fleet: &Fleet, index: &Arc<Index>) -> Option<u64> {
+    let found = fleet.runtime.block_on(index.strict_get(PATH, PATIENCE)).unwrap();
+    found.map(|entry| u64::try_from(entry.uid.0).unwrap())
+}
+
+fn config_of(fleet: &Fleet) -> Value {
+    let mut client = fleet.cluster.any_client().unwrap();
+    client.api(&format!("STREAM.INFO.{}", fleet.stream()), &Value::Null).unwrap()["config"].clone()
+}
+
+/// All of it on one cluster, which takes seconds to start.
+#[test]
+fn the_log_is_made_kept_and_watched() {
+    let mut fleet = Fleet::start("live");
+    the_stream_is_made_once_and_never_smaller(&fleet);
+    what_one_pod_commits_all_read(&fleet);
+    a_condition_is_decided_by_the_log(&fleet);
+    f2_forgotten_ids_store_nothing_again(&mut fleet);
+    f7_another_log_in_its_place_is_noticed(&fleet);
+    a_pod_that_is_cut_off_says_so(&fleet);
+}
+
+fn the_stream_is_made_once_and_never_smaller(fleet: &Fleet) {
+    let made = config_of(fleet);
+    for (name, value) in [
+        ("num_replicas", json!(3)),
+        ("max_msgs_per_subject", json!(1)),
+        ("storage", json!("file")),
+        ("allow_direct", json!(true)),
+        ("duplicate_window", json!(120_000_000_000_u64)),
+        ("republish", json!({"src": "mo.idx.live.0.>", "dest": "mo.idxr.live.0.>"})),
+    ] {
+        assert_eq!(made[name], value, "{name}");
+    }
+    drop(fleet.connect(0, |config| config.replicas = 1));
+    assert_eq!(config_of(fleet), made);
+    let hours = |hours| Some(Duration::from_hours(hours));
+    drop(fleet.connect(0, |config| config.age_max = hours(6)));
+    let aged = config_of(fleet);
+    assert_eq!((&aged["max_age"], &aged["allow_msg_ttl"]), (&json!(0), &json!(true)), "it was for ever");
+}
+
+fn what_one_pod_commits_all_read(fleet: &Fleet) {
+    let mut watched = fleet.pod(2).watch(0).unwrap();
+    assert!(matches!(put(fleet, &fleet.pod(0), 1), Outcome::Committed { replaced: false, .. }));
+    for pod in 0..3 {
+        assert_eq!(strict(fleet, &fleet.pod(pod)), Some(1));
+    }
+    assert!(matches!(put(fleet, &fleet.pod(1), 2), Outcome::Committed { replaced: true, .. }));
+    for uid in [1, 2] {
+        let change = fleet.runtime.block_on(watched.recv()).unwrap();
+        assert_eq!(change.slot.entry().unwrap().uid.0, uid);
+    }
+    // A pod that comes later knows it before it is ready.
+    let late = fleet.connect(0, |_| {});
+    assert_eq!(late.get(PATH).unwrap().unwrap().uid.0, 2);
+    let tombstone = entry(PATH, 3, |_| State::Tombstone);
+    let delete =
+        |index: &Arc<Index>| fleet.runtime.block_on(index.commit(&tombstone, None, PATIENCE, || true));
+    assert!(matches!(delete(&late), Outcome::Committed { replaced: true, .. }));
+    assert_eq!(strict(fleet, &fleet.pod(1)), None);
+    assert_eq!(delete(&fleet.pod(1)), Outcome::Nothing);
+    let mut large = entry(PATH, 4, State::Live);
+    if let State::Live(version) = &mut large.state {
+        version.body = Some(vec![0; BODY_BYTES_MAX + 1].into());
+    }
+    let refused = fleet.runtime.block_on(late.commit(&large, None, PATIENCE, || true));
+    assert_eq!(refused, Outcome::Failed("the body of an entry is 65537, more than 65536".to_owned()));
+}
+
+fn a_condition_is_decided_by_the_log(fleet: &Fleet) {
+    let entry = |uid| entry("live/b/index.m3u8", uid, State::Live);
+    let if_none = |uid: u64, pod: usize| {
+        let index = fleet.pod(pod);
+        let entry = entry(uid);
+        fleet.runtime.spawn(async move {
+            index.commit(&entry, Some(Box::new(|there| there.is_none())), PATIENCE, || true).await
+        })
+    };
+    let both: Vec<_> =
+        (0..6).map(|number| if_none(100 + number, usize::try_from(number).unwrap() % 3)).collect();
+    let outcomes = fleet.runtime.block_on(futures_util::future::join_all(both));
+    let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    let committed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Committed { .. })).count();
+    let refused = outcomes.iter().filter(|outcome| **outcome == Outcome::Refused).count();
+    assert_eq!((committed, refused), (1, 5), "{outcomes:?}");
+}
+
+/// F2: the servers know no id of a message that another one replaced, once they have started again. A retry that names the
+/// last place stores nothing then; one that does not brings the old version back, which is shown first.
+fn f2_forgotten_ids_store_nothing_again(fleet: &mut Fleet) {
+    let subject = format!("mo.idx.live.0.e.{}", "f2".repeat(16));
+    let send = |fleet: &mut Fleet, headers: &[(&str, &str)]| {
+        let subject = subject.clone();
+        fleet.cluster.wait_until("the log to take messages", |cluster| {
+            match cluster.any_client()?.store(&subject, headers, b"") {
+                Ok(seq) => Ok(Some(Some(seq))),
+                Err(error) if error.to_string().contains("10071") => Ok(Some(None)),
+                Err(error) => Err(error),
+            }
+        })
+    };
+    const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
+    let first = send(fleet, &[("Nats-Msg-Id", "old"), (EXPECTED, "0")]).unwrap().unwrap();
+    let known = send(fleet, &[("Nats-Msg-Id", "old"), (EXPECTED, "0")]).unwrap();
+    assert_eq!(known, Some(first), "the servers know the id");
+    let second = send(fleet, &[("Nats-Msg-Id", "new"), (EXPECTED, &first.to_string())]).unwrap().unwrap();
+    for server in 0..3 {
+        fleet.cluster.kill(server);
+    }
+    for server in 0..3 {
+        fleet.cluster.restart(server).unwrap();
+    }
+    let stream = fleet.stream();
+    fleet.cluster.wait_stream_leader(&stream).unwrap();
+    let again = send(fleet, &[("Nats-Msg-Id", "old"), (EXPECTED, "0")]).unwrap();
+    assert!(again.is_none_or(|seq| seq == first), "{again:?} behind {second}");
+    let last = fleet.cluster.any_client().unwrap().last(&stream, &subject).unwrap();
+    assert_eq!(last.header("Nats-Sequence"), Some(second.to_string().as_str()));
+}
+
+/// F7: a log that was deleted and made again answers barriers at full speed, and holds nothing of what pods remember.
+fn f7_another_log_in_its_place_is_noticed(fleet: &Fleet) {
+    assert!(matches!(put(fleet, &fleet.pod(0), 10), Outcome::Committed { .. }));
+    assert_eq!(strict(fleet, &fleet.pod(1)), Some(10));
+    let config = config_of(fleet);
+    let mut client = fleet.cluster.any_client().unwrap();
+    client.api(&format!("STREAM.DELETE.{}", fleet.stream()), &Value::Null).unwrap();
+    client.api(&format!("STREAM.CREATE.{}", fleet.stream()), &config).unwrap();
+    for pod in 0..3 {
+        let index = fleet.pod(pod);
+        wait_until("another log to be noticed", || {
+            let health = &index.health()[0];
+            let is_noticed = health.counts.regressions > 0 && health.is_ready;
+            is_noticed.then_some(()).ok_or_else(|| format!("{health:?}"))
+        });
+        assert_eq!(strict(fleet, &index), None);
+    }
+    assert!(matches!(put(fleet, &fleet.pod(0), 11), Outcome::Committed { replaced: false, .. }));
+    assert_eq!(strict(fleet, &fleet.pod(2)), Some(11));
+}
+
+fn a_pod_that_is_cut_off_says_so(fleet: &Fleet) {
+    let index = fleet.pod(0);
+    fleet.links[0].iter().for_each(|link| link.cut());
+    wait_until("a pod to say that it is cut off", || {
+        (!index.is_ready()).then_some(()).ok_or_else(|| format!("{:?}", index.health()))
+    });
+    assert!(fleet.pod(1).is_ready());
+    let short = Duration::from_millis(300);
+    let entry = entry(PATH, 12, State::Live);
+    let outcome = fleet.runtime.block_on(index.commit(&entry, None, short, || true));
+    assert_eq!(outcome, Outcome::Abandoned, "nothing was sent");
+    assert!(fleet.runtime.block_on(index.strict_get(PATH, short)).is_err());
+    assert_eq!(index.get(PATH).unwrap().unwrap().uid.0, 11, "what it knows it still tells");
+    fleet.links[0].iter().for_each(|link| link.restore());
+    wait_until("a pod to be back", || {
+        index.is_ready().then_some(()).ok_or_else(|| format!("{:?}", index.health()))
+    });
+    assert_eq!(strict(fleet, &index), Some(11));
+}
+
+/// A server of Debian's own package is too old; what it says first is all that is looked at.
+#[test]
+fn an_old_server_is_refused_by_its_version() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let info = json!({"server_id": "old", "server_name": "old-0", "version": "2.9.10", "headers": true,
+            "host": "127.0.0.1", "port": address.port(), "max_payload": 1_048_576, "proto": 1});
+        (&stream).write_all(format!("INFO {info}\r\n").as_bytes()).unwrap();
+        for line in BufReader::new(&stream).lines().map_while(Result::ok) {
+            if line == "PING" {
+                (&stream).write_all(b"PONG\r\n").unwrap();
+            }
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let scope = mediaorigin_index::Scope::new("live").unwrap();
+    let config = mediaorigin_index::Config::new(vec![format!("nats://{address}")], scope, "pod-0", 1);
+    let error = runtime.block_on(Index::connect(&config)).unwrap_err();
+    assert!(matches!(error, ConnectError::Version { .. }), "{error:?}");
+    let expected = "NATS server old-0 is version 2.9.10: the index needs 2.14 or newer";
+    assert_eq!(error.to_string(), expected);
+}

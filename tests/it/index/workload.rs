@@ -1,0 +1,186 @@
+//! Clients of all pods that put, get and delete a few paths, and a history of what they were told.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use mediaorigin_index::entry::State;
+use mediaorigin_index::register::{Did, Operation};
+use mediaorigin_index::{Fence, Index, Outcome};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::fleet::{Fleet, PODS, Place, entry, read};
+
+const CLIENTS: usize = 3;
+const PATHS: u64 = 2;
+/// Below what an encoder waits.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// What clients do: the right thing, or one of the wrong ones that must be noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variant {
+    Right,
+    /// A GET asks the pod's memory.
+    LocalRead,
+    /// A commit takes a fence that was there before it began.
+    OldFence,
+}
+
+/// A history under way.
+pub(super) struct Workload {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<()>>,
+    began: Instant,
+}
+
+struct Shared {
+    variant: Variant,
+    moment: AtomicU64,
+    uid: AtomicU64,
+    /// Paths of a round are used in no other, so that no history grows long.
+    round: AtomicU64,
+    is_over: AtomicBool,
+    did: Mutex<Vec<(String, Operation)>>,
+    /// By pod: when something last succeeded, in microseconds since the beginning, and the longest time without.
+    alive: Mutex<[Alive; PODS]>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Alive {
+    pub(super) successes: u64,
+    last: Duration,
+    pub(super) longest: Duration,
+}
+
+impl Workload {
+    /// Begins, on all pods.
+    pub(super) fn start(fleet: &Fleet, variant: Variant, seed: u64) -> Self {
+        let shared = Arc::new(Shared {
+            variant,
+            moment: AtomicU64::new(1),
+            uid: AtomicU64::new(1),
+            round: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+            did: Mutex::default(),
+            alive: Mutex::default(),
+        });
+        let began = Instant::now();
+        let client = |number: usize| {
+            let (shared, place) = (Arc::clone(&shared), Arc::clone(&fleet.pods[number % PODS]));
+            let chance = Rng::with_seed(seed.wrapping_add(number as u64));
+            fleet.runtime.spawn(client(shared, number % PODS, place, chance, began))
+        };
+        let clients = (0..CLIENTS * PODS).map(client).collect();
+        Self { shared, clients, began }
+    }
+
+    /// From now on other paths.
+    pub(super) fn next_round(&self) {
+        self.shared.round.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// What succeeded so far, by pod.
+    pub(super) fn alive(&self) -> [Alive; PODS] {
+        *lock(&self.shared.alive)
+    }
+
+    /// The longest time without a success since the last call, over all pods.
+    pub(super) fn take_gap(&self) -> Duration {
+        let mut alive = lock(&self.shared.alive);
+        let gap = alive.iter().map(|alive| alive.longest).max().unwrap_or_default();
+        alive.iter_mut().for_each(|alive| alive.longest = Duration::ZERO);
+        gap
+    }
+
+    /// How long it has run.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Ends it; the histories, by path.
+    pub(super) fn finish(self, fleet: &Fleet) -> Vec<(String, Vec<Operation>)> {
+        self.shared.is_over.store(true, Ordering::SeqCst);
+        fleet.runtime.block_on(async {
+            for client in self.clients {
+                client.await.unwrap();
+            }
+        });
+        let mut histories = std::collections::BTreeMap::<String, Vec<Operation>>::new();
+        for (path, operation) in lock(&self.shared.did).drain(..) {
+            histories.entry(path).or_default().push(operation);
+        }
+        histories.into_iter().collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn client(shared: Arc<Shared>, pod: usize, place: Place, mut chance: Rng, epoch: Instant) {
+    let mut fence = None;
+    while !shared.is_over.load(Ordering::SeqCst) {
+        let index = read(&place);
+        let round = shared.round.load(Ordering::SeqCst);
+        let path = format!("live/{round}/{}.m3u8", chance.u64(..PATHS));
+        let began = shared.moment.fetch_add(1, Ordering::SeqCst);
+        let did = match chance.u8(..10) {
+            0..5 => get(&shared, &index, &path).await,
+            kind => {
+                let is_put = kind > 5;
+                change(&shared, &index, &path, is_put, &mut fence).await
+            }
+        };
+        let now = epoch.elapsed();
+        let ended = shared.moment.fetch_add(1, Ordering::SeqCst);
+        if let Some((did, is_known)) = did {
+            let operation = Operation { began, ended: is_known.then_some(ended), did };
+            lock(&shared.did).push((path, operation));
+            if is_known {
+                let alive = &mut lock(&shared.alive)[pod];
+                alive.successes += 1;
+                alive.longest = alive.longest.max(now.saturating_sub(alive.last));
+                alive.last = now;
+            }
+        }
+        sleep(Duration::from_micros(chance.u64(200..4_000))).await;
+    }
+}
+
+async fn get(shared: &Shared, index: &Index, path: &str) -> Option<(Did, bool)> {
+    let answer = match shared.variant {
+        Variant::LocalRead => index.get(path),
+        Variant::Right | Variant::OldFence => index.strict_get(path, PATIENCE).await,
+    };
+    let entry = answer.ok()?;
+    Some((Did::Read(entry.map(|entry| u64::try_from(entry.uid.0).unwrap())), true))
+}
+
+async fn change(
+    shared: &Shared,
+    index: &Index,
+    path: &str,
+    is_put: bool,
+    old: &mut Option<(String, Fence)>,
+) -> Option<(Did, bool)> {
+    let uid = shared.uid.fetch_add(1, Ordering::SeqCst);
+    let entry = entry(path, uid, |version| if is_put { State::Live(version) } else { State::Tombstone });
+    let outcome = match old.take().filter(|(of, _)| of == path) {
+        Some((_, fence)) => index.commit_after(fence, &entry, None, PATIENCE, || true).await,
+        None => index.commit(&entry, None, PATIENCE, || true).await,
+    };
+    if shared.variant == Variant::OldFence {
+        *old = index.fence(path, PATIENCE).await.ok().map(|fence| (path.to_owned(), fence));
+    }
+    let value = is_put.then_some(uid);
+    match outcome {
+        Outcome::Committed { .. } if !is_put => Some((Did::Remove(true), true)),
+        Outcome::Nothing => Some((Did::Remove(false), true)),
+        Outcome::Committed { .. } | Outcome::Superseded => Some((Did::Write(value), true)),
+        Outcome::Unknown => Some((Did::Write(value), false)),
+        Outcome::Abandoned => None,
+        Outcome::Refused | Outcome::Failed(_) => panic!("{outcome:?}"),
+    }
+}

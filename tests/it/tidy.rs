@@ -120,7 +120,7 @@ fn every_dependency_has_an_allowed_licence_and_comes_from_the_registry() {
 }
 
 /// Crates that are in the lock file twice, each with what would remove it.
-const DUPLICATES: [(&str, &str); 14] = [
+const DUPLICATES: [(&str, &str); 16] = [
     ("base64", "k8s-openapi 0.29 and tower-http 0.7 are on 0.22, kube-client 5 and we on 0.23"),
     ("crypto-common", "as digest"),
     ("digest", "crc-fast 1 (of object_store) is on 0.10, md-5 (of the same) on 0.11"),
@@ -131,8 +131,10 @@ const DUPLICATES: [(&str, &str); 14] = [
     ("crypto-common", "as digest"),
     ("digest", "crc-fast 1 (of object_store) is on 0.10, md-5 (of the same) on 0.11"),
     ("getrandom", "ring 0.17 is on 0.2, ahash 0.8 on 0.3"),
-    ("hashbrown", "kube-runtime 5 is on 0.16"),
+    ("hashbrown", "kube-runtime 5 is on 0.16, dashmap 6 (of stateright, in tests only) on 0.14"),
     ("http", "actix-http 3 is on 0.2, everybody else on 1"),
+    ("rand", "stateright 0.31 and proptest 1 (in tests only) are on 0.9, async-nats 0.51 on 0.10"),
+    ("rand_core", "as rand"),
     ("syn", "procedural macros of derive_more, pin-project and tracing are on 2"),
     ("synstructure", "asn1-rs-derive 0.6 is on 0.13: as yasna"),
     ("thiserror", "prost-like helpers below kube are on 1"),

@@ -67,8 +67,6 @@ pub struct Counts {
     pub valid: u64,
     /// Reached, but across a hole.
     pub invalid: u64,
-    /// Alarms about a log that is shorter than it was.
-    pub regressions: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -180,7 +178,6 @@ impl Barriers {
     ) -> Result<(), Regression> {
         let Some(sent) = self.sent.iter_mut().find(|sent| sent.counter == counter) else { return Ok(()) };
         if given <= sent.from.last {
-            self.counts.regressions += 1;
             return Err(Regression { given, applied: sent.from.last });
         }
         sent.acked.get_or_insert((given, now));

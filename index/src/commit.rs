@@ -42,7 +42,7 @@ pub struct Seen {
     pub seq: u64,
     /// The version, or tombstone, that is there.
     pub uid: Option<Uid>,
-    /// Whether there is something.
+    /// Whether there is something; what cannot be read is something.
     pub is_live: bool,
     /// Whether the servers removed it because of its age: then the servers themselves may have no last place any more.
     pub is_expired: bool,
@@ -57,7 +57,7 @@ impl Seen {
         Self {
             seq: slot.map_or(0, |slot| slot.seq),
             uid: entry.map(|entry| entry.uid),
-            is_live: entry.is_some_and(|entry| entry.is_live()),
+            is_live: entry.is_some_and(|entry| entry.is_live()) || slot.is_some_and(Slot::is_unreadable),
             is_expired: slot.is_some_and(|slot| slot.content == Content::Expired),
             is_allowed,
         }
@@ -83,8 +83,8 @@ pub enum Step {
 pub enum Outcome {
     /// It is in the log.
     Committed {
-        /// Its place, if the servers told it.
-        seq: Option<u64>,
+        /// Its place.
+        seq: u64,
         /// Whether there was something before.
         replaced: bool,
     },
@@ -158,7 +158,7 @@ impl Commit {
     pub fn fenced(&mut self, seen: Seen, interest: Interest) -> Result<Step, Outcome> {
         if let (Phase::Confirm, Some(before)) = (self.phase, self.seen) {
             if seen.uid == Some(self.uid) {
-                return Err(self.committed(None));
+                return Err(self.committed(seen.seq));
             }
             if seen.seq == before.seq {
                 if seen.is_expired {
@@ -190,7 +190,7 @@ impl Commit {
     /// The servers answered the attempt.
     pub fn answered(&mut self, answer: Answer, interest: Interest) -> Result<Step, Outcome> {
         match answer {
-            Answer::Stored { seq, .. } => Err(self.committed(Some(seq))),
+            Answer::Stored { seq, .. } => Err(self.committed(seq)),
             Answer::Conflict => {
                 self.phase = Phase::Confirm;
                 Ok(Step::Fence)
@@ -244,7 +244,7 @@ impl Commit {
         Ok(Step::Pause(time))
     }
 
-    fn committed(&self, seq: Option<u64>) -> Outcome {
+    fn committed(&self, seq: u64) -> Outcome {
         Outcome::Committed { seq, replaced: self.seen.is_some_and(|seen| seen.is_live) }
     }
 }

@@ -69,6 +69,11 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Whether something is there that this program cannot read.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.content, Content::Unreadable(_))
+    }
+
     /// The entry, a tombstone too.
     pub fn entry(&self) -> Option<&Arc<Entry>> {
         match &self.content {

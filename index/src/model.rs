@@ -178,7 +178,7 @@ impl World {
                     if self.pods[pod].barriers.is_done(ticket) || fleet.variant == Variant::LocalFence =>
                 {
                     let step = commit.fenced(self.seen(pod), ALWAYS);
-                    self.follow(fleet, job, commit, 0, step);
+                    self.follow(fleet, job, commit, 0, &step);
                 }
                 _ => {}
             }
@@ -201,17 +201,17 @@ impl World {
         job: usize,
         mut commit: Commit,
         attempt: u8,
-        step: Result<Step, Outcome>,
+        step: &Result<Step, Outcome>,
     ) {
         let pod = fleet.jobs[job].0;
         self.jobs[job] = match step {
             Ok(Step::Fence) => Job::Fencing(commit, self.pods[pod].barriers.join()),
             Ok(Step::Pause(_)) => {
                 let step = commit.paused(ALWAYS);
-                return self.follow(fleet, job, commit, attempt, step);
+                return self.follow(fleet, job, commit, attempt, &step);
             }
             Ok(Step::Publish { expected }) => {
-                self.ways.push(Way::Publish { job, attempt: attempt + 1, expected });
+                self.ways.push(Way::Publish { job, attempt: attempt + 1, expected: *expected });
                 Job::Waiting(commit, attempt + 1)
             }
             Err(Outcome::Committed { .. } | Outcome::Superseded | Outcome::Nothing) => {
@@ -222,8 +222,8 @@ impl World {
         };
     }
 
-    fn arrive(&mut self, fleet: &Fleet, way: Way) {
-        match way {
+    fn arrive(&mut self, fleet: &Fleet, way: &Way) {
+        match *way {
             Way::Publish { job, attempt, expected } => {
                 let uid = uid(job);
                 let known = self.ids.iter().find(|(id, _)| *id == uid).map(|(_, seq)| *seq);
@@ -245,7 +245,7 @@ impl World {
                 if attempt == current {
                     let answer = seq.map_or(Answer::Conflict, |seq| Answer::Stored { seq, duplicate: false });
                     let step = commit.answered(answer, ALWAYS);
-                    self.follow(fleet, job, commit, current, step);
+                    self.follow(fleet, job, commit, current, &step);
                 }
             }
             Way::Barrier { pod, stamp } => {
@@ -351,13 +351,13 @@ impl Model for Fleet {
             }
             Action::Arrive(index) => {
                 let way = world.ways.swap_remove(index);
-                world.arrive(self, way);
+                world.arrive(self, &way);
             }
             Action::GiveUp(job) => {
                 let Job::Waiting(mut commit, attempt) = world.jobs[job].clone() else { return None };
                 world.give_ups -= 1;
                 let step = commit.answered(Answer::TimedOut, ALWAYS);
-                world.follow(self, job, commit, attempt, step);
+                world.follow(self, job, commit, attempt, &step);
             }
             Action::Forget => {
                 world.forgets -= 1;

@@ -21,7 +21,7 @@ use crate::key::Key;
 /// How long an acknowledged barrier may take to come by before it is fetched.
 pub const OVERDUE_AFTER: Duration = Duration::from_millis(20);
 /// Live messages that wait for a fetch; those beyond are fetched too.
-pub const WAITING_MAX: usize = 4_096;
+pub const WAITING_MAX: usize = 1_024;
 
 /// What the owner of the connection has to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct Counts {
     pub broken: u64,
     /// Live messages for which there was no room.
     pub overflowed: u64,
+    /// Times that the log was found to be another one than that which was followed.
+    pub regressions: u64,
 }
 
 /// A change of a key that was applied.
@@ -186,12 +188,18 @@ impl Replica {
     pub fn acked(&mut self, counter: u64, given: u64, now: Duration) -> Result<(), Regression> {
         let acked = self.barriers.acked(counter, given, self.follower.position(), now);
         if acked.is_err() {
-            self.begin_anew(now);
+            self.regressed(now);
         }
         acked
     }
 
-    /// Forgets everything: the log is not the one that was followed.
+    /// The log is not the one that was followed.
+    pub fn regressed(&mut self, now: Duration) {
+        self.counts.regressions += 1;
+        self.begin_anew(now);
+    }
+
+    /// Forgets everything and reads the log from its beginning.
     pub fn begin_anew(&mut self, now: Duration) {
         self.follower.clear();
         self.barriers.clear(now);
@@ -232,7 +240,7 @@ impl Replica {
     fn apply(&mut self, message: &Message, now: Duration) {
         match self.follower.apply(message) {
             Applied::Old => return,
-            Applied::Contradiction => return self.begin_anew(now),
+            Applied::Contradiction => return self.regressed(now),
             Applied::Next | Applied::BehindHole => {}
         }
         self.counts.applied += 1;

@@ -133,7 +133,7 @@ const DUPLICATES: [(&str, &str); 16] = [
     ("getrandom", "ring 0.17 is on 0.2, ahash 0.8 on 0.3"),
     ("hashbrown", "kube-runtime 5 is on 0.16, dashmap 6 (of stateright, in tests only) on 0.14"),
     ("http", "actix-http 3 is on 0.2, everybody else on 1"),
-    ("rand", "stateright 0.31 and proptest 1 (in tests only) are on 0.9, async-nats 0.51 on 0.10"),
+    ("rand", "stateright 0.31 (in tests only) is on 0.9, async-nats 0.51 and proptest 1 on 0.10"),
     ("rand_core", "as rand"),
     ("syn", "procedural macros of derive_more, pin-project and tracing are on 2"),
     ("synstructure", "asn1-rs-derive 0.6 is on 0.13: as yasna"),

@@ -32,14 +32,14 @@ fn every_attempt_names_the_last_place_the_first_put_too() {
         assert_eq!(commit.fenced(seen, at(1)), Ok(Step::Publish { expected }));
         assert_eq!(commit.answered(Answer::TimedOut, at(1_001)), Ok(Step::Publish { expected }));
         let outcome = commit.answered(Answer::Stored { seq: 12, duplicate: true }, at(1_002));
-        assert_eq!(outcome, Err(Outcome::Committed { seq: Some(12), replaced: seen.is_live }));
+        assert_eq!(outcome, Err(Outcome::Committed { seq: 12, replaced: seen.is_live }));
     }
 }
 
 #[test]
 fn a_conflict_is_decided_behind_a_barrier() {
     let cases = [
-        (seen(12, 100), Err(Outcome::Committed { seq: None, replaced: true })),
+        (seen(12, 100), Err(Outcome::Committed { seq: 12, replaced: true })),
         (seen(9, 1), Ok(Step::Pause(PAUSE))),
         (seen(12, 2), Err(Outcome::Superseded)),
         (Seen { is_live: false, ..seen(12, 2) }, Err(Outcome::Superseded)),

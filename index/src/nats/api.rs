@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::answer::Trouble;
 
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer may take where nobody waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a request has no result.
 #[derive(Debug)]
@@ -29,11 +30,16 @@ impl std::fmt::Display for ApiError {
 }
 
 /// Asks `$JS.API.` and `what`.
-pub(crate) async fn ask(client: &Client, what: &str, body: &Value) -> Result<Value, ApiError> {
+pub(crate) async fn ask(
+    client: &Client,
+    what: &str,
+    body: &Value,
+    patience: Duration,
+) -> Result<Value, ApiError> {
     let payload = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let request = Request::new().payload(payload.into()).timeout(Some(PATIENCE));
+    let request = Request::new().payload(payload.into()).timeout(Some(patience));
     let sent = client.send_request(format!("$JS.API.{what}"), request);
-    let message = match tokio::time::timeout(PATIENCE * 2, sent).await {
+    let message = match tokio::time::timeout(patience * 2, sent).await {
         Ok(Ok(message)) => message,
         Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
             return Err(ApiError::Silent("no server has JetStream, or it has no leader".to_owned()));

@@ -49,8 +49,11 @@ pub(crate) async fn carry_out(
                 };
                 let Some(Fence { slot, .. }) = fence else { return commit.given_up() };
                 let entry = slot.as_ref().and_then(Slot::entry).filter(|entry| entry.is_live());
-                let is_allowed =
-                    order.condition.is_none_or(|condition| condition(entry.map(|entry| &**entry)));
+                // Nobody knows whether a condition holds for what cannot be read.
+                let is_unreadable = slot.as_ref().is_some_and(Slot::is_unreadable);
+                let is_allowed = order
+                    .condition
+                    .is_none_or(|condition| !is_unreadable && condition(entry.map(|entry| &**entry)));
                 commit.fenced(Seen::of(slot.as_ref(), is_allowed), interest())
             }
             Ok(Step::Publish { expected }) => {

@@ -15,7 +15,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
 /// Messages that wait in this process. What does not fit is dropped by the library and fetched from the log, so this need not
 /// hold a replay: a fetch brings a thousand at a time.
-const SUBSCRIPTION_CAPACITY: usize = 16_384;
+const SUBSCRIPTION_CAPACITY: usize = 4_096;
 /// Events of the connection that wait for a partition; more than one of them says no more than one.
 const EVENTS_MAX: usize = 16;
 

@@ -8,7 +8,7 @@ use async_nats::{Client, Message as NatsMessage, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{interval, sleep_until, timeout};
+use tokio::time::{interval, sleep, sleep_until, timeout};
 
 use super::connect::{Happened, check_version};
 use super::message::{self, Part};
@@ -16,7 +16,7 @@ use super::shared::Shared;
 use super::stream::{self, MARK};
 use crate::answer::Answer;
 use crate::barrier::Concern;
-use crate::replica::Todo;
+use crate::replica::{Replica, Todo};
 
 /// Messages that one fetch brings at most; the servers allow 1,024.
 const BATCH: usize = 1_000;
@@ -28,6 +28,10 @@ const HANDED_OVER: Duration = Duration::from_millis(250);
 const BURST: usize = 256;
 /// How often it is asked whether the stream is still the same one, beside after each new connection.
 const IDENTITY_EVERY: Duration = Duration::from_secs(15);
+/// How long one such question waits, and how soon it is asked again while somebody waits for its answer: there may have been no
+/// leader to give it.
+const IDENTITY_PATIENCE: Duration = Duration::from_millis(300);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Both ways in which messages come.
 struct Ears {
@@ -164,36 +168,40 @@ async fn act(client: &Client, shared: &Shared, ears: &Ears, todo: Todo) {
     }
 }
 
-/// Watches whether the stream is the one that is followed, and the server one that may be followed: a stream that was deleted and made
-/// again may be longer already, and then no barrier tells.
+/// Watches whether the stream is the one that is followed, and the server one that may be followed. A stream that was deleted and
+/// made again may be longer already, and then no barrier tells: nobody is served after a new connection until it was asked.
 pub(crate) async fn guard(
     client: Client,
     shared: Arc<Shared>,
-    created: String,
+    mut created: String,
     mut events: Receiver<Happened>,
 ) {
-    let mut created = created;
     let mut tick = interval(IDENTITY_EVERY);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
+            () = sleep(ASK_AGAIN), if shared.is_doubted() => {}
             event = events.recv() => match event {
                 Ok(Happened::Connected) | Err(RecvError::Lagged(_)) => {}
                 Ok(Happened::Disconnected) => continue,
                 Err(RecvError::Closed) => return,
             },
         }
+        if client.connection_state() != Connection::Connected {
+            continue;
+        }
         if let Err(error) = check_version(&client) {
             shared.trouble(Some(error.to_string()));
             continue;
         }
-        match stream::identity(&client, &shared.layout).await {
-            Ok(Some(identity)) if identity == created => shared.trouble(None),
+        match stream::identity(&client, &shared.layout, IDENTITY_PATIENCE).await {
             Ok(Some(identity)) => {
-                created = identity;
-                shared.happen(crate::replica::Replica::begin_anew);
+                if identity != created {
+                    created = identity;
+                    shared.happen(Replica::regressed);
+                }
                 shared.trouble(None);
-                shared.wake.notify_one();
+                shared.believe();
             }
             // Nothing is made in its place: that would be an empty index, which says that nothing exists.
             Ok(None) => {

@@ -49,6 +49,8 @@ struct State {
     replica: Replica,
     waiters: VecDeque<Waiter>,
     cut_off_since: Option<Duration>,
+    /// The connection is new, and nobody has said yet that the stream is still the one that was followed.
+    is_doubted: bool,
     trouble: Option<String>,
     counts: Counts,
 }
@@ -62,8 +64,6 @@ pub struct Counts {
     pub forced: u64,
     /// Times that the watchdog barked.
     pub stalled: u64,
-    /// Times that another log was found in place of the one that was followed.
-    pub regressions: u64,
     /// Entries that this program could not read.
     pub unreadable: u64,
     /// Requests for which there was no room to wait.
@@ -84,6 +84,7 @@ impl Shared {
             replica: Replica::new(nonce, clock.now()),
             waiters: VecDeque::new(),
             cut_off_since: None,
+            is_doubted: false,
             trouble: None,
             counts: Counts::default(),
         };
@@ -99,17 +100,21 @@ impl Shared {
     pub(crate) fn happen<T>(&self, what: impl FnOnce(&mut Replica, Duration) -> T) -> T {
         let mut guard = self.state();
         let state = &mut *guard;
-        let session = state.replica.session();
+        let (session, regressions) = (state.replica.session(), state.replica.counts().regressions);
         let result = what(&mut state.replica, self.clock.now());
         if state.replica.session() != session {
-            state.counts.regressions += 1;
+            // Barriers of the old log served nobody who still waits.
+            state.waiters.iter_mut().for_each(|waiter| waiter.ticket = state.replica.join());
+        }
+        if state.replica.counts().regressions != regressions {
             tracing::error!(
                 stream = self.layout.stream(),
                 "the log is not the one that was followed: reading it from its beginning"
             );
         }
-        while let Some(waiter) =
-            state.waiters.pop_front_if(|waiter| state.replica.barriers().is_done(waiter.ticket))
+        while let Some(waiter) = state
+            .waiters
+            .pop_front_if(|waiter| !state.is_doubted && state.replica.barriers().is_done(waiter.ticket))
         {
             // Whoever does not wait any more needs no answer.
             let _ = waiter.done.send(state.replica.follower().slot(waiter.key).cloned());
@@ -167,10 +172,22 @@ impl Shared {
         let begin_anew = {
             let mut state = self.state();
             state.cut_off_since = None;
+            state.is_doubted = true;
             let read_until = state.replica.barriers().valid_at();
             read_until.is_some_and(|at| is_long_ago(now.saturating_sub(at)))
         };
         self.happen(|replica, now| if begin_anew { replica.begin_anew(now) } else { replica.connected() });
+    }
+
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.state().is_doubted
+    }
+
+    /// The stream is the one that was followed, or it is followed anew.
+    pub(crate) fn believe(&self) {
+        self.state().is_doubted = false;
+        self.happen(|_, _| ());
+        self.wake.notify_one();
     }
 
     pub(crate) fn disconnected(&self) {

@@ -6,7 +6,7 @@ use async_nats::Client;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::api::{ApiError, ask};
+use super::api::{ApiError, PATIENCE, ask};
 use super::connect::ConnectError;
 use crate::config::Config;
 use crate::key::Layout;
@@ -109,11 +109,11 @@ enum Trouble {
 }
 
 async fn once(client: &Client, name: &str, wanted: &Map<String, Value>) -> Result<String, Trouble> {
-    let info = match ask(client, &format!("STREAM.INFO.{name}"), &Value::Null).await {
+    let info = match ask(client, &format!("STREAM.INFO.{name}"), &Value::Null, PATIENCE).await {
         Ok(info) => info,
         Err(ApiError::Refused(trouble)) if trouble.err_code == NOT_FOUND => {
             let create = format!("STREAM.CREATE.{name}");
-            match ask(client, &create, &Value::Object(wanted.clone())).await {
+            match ask(client, &create, &Value::Object(wanted.clone()), PATIENCE).await {
                 Ok(info) => info,
                 Err(ApiError::Refused(trouble)) if trouble.err_code == IN_USE => {
                     return Err(Trouble::Passing("somebody else is just making it".to_owned()));
@@ -125,7 +125,7 @@ async fn once(client: &Client, name: &str, wanted: &Map<String, Value>) -> Resul
     };
     let is = info.get("config").and_then(Value::as_object).cloned().unwrap_or_default();
     if let Some(to) = upgraded(&is, wanted).map_err(Trouble::Final)? {
-        ask(client, &format!("STREAM.UPDATE.{name}"), &Value::Object(to)).await.map_err(of)?;
+        ask(client, &format!("STREAM.UPDATE.{name}"), &Value::Object(to), PATIENCE).await.map_err(of)?;
     }
     created(&info).ok_or_else(|| Trouble::Passing("the servers do not say when it was created".to_owned()))
 }
@@ -145,8 +145,13 @@ fn created(info: &Value) -> Option<String> {
 }
 
 /// When the stream was created; `None` if there is none.
-pub(crate) async fn identity(client: &Client, layout: &Layout) -> Result<Option<String>, ApiError> {
-    match ask(client, &format!("STREAM.INFO.{}", layout.stream()), &Value::Null).await {
+pub(crate) async fn identity(
+    client: &Client,
+    layout: &Layout,
+    patience: Duration,
+) -> Result<Option<String>, ApiError> {
+    let info = ask(client, &format!("STREAM.INFO.{}", layout.stream()), &Value::Null, patience).await;
+    match info {
         Ok(info) => Ok(created(&info)),
         Err(ApiError::Refused(trouble)) if trouble.err_code == NOT_FOUND => Ok(None),
         Err(error) => Err(error),

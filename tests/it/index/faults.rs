@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use fastrand::Rng;
-use mediaorigin_tests::links::Way;
+use mediaorigin_tests::links::{Link, Way};
 use mediaorigin_tests::nats::SERVERS;
 
 use super::fleet::{Fleet, PODS};
@@ -95,16 +95,16 @@ impl Fault {
             Self::IsolateLeader => {
                 let leader = fleet.leader();
                 for other in (0..SERVERS).filter(|other| *other != leader) {
-                    fleet.cluster.links(leader, other).for_each(|link| link.cut());
+                    fleet.cluster.links(leader, other).for_each(Link::cut);
                 }
                 sleep(while_it_lasts);
                 for other in (0..SERVERS).filter(|other| *other != leader) {
-                    fleet.cluster.links(leader, other).for_each(|link| link.restore());
+                    fleet.cluster.links(leader, other).for_each(Link::restore);
                 }
             }
-            Self::Reset => fleet.links[pod].iter().for_each(|link| link.reset()),
-            Self::CutPod => links(fleet, pod, while_it_lasts, |link| link.cut()),
-            Self::SilencePod => links(fleet, pod, while_it_lasts, |link| link.silence()),
+            Self::Reset => fleet.links[pod].iter().for_each(Link::reset),
+            Self::CutPod => links(fleet, pod, while_it_lasts, Link::cut),
+            Self::SilencePod => links(fleet, pod, while_it_lasts, Link::silence),
             Self::DeafenPod => links(fleet, pod, while_it_lasts, |link| link.silence_way(Way::ToClient)),
             Self::ReplacePod => fleet.replace(pod),
         }
@@ -112,9 +112,13 @@ impl Fault {
 }
 
 fn kill(fleet: &mut Fleet, servers: &[usize], time: Duration) {
-    servers.iter().for_each(|server| fleet.cluster.kill(*server));
+    for server in servers {
+        fleet.cluster.kill(*server);
+    }
     sleep(time);
-    servers.iter().for_each(|server| fleet.cluster.restart(*server).unwrap());
+    for server in servers {
+        fleet.cluster.restart(*server).unwrap();
+    }
 }
 
 fn stop(fleet: &mut Fleet, server: usize, time: Duration) {
@@ -123,8 +127,8 @@ fn stop(fleet: &mut Fleet, server: usize, time: Duration) {
     fleet.cluster.resume(server).unwrap();
 }
 
-fn links(fleet: &Fleet, pod: usize, time: Duration, fault: impl Fn(&mediaorigin_tests::links::Link)) {
+fn links(fleet: &Fleet, pod: usize, time: Duration, fault: impl Fn(&Link)) {
     fleet.links[pod].iter().for_each(fault);
     sleep(time);
-    fleet.links[pod].iter().for_each(|link| link.restore());
+    fleet.links[pod].iter().for_each(Link::restore);
 }

@@ -93,7 +93,7 @@ fn soak_histories_under_faults_are_linearizable() {
     let is_over = || begin.elapsed() > Duration::from_secs(seconds);
     for seed in first.. {
         run(seed, |_, chance, elapsed| {
-            let goes_on = elapsed < Duration::from_secs(60) && !is_over();
+            let goes_on = elapsed < Duration::from_mins(1) && !is_over();
             goes_on.then(|| Fault::ALL[chance.usize(..Fault::ALL.len())])
         });
         if is_over() {

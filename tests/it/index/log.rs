@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use mediaorigin_index::entry::{BODY_BYTES_MAX, State};
 use mediaorigin_index::{ConnectError, Index, Outcome};
+use mediaorigin_tests::links::Link;
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, entry, wait_until};
 
 const PATH: &str = "live/a/index.m3u8";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
+const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
 fn put(fleet: &Fleet, index: &Arc<Index>, uid: u64) -> Outcome {
     let entry = entry(PATH, uid, State::Live);
@@ -39,6 +41,7 @@ fn the_log_is_made_kept_and_watched() {
     a_condition_is_decided_by_the_log(&fleet);
     f2_forgotten_ids_store_nothing_again(&mut fleet);
     f7_another_log_in_its_place_is_noticed(&fleet);
+    f7_a_longer_log_is_noticed_by_a_pod_that_was_away(&fleet);
     a_pod_that_is_cut_off_says_so(&fleet);
 }
 
@@ -122,7 +125,6 @@ fn f2_forgotten_ids_store_nothing_again(fleet: &mut Fleet) {
             }
         })
     };
-    const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
     let first = send(fleet, &[("Nats-Msg-Id", "old"), (EXPECTED, "0")]).unwrap().unwrap();
     let known = send(fleet, &[("Nats-Msg-Id", "old"), (EXPECTED, "0")]).unwrap();
     assert_eq!(known, Some(first), "the servers know the id");
@@ -145,26 +147,52 @@ fn f2_forgotten_ids_store_nothing_again(fleet: &mut Fleet) {
 fn f7_another_log_in_its_place_is_noticed(fleet: &Fleet) {
     assert!(matches!(put(fleet, &fleet.pod(0), 10), Outcome::Committed { .. }));
     assert_eq!(strict(fleet, &fleet.pod(1)), Some(10));
-    let config = config_of(fleet);
-    let mut client = fleet.cluster.any_client().unwrap();
-    client.api(&format!("STREAM.DELETE.{}", fleet.stream()), &Value::Null).unwrap();
-    client.api(&format!("STREAM.CREATE.{}", fleet.stream()), &config).unwrap();
-    for pod in 0..3 {
-        let index = fleet.pod(pod);
-        wait_until("another log to be noticed", || {
-            let health = &index.health()[0];
-            let is_noticed = health.counts.regressions > 0 && health.is_ready;
-            is_noticed.then_some(()).ok_or_else(|| format!("{health:?}"))
-        });
-        assert_eq!(strict(fleet, &index), None);
+    let pods = [0, 1, 2].map(|pod| fleet.pod(pod));
+    replace_log(fleet, &pods);
+    for index in &pods {
+        assert_eq!(strict(fleet, index), None);
     }
     assert!(matches!(put(fleet, &fleet.pod(0), 11), Outcome::Committed { replaced: false, .. }));
     assert_eq!(strict(fleet, &fleet.pod(2)), Some(11));
 }
 
+/// Puts an empty log in place of the one that `pods` follow, and waits until they have noticed.
+fn replace_log(fleet: &Fleet, pods: &[Arc<Index>]) {
+    let alarms = |index: &Arc<Index>| index.health()[0].replica.regressions;
+    let before: Vec<u64> = pods.iter().map(alarms).collect();
+    let config = config_of(fleet);
+    let mut client = fleet.cluster.any_client().unwrap();
+    client.api(&format!("STREAM.DELETE.{}", fleet.stream()), &Value::Null).unwrap();
+    client.api(&format!("STREAM.CREATE.{}", fleet.stream()), &config).unwrap();
+    for (index, before) in pods.iter().zip(before) {
+        wait_until("another log to be noticed", || {
+            let is_noticed = alarms(index) > before && index.is_ready();
+            is_noticed.then_some(()).ok_or_else(|| format!("{:?}", index.health()))
+        });
+    }
+}
+
+/// F7, when the other log is longer than the old one before a pod is back: nothing in its messages tells. Nobody is answered
+/// before it was asked when the stream was created.
+fn f7_a_longer_log_is_noticed_by_a_pod_that_was_away(fleet: &Fleet) {
+    let away = fleet.pod(0);
+    fleet.links[0].iter().for_each(Link::cut);
+    let last = away.health()[0].last;
+    replace_log(fleet, &[fleet.pod(1), fleet.pod(2)]);
+    assert!(matches!(put(fleet, &fleet.pod(1), 20), Outcome::Committed { replaced: false, .. }));
+    while fleet.pod(1).health()[0].last < last + 10 {
+        let other = entry("live/b/index.m3u8", fastrand::u64(..), State::Live);
+        fleet.runtime.block_on(fleet.pod(1).commit(&other, None, PATIENCE, || true));
+    }
+    assert_eq!(away.get(PATH).unwrap().unwrap().uid.0, 11);
+    fleet.links[0].iter().for_each(Link::restore);
+    assert_eq!(strict(fleet, &away), Some(20));
+    assert!(matches!(put(fleet, &away, 21), Outcome::Committed { replaced: true, .. }));
+}
+
 fn a_pod_that_is_cut_off_says_so(fleet: &Fleet) {
     let index = fleet.pod(0);
-    fleet.links[0].iter().for_each(|link| link.cut());
+    fleet.links[0].iter().for_each(Link::cut);
     wait_until("a pod to say that it is cut off", || {
         (!index.is_ready()).then_some(()).ok_or_else(|| format!("{:?}", index.health()))
     });
@@ -174,12 +202,12 @@ fn a_pod_that_is_cut_off_says_so(fleet: &Fleet) {
     let outcome = fleet.runtime.block_on(index.commit(&entry, None, short, || true));
     assert_eq!(outcome, Outcome::Abandoned, "nothing was sent");
     assert!(fleet.runtime.block_on(index.strict_get(PATH, short)).is_err());
-    assert_eq!(index.get(PATH).unwrap().unwrap().uid.0, 11, "what it knows it still tells");
-    fleet.links[0].iter().for_each(|link| link.restore());
+    assert_eq!(index.get(PATH).unwrap().unwrap().uid.0, 21, "what it knows it still tells");
+    fleet.links[0].iter().for_each(Link::restore);
     wait_until("a pod to be back", || {
         index.is_ready().then_some(()).ok_or_else(|| format!("{:?}", index.health()))
     });
-    assert_eq!(strict(fleet, &index), Some(11));
+    assert_eq!(strict(fleet, &index), Some(21));
 }
 
 /// A server of Debian's own package is too old; what it says first is all that is looked at.

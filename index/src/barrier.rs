@@ -150,6 +150,13 @@ impl Barriers {
         }
     }
 
+    /// The connection is new: what was on its way is lost, and another one is sent at once.
+    pub fn hurry(&mut self) {
+        if let Some(sent) = self.sent.back_mut() {
+            sent.at = Duration::ZERO;
+        }
+    }
+
     /// Sends one, if it is time.
     pub fn send(&mut self, now: Duration, from: Position) -> Option<Stamp> {
         if self.due_at(now) > now {

@@ -114,8 +114,7 @@ impl Index {
             let shared = Arc::new(Shared::new(layout, clock, config.nonce));
             let run = partition::run(client.clone(), Arc::clone(&shared), events.resubscribe());
             tasks.push(tokio::spawn(run));
-            let guard = partition::guard(client.clone(), Arc::clone(&shared), created, events.resubscribe());
-            tasks.push(tokio::spawn(guard));
+            tasks.push(tokio::spawn(partition::guard(client.clone(), Arc::clone(&shared), created)));
             partitions.push(shared);
         }
         Ok(Self { client, clock, partitions, channel_folders: config.channel_folders, tasks })

@@ -135,6 +135,7 @@ impl Replica {
     pub fn connected(&mut self) {
         self.is_behind = true;
         self.fetching.give_up(Duration::ZERO);
+        self.barriers.hurry();
     }
 
     /// A live message of `session`.

@@ -90,6 +90,17 @@ fn a_lost_one_is_sent_again_under_another_number_and_its_zombie_is_nothing() {
     assert!(!barriers.is_done(late));
 }
 
+#[test]
+fn on_a_new_connection_one_is_sent_at_once() {
+    let mut barriers = barriers();
+    barriers.join();
+    barriers.send(NOW, at(4, 0)).unwrap();
+    assert_eq!(barriers.send(ms(10), at(4, 0)), None);
+    barriers.hurry();
+    assert!(barriers.send(ms(10), at(4, 0)).is_some());
+    assert_eq!(barriers.send(ms(11), at(4, 0)), None);
+}
+
 /// The slow one comes back first: it is as good as the one sent after it, for those who asked before it.
 #[test]
 fn the_one_sent_first_serves_those_who_asked_before_it() {

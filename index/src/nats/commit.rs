@@ -39,15 +39,15 @@ pub(crate) async fn carry_out(
 ) -> Outcome {
     let interest = || Interest { now: shared.clock.now(), is_client_here: is_client_here() };
     let mut step = Ok(commit.start());
-    loop {
+    let outcome = loop {
         step = match step {
-            Err(outcome) => return outcome,
+            Err(outcome) => break outcome,
             Ok(Step::Fence) => {
                 let fence = match order.fence.take() {
                     Some(fence) => Some(fence),
                     None => barrier(shared, order.key, commit.deadline()).await,
                 };
-                let Some(Fence { slot, .. }) = fence else { return commit.given_up() };
+                let Some(Fence { slot, .. }) = fence else { break commit.given_up() };
                 let entry = slot.as_ref().and_then(Slot::entry).filter(|entry| entry.is_live());
                 // Nobody knows whether a condition holds for what cannot be read.
                 let is_unreadable = slot.as_ref().is_some_and(Slot::is_unreadable);
@@ -59,6 +59,10 @@ pub(crate) async fn carry_out(
             Ok(Step::Publish { expected }) => {
                 let left = commit.deadline().saturating_sub(shared.clock.now());
                 let answer = publish(client, shared, &order, expected, left.min(ATTEMPT)).await;
+                shared.count(|counts| {
+                    counts.attempts += u64::from(answer != Answer::NotSent);
+                    counts.conflicts += u64::from(answer == Answer::Conflict);
+                });
                 commit.answered(answer, interest())
             }
             Ok(Step::Pause(time)) => {
@@ -66,7 +70,15 @@ pub(crate) async fn carry_out(
                 commit.paused(interest())
             }
         };
-    }
+    };
+    shared.count(|counts| match outcome {
+        Outcome::Committed { .. } => counts.committed += 1,
+        Outcome::Superseded => counts.superseded += 1,
+        Outcome::Unknown => counts.unknown += 1,
+        Outcome::Abandoned => counts.abandoned += 1,
+        Outcome::Refused | Outcome::Nothing | Outcome::Failed(_) => {}
+    });
+    outcome
 }
 
 /// What was known of a key as a barrier came by that was sent from now on.

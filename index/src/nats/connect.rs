@@ -19,13 +19,6 @@ const SUBSCRIPTION_CAPACITY: usize = 4_096;
 /// Events of the connection that wait for a partition; more than one of them says no more than one.
 const EVENTS_MAX: usize = 16;
 
-/// What happened to the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Happened {
-    Connected,
-    Disconnected,
-}
-
 /// Why there is no index.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -65,10 +58,8 @@ pub enum ConnectError {
     },
 }
 
-/// Connects, within `config.patience`.
-pub(crate) async fn connect(
-    config: &Config,
-) -> Result<(Client, broadcast::Receiver<Happened>), ConnectError> {
+/// Connects, within `config.patience`; the receiver wakes whenever the connection comes or goes.
+pub(crate) async fn connect(config: &Config) -> Result<(Client, broadcast::Receiver<()>), ConnectError> {
     let mut addresses = Vec::new();
     for server in &config.servers {
         let address = server.parse::<ServerAddr>().map_err(|_| ConnectError::Address(server.clone()))?;
@@ -93,7 +84,7 @@ pub(crate) async fn connect(
     }
 }
 
-fn options(config: &Config, events: broadcast::Sender<Happened>) -> ConnectOptions {
+fn options(config: &Config, events: broadcast::Sender<()>) -> ConnectOptions {
     let mut options = ConnectOptions::new()
         .name(format!("mediaorigin {}", config.pod))
         .ping_interval(PING_INTERVAL)
@@ -101,15 +92,10 @@ fn options(config: &Config, events: broadcast::Sender<Happened>) -> ConnectOptio
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .reconnect_delay_callback(|attempts| Duration::from_millis(if attempts < 10 { 20 } else { 100 }))
         .event_callback(move |event| {
-            let happened = match &event {
-                Event::Connected => Some(Happened::Connected),
-                Event::Disconnected => Some(Happened::Disconnected),
-                _ => None,
-            };
             tracing::debug!(%event, "NATS");
-            if let Some(happened) = happened {
+            if matches!(event, Event::Connected | Event::Disconnected) {
                 // Nobody listens before the index is there.
-                let _ = events.send(happened);
+                let _ = events.send(());
             }
             std::future::ready(())
         });

@@ -1,16 +1,17 @@
 //! The task of one partition: hands messages to the replica, and does what it wants done.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::connection::State as Connection;
-use async_nats::{Client, Message as NatsMessage, Subscriber};
+use async_nats::{Client, Message as NatsMessage, Statistics, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{interval, sleep, sleep_until, timeout};
 
-use super::connect::{Happened, check_version};
+use super::connect::check_version;
 use super::message::{self, Part};
 use super::shared::Shared;
 use super::stream::{self, MARK};
@@ -53,13 +54,38 @@ impl Ears {
     }
 }
 
+/// Tells a new connection from the one before, before anything that came over it is looked at. The library's events come later.
+struct Line {
+    statistics: Arc<Statistics>,
+    connects: u64,
+}
+
+impl Line {
+    fn new(client: &Client) -> Self {
+        let statistics = client.statistics();
+        let connects = statistics.connects.load(Ordering::Relaxed);
+        Self { statistics, connects }
+    }
+
+    fn look(&mut self, shared: &Shared) {
+        let connects = self.statistics.connects.load(Ordering::Relaxed);
+        if connects != self.connects {
+            self.connects = connects;
+            shared.connected(|age| age > MARK / 2);
+        }
+    }
+}
+
 /// Runs until the connection is closed for good.
-pub(crate) async fn run(client: Client, shared: Arc<Shared>, mut events: Receiver<Happened>) {
+pub(crate) async fn run(client: Client, shared: Arc<Shared>, mut events: Receiver<()>) {
     let mut ears = match Ears::open(&client, &shared).await {
         Ok(ears) => ears,
         Err(error) => return shared.trouble(Some(format!("cannot listen: {error}"))),
     };
+    let mut line = Line::new(&client);
     loop {
+        line.look(&shared);
+        shared.connection(client.connection_state() == Connection::Connected);
         let todo = shared.poll();
         let relisten = todo.concern == Concern::Stalled || shared.session() != ears.session;
         act(&client, &shared, &ears, todo).await;
@@ -73,29 +99,24 @@ pub(crate) async fn run(client: Client, shared: Arc<Shared>, mut events: Receive
         }
         tokio::select! {
             message = ears.live.next() => match message {
-                Some(message) => live(&shared, &mut ears, &message),
+                Some(message) => live(&shared, &mut line, &mut ears, &message),
                 None => return shared.trouble(Some("the connection is closed".to_owned())),
             },
             message = ears.answers.next() => match message {
-                Some(message) => answers(&shared, &mut ears, &message),
+                Some(message) => answers(&shared, &mut line, &mut ears, &message),
                 None => return shared.trouble(Some("the connection is closed".to_owned())),
             },
-            event = events.recv() => match event {
-                Ok(Happened::Disconnected) => shared.disconnected(),
-                // Whoever missed an event may have missed any.
-                Ok(Happened::Connected) | Err(RecvError::Lagged(_)) => {
-                    shared.connected(|age| age > MARK / 2);
-                }
-                Err(RecvError::Closed) => return,
-            },
+            // What happened is seen above, in time also when an event is late or lost.
+            event = events.recv() => if event == Err(RecvError::Closed) { return },
             () = shared.wake.notified() => {}
             () = sleep_until(shared.clock.at(todo.wake_at)) => {}
         }
     }
 }
 
-fn live(shared: &Shared, ears: &mut Ears, first: &NatsMessage) {
-    let apply = |message: &NatsMessage| {
+fn live(shared: &Shared, line: &mut Line, ears: &mut Ears, first: &NatsMessage) {
+    let mut apply = |message: &NatsMessage| {
+        line.look(shared);
         if let Some(message) = message::read(&shared.layout, message) {
             shared.live(ears.session, message);
         }
@@ -107,10 +128,12 @@ fn live(shared: &Shared, ears: &mut Ears, first: &NatsMessage) {
     }
 }
 
-fn answers(shared: &Shared, ears: &mut Ears, first: &NatsMessage) {
+fn answers(shared: &Shared, line: &mut Line, ears: &mut Ears, first: &NatsMessage) {
+    line.look(shared);
     answer(shared, &ears.inbox, first);
     for _ in 0..BURST {
         let Some(Some(message)) = ears.answers.next().now_or_never() else { return };
+        line.look(shared);
         answer(shared, &ears.inbox, &message);
     }
 }
@@ -170,22 +193,13 @@ async fn act(client: &Client, shared: &Shared, ears: &Ears, todo: Todo) {
 
 /// Watches whether the stream is the one that is followed, and the server one that may be followed. A stream that was deleted and
 /// made again may be longer already, and then no barrier tells: nobody is served after a new connection until it was asked.
-pub(crate) async fn guard(
-    client: Client,
-    shared: Arc<Shared>,
-    mut created: String,
-    mut events: Receiver<Happened>,
-) {
+pub(crate) async fn guard(client: Client, shared: Arc<Shared>, mut created: String) {
     let mut tick = interval(IDENTITY_EVERY);
     loop {
         tokio::select! {
             _ = tick.tick() => {}
+            () = shared.doubt.notified() => {}
             () = sleep(ASK_AGAIN), if shared.is_doubted() => {}
-            event = events.recv() => match event {
-                Ok(Happened::Connected) | Err(RecvError::Lagged(_)) => {}
-                Ok(Happened::Disconnected) => continue,
-                Err(RecvError::Closed) => return,
-            },
         }
         if client.connection_state() != Connection::Connected {
             continue;

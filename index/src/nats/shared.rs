@@ -68,12 +68,26 @@ pub struct Counts {
     pub unreadable: u64,
     /// Requests for which there was no room to wait.
     pub busy: u64,
+    /// Messages that were sent for commits, retries too.
+    pub attempts: u64,
+    /// Attempts that found another last place.
+    pub conflicts: u64,
+    /// Commits that are in the log.
+    pub committed: u64,
+    /// Commits that somebody else's replaced as they came.
+    pub superseded: u64,
+    /// Commits of which nobody knows what became of them.
+    pub unknown: u64,
+    /// Commits that were given up before anything was sent.
+    pub abandoned: u64,
 }
 
 pub(crate) struct Shared {
     pub(crate) layout: Layout,
     pub(crate) clock: Clock,
     pub(crate) wake: Notify,
+    /// Somebody has to ask whether the stream is the same.
+    pub(crate) doubt: Notify,
     pub(crate) changes: broadcast::Sender<Change>,
     state: Mutex<State>,
 }
@@ -89,7 +103,7 @@ impl Shared {
             counts: Counts::default(),
         };
         let (changes, _) = broadcast::channel(CHANGES_MAX);
-        Self { layout, clock, wake: Notify::new(), changes, state: Mutex::new(state) }
+        Self { layout, clock, wake: Notify::new(), doubt: Notify::new(), changes, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,12 +185,12 @@ impl Shared {
         let now = self.clock.now();
         let begin_anew = {
             let mut state = self.state();
-            state.cut_off_since = None;
             state.is_doubted = true;
             let read_until = state.replica.barriers().valid_at();
             read_until.is_some_and(|at| is_long_ago(now.saturating_sub(at)))
         };
         self.happen(|replica, now| if begin_anew { replica.begin_anew(now) } else { replica.connected() });
+        self.doubt.notify_one();
     }
 
     pub(crate) fn is_doubted(&self) -> bool {
@@ -190,10 +204,15 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    pub(crate) fn disconnected(&self) {
+    /// Whether there is a connection now.
+    pub(crate) fn connection(&self, is_there: bool) {
         let mut state = self.state();
-        state.counts.disconnected += 1;
-        state.cut_off_since.get_or_insert(self.clock.now());
+        if is_there {
+            state.cut_off_since = None;
+        } else if state.cut_off_since.is_none() {
+            state.cut_off_since = Some(self.clock.now());
+            state.counts.disconnected += 1;
+        }
     }
 
     pub(crate) fn count(&self, what: impl FnOnce(&mut Counts)) {

@@ -53,6 +53,11 @@ fn f1_a_get_is_not_answered_across_a_hole() {
     let mut replica = lagging();
     let ticket = replica.join();
     let stamp = replica.poll(ms(2)).barrier.unwrap();
+    // The control: without the hole rule this is where v0 is answered.
+    let mut without = replica.clone();
+    without.barriers.ignores_holes = true;
+    fetch_after_gap(&mut without, &[barrier(3, stamp)], ms(30));
+    assert!(without.barriers().is_done(ticket) && current(&without) == Some((1, 0)));
     // The follower is given what is left of the log so far: 3, behind the hole at 2.
     fetch_after_gap(&mut replica, &[barrier(3, stamp)], ms(30));
     assert_eq!(current(&replica), Some((1, 0)), "this is what must not be answered");
@@ -81,6 +86,10 @@ fn f1_a_fence_is_not_taken_across_a_hole() {
     let stamp = replica.poll(ms(2)).barrier.unwrap();
     replica.acked(stamp.counter, 3, ms(3)).unwrap();
     // Acknowledged and not seen: fetched after 20 ms, across the hole at 2.
+    let mut without = replica.clone();
+    without.barriers.ignores_holes = true;
+    fetch(&mut without, &[barrier(3, stamp)], ms(23));
+    assert!(without.barriers().is_done(ticket), "the control");
     fetch(&mut replica, &[barrier(3, stamp)], ms(23));
     assert_eq!(current(&replica), Some((1, 0)));
     assert!(!replica.barriers().is_done(ticket), "a fence with place 1 would be too old");

@@ -40,8 +40,8 @@ fn the_log_is_made_kept_and_watched() {
     what_one_pod_commits_all_read(&fleet);
     a_condition_is_decided_by_the_log(&fleet);
     f2_forgotten_ids_store_nothing_again(&mut fleet);
-    f7_another_log_in_its_place_is_noticed(&fleet);
-    f7_a_longer_log_is_noticed_by_a_pod_that_was_away(&fleet);
+    f7_another_log_in_its_place_is_noticed(&mut fleet);
+    f7_a_longer_log_is_noticed_by_a_pod_that_was_away(&mut fleet);
     a_pod_that_is_cut_off_says_so(&fleet);
 }
 
@@ -144,7 +144,7 @@ fn f2_forgotten_ids_store_nothing_again(fleet: &mut Fleet) {
 }
 
 /// F7: a log that was deleted and made again answers barriers at full speed, and holds nothing of what pods remember.
-fn f7_another_log_in_its_place_is_noticed(fleet: &Fleet) {
+fn f7_another_log_in_its_place_is_noticed(fleet: &mut Fleet) {
     assert!(matches!(put(fleet, &fleet.pod(0), 10), Outcome::Committed { .. }));
     assert_eq!(strict(fleet, &fleet.pod(1)), Some(10));
     let pods = [0, 1, 2].map(|pod| fleet.pod(pod));
@@ -157,13 +157,25 @@ fn f7_another_log_in_its_place_is_noticed(fleet: &Fleet) {
 }
 
 /// Puts an empty log in place of the one that `pods` follow, and waits until they have noticed.
-fn replace_log(fleet: &Fleet, pods: &[Arc<Index>]) {
+fn replace_log(fleet: &mut Fleet, pods: &[Arc<Index>]) {
     let alarms = |index: &Arc<Index>| index.health()[0].replica.regressions;
     let before: Vec<u64> = pods.iter().map(alarms).collect();
-    let config = config_of(fleet);
-    let mut client = fleet.cluster.any_client().unwrap();
-    client.api(&format!("STREAM.DELETE.{}", fleet.stream()), &Value::Null).unwrap();
-    client.api(&format!("STREAM.CREATE.{}", fleet.stream()), &config).unwrap();
+    let (config, stream) = (config_of(fleet), fleet.stream());
+    let mut ask = |what: &str, body: &Value| {
+        let request = format!("STREAM.{what}.{stream}");
+        // Servers that are choosing a leader answer nothing.
+        let asked = fleet.cluster.wait_until(&request, |cluster| {
+            let mut client = cluster.any_client()?;
+            client.set_patience(Duration::from_secs(5));
+            match client.api(&request, body) {
+                Err(error) if error.to_string().starts_with("10059 ") => Ok(Some(())),
+                answer => answer.map(|_| Some(())),
+            }
+        });
+        asked.unwrap();
+    };
+    ask("DELETE", &Value::Null);
+    ask("CREATE", &config);
     for (index, before) in pods.iter().zip(before) {
         wait_until("another log to be noticed", || {
             let is_noticed = alarms(index) > before && index.is_ready();
@@ -174,11 +186,12 @@ fn replace_log(fleet: &Fleet, pods: &[Arc<Index>]) {
 
 /// F7, when the other log is longer than the old one before a pod is back: nothing in its messages tells. Nobody is answered
 /// before it was asked when the stream was created.
-fn f7_a_longer_log_is_noticed_by_a_pod_that_was_away(fleet: &Fleet) {
+fn f7_a_longer_log_is_noticed_by_a_pod_that_was_away(fleet: &mut Fleet) {
     let away = fleet.pod(0);
     fleet.links[0].iter().for_each(Link::cut);
     let last = away.health()[0].last;
-    replace_log(fleet, &[fleet.pod(1), fleet.pod(2)]);
+    let others = [fleet.pod(1), fleet.pod(2)];
+    replace_log(fleet, &others);
     assert!(matches!(put(fleet, &fleet.pod(1), 20), Outcome::Committed { replaced: false, .. }));
     while fleet.pod(1).health()[0].last < last + 10 {
         let other = entry("live/b/index.m3u8", fastrand::u64(..), State::Live);

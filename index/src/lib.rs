@@ -56,6 +56,7 @@ pub mod follower;
 pub mod index;
 pub mod key;
 #[cfg(test)]
+#[path = "model/tests.rs"]
 mod model;
 mod nats;
 pub mod register;

@@ -1,10 +1,14 @@
 //! The bytes of a connection, with or without TLS.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     cell::RefCell,
+    future::{Future as _, poll_fn},
     io::{self, IoSlice, Read as _},
     net::Shutdown,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
@@ -101,8 +105,10 @@ impl Transport {
     /// Ends our direction and leaves the client's open. TLS says so in its own words, if the kernel takes them now.
     pub(super) fn end_writing(&self) {
         if let Self::Tls(stream) = self {
-            let mut context = Context::from_waker(Waker::noop());
-            let _ = Pin::new(&mut *stream.borrow_mut()).poll_shutdown(&mut context);
+            // Whatever is left of the task's turn: with nothing left tokio would have the last words wait, and they would never be sent.
+            let goodbye = poll_fn(|context| Pin::new(&mut *stream.borrow_mut()).poll_shutdown(context));
+            let goodbye = pin!(tokio::task::unconstrained(goodbye));
+            let _ = goodbye.poll(&mut Context::from_waker(Waker::noop()));
         }
         // Fails when the client is gone already, which the reads that follow will show.
         self.socket(|socket| drop(SockRef::from(socket).shutdown(Shutdown::Write)));

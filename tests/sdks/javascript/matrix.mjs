@@ -128,3 +128,5 @@ await streaming();
 await listing();
 if (SIGNED === "1") await access();
 console.log(checks, "checks passed");
+// The end of a body that was not read to its end would be waited for.
+process.exit(0);

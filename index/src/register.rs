@@ -4,9 +4,12 @@
 //! and never look twice at the same set of taken operations with the same value.
 
 use std::collections::HashSet;
+use std::str::FromStr;
+
+use serde::Serialize;
 
 /// What was done to a register. `None` is a register with nothing in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Did {
     /// Made this its value.
     Write(Option<u64>),
@@ -17,7 +20,7 @@ pub enum Did {
 }
 
 /// One operation. The times only have an order; two moments are never the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Operation {
     /// When it began.
     pub began: u64,
@@ -25,6 +28,31 @@ pub struct Operation {
     pub ended: Option<u64>,
     /// What it did.
     pub did: Did,
+}
+
+/// `0-3 w1`: from 0 to 3 writes 1; `5-9 r-`: reads nothing; `4-? w2`: of unknown outcome; `1-2 d+`: takes away something.
+impl FromStr for Operation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let told = |kind: &str, value| match kind {
+            "w" => Some(Did::Write(value)),
+            "r" => Some(Did::Read(value)),
+            _ => None,
+        };
+        let parts = || {
+            let (times, did) = text.trim().split_once(' ')?;
+            let (began, ended) = times.split_once('-')?;
+            let did = match (did.get(..1)?, did.get(1..)?) {
+                ("d", was_there) => Did::Remove(was_there == "+"),
+                (kind, "-") => told(kind, None)?,
+                (kind, value) => told(kind, Some(value.parse().ok()?))?,
+            };
+            let ended = if ended == "?" { None } else { Some(ended.parse().ok()?) };
+            Some(Self { began: began.parse().ok()?, ended, did })
+        };
+        parts().ok_or_else(|| format!("no operation: {text:?}"))
+    }
 }
 
 /// Whether some order of the operations, in which each stands between its beginning and its end, explains them all. The
@@ -123,20 +151,8 @@ fn step(operation: Operation, value: Option<u64>) -> Result<Option<u64>, Misfit>
 mod tests {
     use super::*;
 
-    /// `0-3 w1`: from 0 to 3 writes 1; `5-9 r-`: reads nothing; `4-? w2`: of unknown outcome; `1-2 d+`: deletes something.
     fn history(text: &str) -> Vec<Operation> {
-        let operation = |line: &str| {
-            let (times, did) = line.trim().split_once(' ').unwrap();
-            let (began, ended) = times.split_once('-').unwrap();
-            let (kind, value) = did.split_at(1);
-            let did = match kind {
-                "w" => Did::Write(value.parse().ok()),
-                "r" => Did::Read(value.parse().ok()),
-                _ => Did::Remove(value == "+"),
-            };
-            Operation { began: began.parse().unwrap(), ended: ended.parse().ok(), did }
-        };
-        text.split(',').map(operation).collect()
+        text.split(',').map(|operation| operation.parse().unwrap()).collect()
     }
 
     #[test]

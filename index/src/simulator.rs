@@ -24,9 +24,9 @@ use crate::register::Operation;
 use pod::{Next, Pod, entry};
 use servers::{Servers, Subject, Wanted};
 
-/// What runs: the right thing, or one of the wrong ones that must be noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Variant {
+/// What runs, here and in the model: the right thing, or one of the wrong ones that must be noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Variant {
     Right,
     /// A GET is answered from the table as it is.
     LocalRead,

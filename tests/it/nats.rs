@@ -60,11 +60,7 @@ fn a_stream_of_three_survives_the_kill_of_its_leader_and_one_of_one_does_not() {
     // It comes back with what it missed.
     cluster.restart(leader).unwrap();
     cluster.wait_healthy(leader).unwrap();
-    cluster
-        .wait_until("the message it missed", |cluster| {
-            Ok((cluster.messages_on(leader, "INDEX")? == 11).then_some(()))
-        })
-        .unwrap();
+    wait_messages(&mut cluster, leader, 11);
 
     // The control: a stream on one server is away with it.
     cluster.kill(alone);
@@ -81,9 +77,7 @@ fn a_lost_disk_comes_back_from_the_others() {
     cluster.kill(lost);
     cluster.restart_without_disk(lost).unwrap();
     cluster.wait_healthy(lost).unwrap();
-    cluster
-        .wait_until("all messages", |cluster| Ok((cluster.messages_on(lost, "INDEX")? == 10).then_some(())))
-        .unwrap();
+    wait_messages(&mut cluster, lost, 10);
     // Now it is one of the two that make the quorum.
     cluster.kill(leader);
     assert_eq!(store_elsewhere(&mut cluster, leader, "index.11"), 11);
@@ -98,11 +92,7 @@ fn a_stopped_leader_is_replaced_and_follows_when_it_goes_on() {
     assert_eq!(store_elsewhere(&mut cluster, leader, "index.11"), 11);
     cluster.resume(leader).unwrap();
     cluster.wait_healthy(leader).unwrap();
-    cluster
-        .wait_until("the message it missed", |cluster| {
-            Ok((cluster.messages_on(leader, "INDEX")? == 11).then_some(()))
-        })
-        .unwrap();
+    wait_messages(&mut cluster, leader, 11);
 }
 
 /// A lame duck hands over what it leads before it ends, and ends by itself; a terminated one ends too.
@@ -194,4 +184,12 @@ fn a_server_with_users_refuses_everybody_else() {
     let refusal = Client::connect(cluster.addresses()[0]).err().unwrap();
     assert!(format!("{refusal:#}").contains("Authorization Violation"), "{refusal:#}");
     cluster.client(0).unwrap();
+}
+
+fn wait_messages(cluster: &mut NatsCluster, server: usize, count: u64) {
+    cluster
+        .wait_until("the messages it missed", |cluster| {
+            Ok((cluster.messages_on(server, "INDEX")? == count).then_some(()))
+        })
+        .unwrap();
 }

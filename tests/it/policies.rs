@@ -2,27 +2,17 @@
 //! network of a cluster.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use mediaorigin_operator::observed::Observed;
 use mediaorigin_operator::part::Part;
 use mediaorigin_operator::plan::{Settings, plan};
 use mediaorigin_tests::folder::Folder;
+use mediaorigin_tests::program::go_program;
 use serde_json::{Value, json};
-
-use crate::golden;
 
 /// One connection: whether it may be made, by whom, to whom, at which port.
 type Case = (bool, Value, Value, u16);
-
-/// cyclonus, built first if need be.
-fn cyclonus() -> String {
-    let script = golden::root().join("tests/go-build");
-    let output =
-        Command::new(script).args(["policies", "cyclonus"]).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
 
 /// The policy of the origin `media/live` with `spec`, as the operator of `mediaorigin-system` applies it.
 fn policy(spec: &Value) -> Value {
@@ -70,7 +60,7 @@ fn verdicts(policy: &Value, cases: &[Case]) -> Vec<bool> {
         })
         .collect();
     let traffic = folder.write("traffic.json", &json!(traffic).to_string()).unwrap();
-    let output = Command::new(cyclonus())
+    let output = Command::new(go_program("policies", "cyclonus").unwrap())
         .args(["analyze", "--mode", "query-traffic", "--policy-path", &policy, "--traffic-path", &traffic])
         .output()
         .unwrap();

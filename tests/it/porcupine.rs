@@ -4,20 +4,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use mediaorigin_tests::porcupine::{Did, Operation, judged, not_linearizable};
+use mediaorigin_index::register::{Did, Operation};
+use mediaorigin_tests::porcupine::{judged, not_linearizable};
 
-/// `a 0-3 w1`: from 0 to 3 writes 1 to `a`; `a 5-9 r-`: reads nothing; `a 4-? w2`: of unknown outcome; `a 1-2 d+`: takes away something.
-fn history(text: &str) -> Vec<Operation> {
+/// Operations as text, each behind its path: `a 0-3 w1, b 5-9 r-`.
+fn history(text: &str) -> Vec<(String, Operation)> {
     let operation = |line: &str| {
-        let [path, times, did] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
-        let (began, ended) = times.split_once('-').unwrap();
-        let (kind, value) = did.split_at(1);
-        let did = match kind {
-            "w" => Did::Write(value.parse().ok()),
-            "r" => Did::Read(value.parse().ok()),
-            _ => Did::Remove(value == "+"),
-        };
-        Operation { path: path.to_owned(), began: began.parse().unwrap(), ended: ended.parse().ok(), did }
+        let (path, operation) = line.trim().split_once(' ').unwrap();
+        (path.to_owned(), operation.parse().unwrap())
     };
     text.split(',').map(operation).collect()
 }
@@ -67,22 +61,22 @@ fn a_long_history_of_threads_is_good_and_one_stale_read_in_it_is_bad() {
             } else {
                 Did::Read(*register.lock().unwrap())
             };
-            operations.push(Operation { path: "/live/a".to_owned(), began, ended: Some(now()), did });
+            operations.push(("/live/a".to_owned(), Operation { began, ended: Some(now()), did }));
         }
         operations
     };
-    let mut history: Vec<Operation> = thread::scope(|scope| {
+    let mut history: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|number| scope.spawn(move || of_thread(number))).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(not_linearizable(&history).unwrap(), Vec::<String>::new());
 
-    let first = history.iter().find_map(|operation| match operation.did {
+    let first = history.iter().find_map(|(_, operation)| match operation.did {
         Did::Write(value) => Some(value),
         _ => None,
     });
-    let last = history.iter_mut().filter(|operation| matches!(operation.did, Did::Read(_)));
-    last.max_by_key(|operation| operation.began).unwrap().did = Did::Read(first.unwrap());
+    let last = history.iter_mut().filter(|(_, operation)| matches!(operation.did, Did::Read(_)));
+    last.max_by_key(|(_, operation)| operation.began).unwrap().1.did = Did::Read(first.unwrap());
     assert_eq!(not_linearizable(&history).unwrap(), ["/live/a"]);
 }
 

@@ -1,13 +1,11 @@
 //! Nodes that do not exist: kwok plays their kubelets, and the real scheduler puts pods on them. Every pod runs at once and answers nobody.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use serde_json::json;
 
 use crate::apiserver::{ApiServer, tool};
 use crate::process::Process;
+use crate::program::go_program;
 
 /// Nodes of an API server; they stand still with this value.
 pub struct Nodes {
@@ -21,7 +19,7 @@ impl Nodes {
         let kubeconfig = format!("--kubeconfig={}", server.kubeconfig().display());
         let stages = concat!("--config=", env!("CARGO_MANIFEST_DIR"), "/kwok/stages.yaml").to_owned();
         let arguments = [kubeconfig.clone(), stages, "--manage-all-nodes=true".to_owned()];
-        let kubelets = Process::start("kwok", &program()?, &arguments, server.folder())?;
+        let kubelets = Process::start("kwok", &go_program("kwok", "kwok")?, &arguments, server.folder())?;
         let arguments = [kubeconfig, "--leader-elect=false".to_owned(), "--secure-port=0".to_owned()];
         let scheduler =
             Process::start("kube-scheduler", &tool("kube-scheduler")?, &arguments, server.folder())?;
@@ -40,12 +38,4 @@ impl Nodes {
         }
         Ok(Self { _scheduler: scheduler, _kubelets: kubelets })
     }
-}
-
-/// kwok, built first if need be.
-fn program() -> Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kwok/server");
-    let output = Command::new(&script).stderr(Stdio::inherit()).output().context("tests/kwok/server")?;
-    ensure!(output.status.success(), "{}: {}", script.display(), output.status);
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }

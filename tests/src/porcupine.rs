@@ -6,39 +6,24 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use mediaorigin_index::register::Operation;
 use serde::Serialize;
 
 use crate::program::go_program;
 
-/// What was done to a path. `None`: nothing was there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Did {
-    /// Made this its value.
-    Write(Option<u64>),
-    /// Was told this value.
-    Read(Option<u64>),
-    /// Took away what was there, and was told whether there was something.
-    Remove(bool),
-}
-
-/// One operation; its times only have an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Operation {
-    /// Each path is a register of its own, with nothing in it at first.
-    pub path: String,
-    /// When it began.
-    pub began: u64,
-    /// When it ended; `None` if nobody knows what became of it.
-    pub ended: Option<u64>,
-    /// What it did.
-    pub did: Did,
+/// A line of what porcupine reads. Each path is a register of its own, with nothing in it at first.
+#[derive(Serialize)]
+struct Line<'a> {
+    path: &'a str,
+    #[serde(flatten)]
+    operation: Operation,
 }
 
 /// The paths whose operations no order explains.
-pub fn not_linearizable(history: &[Operation]) -> Result<Vec<String>> {
+pub fn not_linearizable(history: &[(String, Operation)]) -> Result<Vec<String>> {
     let mut input = Vec::new();
-    for operation in history {
-        serde_json::to_writer(&mut input, operation)?;
+    for (path, operation) in history {
+        serde_json::to_writer(&mut input, &Line { path, operation: *operation })?;
         input.push(b'\n');
     }
     judged(input)

@@ -62,16 +62,21 @@ pub fn resident_bytes(process: u32) -> Result<u64> {
 
 /// A Go program of `tests/GROUP/NAME`, built once; its path.
 pub fn go_program(group: &str, name: &str) -> Result<PathBuf> {
+    built_by("go-build", &[group, name])
+}
+
+/// The program that a script of `tests` builds and names, asked once.
+pub fn built_by(script: &str, arguments: &[&str]) -> Result<PathBuf> {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     // Whoever comes second waits for the first, as the script would.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = format!("{group}/{name}");
+    let key = format!("{script} {}", arguments.join(" "));
     if let Some(path) = built.get(&key) {
         return Ok(path.clone());
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/go-build");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
     let output =
-        Command::new(script).args([group, name]).stderr(Stdio::inherit()).output().context(key.clone())?;
+        Command::new(script).args(arguments).stderr(Stdio::inherit()).output().context(key.clone())?;
     ensure!(output.status.success(), "{key}: {}", output.status);
     let path = PathBuf::from(String::from_utf8(output.stdout)?.trim());
     built.insert(key, path.clone());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::peer::PATIENCE;
-use crate::program::go_program;
+use crate::program::built_by;
 
 /// The access key of every server.
 pub const ACCESS_KEY: &str = "AKIAORIGINTESTS";
@@ -147,7 +147,7 @@ fn launch(
     secret: &str,
     tls: Option<&(PathBuf, PathBuf)>,
 ) -> Result<Child> {
-    let mut command = Command::new(go_program("s3", program.name())?);
+    let mut command = Command::new(built_by("s3/server", &[program.name()])?);
     match program {
         Program::Versitygw => {
             command.args(["--quiet", "--port", &address.to_string()]);

@@ -19,22 +19,13 @@ use crate::commit::{Commit, Interest, Kind, Outcome, Seen, Step};
 use crate::entry::{Entry, State as EntryState, Uid, Version};
 use crate::follower::{Content, Follower, Message, Stamp, What};
 use crate::key::Key;
+use crate::simulator::Variant;
 
 const PATH: &str = "a";
 const PODS: usize = 2;
 const ALWAYS: Interest = Interest { now: Duration::ZERO, is_client_here: true };
 /// Barriers of one pod: enough for one that is invalid and those that follow it.
 const BARRIERS_MAX: u64 = 3;
-
-/// What may be wrong with a fleet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Variant {
-    Right,
-    LocalRead,
-    NoHoleRule,
-    LocalFence,
-    NoExpectation,
-}
 
 /// A small fleet: what is asked of which pod (a GET has no kind), and how often what may happen.
 #[derive(Clone, Debug)]

@@ -131,6 +131,19 @@ impl Cluster {
         if output.status.success() { serde_json::from_slice(&output.stdout).unwrap() } else { Value::Null }
     }
 
+    /// A value of a Secret.
+    #[track_caller]
+    pub(crate) fn secret(&self, namespace: &str, name: &str, key: &str) -> String {
+        let template = format!("go-template={{{{.data.{key}|base64decode}}}}");
+        self.kubectl(&format!("get -n {namespace} secret/{name} -o {template}"))
+    }
+
+    /// Merges `patch`, JSON without a space, into a `MediaOrigin`.
+    #[track_caller]
+    pub(crate) fn patch(&self, namespace: &str, origin: &str, patch: &str) {
+        self.kubectl(&format!("patch -n {namespace} mediaorigin/{origin} --type=merge -p {patch}"));
+    }
+
     /// helm that must succeed.
     #[track_caller]
     pub(crate) fn helm(&self, line: &str) -> String {

@@ -14,11 +14,7 @@ const NAMESPACE: &str = "e2e-credentials";
 fn publisher(cluster: &Cluster) -> String {
     let origin = cluster.json(&format!("get -n {NAMESPACE} mediaorigin/live"));
     let name = origin["status"]["publisherSecretName"].as_str().unwrap_or_default().to_owned();
-    let key = |key: &str| {
-        let line =
-            format!("get -n {NAMESPACE} secret/{name} -o go-template={{{{.data.{key}|base64decode}}}}");
-        cluster.kubectl(&line)
-    };
+    let key = |key: &str| cluster.secret(NAMESPACE, &name, key);
     format!("{}:{}", key("username"), key("password"))
 }
 
@@ -86,8 +82,9 @@ fn made_credentials_and_a_certificate_are_renewed_without_a_restart() {
 
     let folder = Folder::new("certificates").unwrap();
     let authority = certificate(cluster, &folder, "first");
-    patch(cluster, r#"{"spec":{"service":{"tls":{"secretRef":{"name":"tls"}}}}}"#);
+    cluster.patch(NAMESPACE, "live", r#"{"spec":{"service":{"tls":{"secretRef":{"name":"tls"}}}}}"#);
     let upload = ["--user", renewed.as_str(), "--upload-file", authority.as_str()];
+    ready_over_tls(cluster);
     eventually("it is served over TLS", 120, || matches!(https(&authority, &upload).as_str(), "200" | "201"));
     assert_eq!(https(&authority, &[]), "200");
     let origin = cluster.json(&format!("get -n {NAMESPACE} mediaorigin/live"));
@@ -96,21 +93,16 @@ fn made_credentials_and_a_certificate_are_renewed_without_a_restart() {
         "{origin}"
     );
 
-    ready_over_tls(cluster);
     let pods = pod_uids(NAMESPACE);
     let next = certificate(cluster, &folder, "second");
     eventually("the renewed certificate is served", 180, || https(&next, &[]) == "200");
     assert_eq!(https(&authority, &[]), "000", "the certificate before is still served");
     assert_eq!(pod_uids(NAMESPACE), pods);
 
-    patch(cluster, r#"{"spec":{"service":{"tls":null}}}"#);
+    cluster.patch(NAMESPACE, "live", r#"{"spec":{"service":{"tls":null}}}"#);
     eventually("it is served over HTTP again", 120, || put("/live/a.ts", &renewed) != "000");
     ready(NAMESPACE, ACCESS_PORT);
     cluster.kubectl(&format!("delete namespace {NAMESPACE} --timeout=120s"));
-}
-
-fn patch(cluster: &Cluster, patch: &str) {
-    cluster.kubectl(&format!("patch -n {NAMESPACE} mediaorigin/live --type=merge -p {patch}"));
 }
 
 /// The roll-out is over: one pod, the new one.

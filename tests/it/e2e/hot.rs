@@ -38,7 +38,7 @@ fn a_hot_edit_is_in_force_at_once_and_nothing_restarts() {
             let value = format!("max-age={}", 100 + edit);
             let rule = format!(r#"{{"name":"all","match":{{"paths":["**"]}},"cacheControl":"{value}"}}"#);
             let patch = format!(r#"{{"spec":{{"tierPolicies":[{rule}]}}}}"#);
-            cluster.kubectl(&format!("patch -n {namespace} mediaorigin/live --type=merge -p {patch}"));
+            cluster.patch(namespace, "live", &patch);
             let accepted = Instant::now();
             eventually("the edit is served", 10, || {
                 let answer = peer::fetch(media(HOT_PORT), "GET", "/live/a.ts").unwrap();

@@ -83,7 +83,7 @@ fn pod_is_confined() {
 fn hot_edit_reaches_the_running_pod() {
     let before = pod_uids(NAMESPACE);
     let patch = r#"{"spec":{"tierPolicies":[{"name":"live","match":{"paths":["live/**"]},"cacheControl":"max-age=7"}]}}"#;
-    Cluster::get().kubectl(&format!("patch -n {NAMESPACE} mediaorigin/live --type=merge -p {patch}"));
+    Cluster::get().patch(NAMESPACE, "live", patch);
     eventually("the edited policy is in force", 30, || cache_control().as_deref() == Some("max-age=7"));
     assert_eq!(pod_uids(NAMESPACE), before, "a hot edit replaced the pod");
 }

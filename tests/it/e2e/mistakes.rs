@@ -22,7 +22,7 @@ const MISTAKES: [Mistake; 6] = [
         name: "image",
         spec: "{podTemplate: {image: 'mediaorigin:no-such-version', imagePullPolicy: Never}}",
         told: ("Ready", "ImagePull", "cannot get image \"mediaorigin:no-such-version\""),
-        mend: |cluster| patch(cluster, "image", r#"{"spec":{"podTemplate":{"image":null}}}"#),
+        mend: |cluster| cluster.patch(NAMESPACE, "image", r#"{"spec":{"podTemplate":{"image":null}}}"#),
     },
     Mistake {
         name: "secret",
@@ -38,21 +38,21 @@ const MISTAKES: [Mistake; 6] = [
         name: "memory",
         spec: "{memory: {limit: 4Ti}}",
         told: ("Ready", "Unschedulable", "Insufficient memory"),
-        mend: |cluster| patch(cluster, "memory", r#"{"spec":{"memory":{"limit":"256Mi"}}}"#),
+        mend: |cluster| cluster.patch(NAMESPACE, "memory", r#"{"spec":{"memory":{"limit":"256Mi"}}}"#),
     },
     Mistake {
         name: "bucket",
         spec: "{objectStore: {url: 's3://media/live', endpoint: 'http://no-such-store:7070', credentialsSecretRef: {name: bucket}}}",
         told: ("Healthy", "BucketUnavailable", "no-such-store"),
-        mend: |cluster| patch(cluster, "bucket", r#"{"spec":{"objectStore":null}}"#),
+        mend: |cluster| cluster.patch(NAMESPACE, "bucket", r#"{"spec":{"objectStore":null}}"#),
     },
     Mistake {
         name: "glob",
         spec: "{tierPolicies: [{name: live, match: {paths: ['live/[a']}}]}",
         told: ("Accepted", "Invalid", "spec.tierPolicies[0].match.paths[0]"),
         mend: |cluster| {
-            patch(
-                cluster,
+            cluster.patch(
+                NAMESPACE,
                 "glob",
                 r#"{"spec":{"tierPolicies":[{"name":"live","match":{"paths":["live/**"]}}]}}"#,
             );
@@ -69,16 +69,12 @@ const MISTAKES: [Mistake; 6] = [
         mend: |cluster| {
             // As admission says of an edit of the class alone. Without waiting for anything in between.
             cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/volume --replicas=0"));
-            patch(cluster, "volume", r#"{"spec":{"disk":{"storageClassName":"standard"}}}"#);
+            cluster.patch(NAMESPACE, "volume", r#"{"spec":{"disk":{"storageClassName":"standard"}}}"#);
             cluster.kubectl(&format!("delete -n {NAMESPACE} pvc/volume --wait=false"));
             cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/volume --replicas=1"));
         },
     },
 ];
-
-fn patch(cluster: &Cluster, name: &str, patch: &str) {
-    cluster.kubectl(&format!("patch -n {NAMESPACE} mediaorigin/{name} --type=merge -p {patch}"));
-}
 
 fn apply(cluster: &Cluster, namespace: &str, name: &str, spec: &str) {
     let memory = if spec.contains("memory") { "" } else { "memory: {limit: 256Mi}, " };

@@ -33,10 +33,7 @@ spec:
 }
 
 fn user() -> (String, String) {
-    let value = |key: &str| {
-        let template = format!("go-template={{{{.data.{key}|base64decode}}}}");
-        Cluster::get().kubectl(&format!("get secret {SECRET} -n {SYSTEM} -o {template}"))
-    };
+    let value = |key: &str| Cluster::get().secret(SYSTEM, SECRET, key);
     (value("username"), value("password"))
 }
 

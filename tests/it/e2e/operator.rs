@@ -38,7 +38,7 @@ fn the_data_plane_does_not_notice_a_dead_operator() {
             .is_empty()
     });
     round_trip("/live/absent.ts");
-    cluster.kubectl(&format!(r#"patch -n {NAMESPACE} mediaorigin/live --type=merge -p {{"spec":{{"service":{{"annotations":{{"a":"b"}}}}}}}}"#));
+    cluster.patch(NAMESPACE, "live", r#"{"spec":{"service":{"annotations":{"a":"b"}}}}"#);
     cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=1"));
     eventually("the edit is carried out", 60, || {
         cluster.json(&format!("get -n {NAMESPACE} service/live"))["metadata"]["annotations"]["a"] == "b"
@@ -64,7 +64,7 @@ fn leader() -> String {
 
 fn annotate(value: &str) {
     let patch = format!(r#"{{"spec":{{"service":{{"annotations":{{"turn":"{value}"}}}}}}}}"#);
-    Cluster::get().kubectl(&format!("patch -n {NAMESPACE} mediaorigin/live --type=merge -p {patch}"));
+    Cluster::get().patch(NAMESPACE, "live", &patch);
 }
 
 fn is_carried_out(value: &str) -> bool {

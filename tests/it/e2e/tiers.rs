@@ -130,7 +130,7 @@ fn compare(sent: &[Sent]) -> usize {
 
 fn patch_size(size: &str) {
     let patch = format!(r#"{{"spec":{{"disk":{{"size":"{size}"}}}}}}"#);
-    Cluster::get().kubectl(&format!("patch -n {NAMESPACE} mediaorigin/live --type=merge -p {patch}"));
+    Cluster::get().patch(NAMESPACE, "live", &patch);
 }
 
 fn origin(namespace: &str) -> Value {

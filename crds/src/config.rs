@@ -52,6 +52,26 @@ pub struct Cold {
     /// TLS on the media port; absent where it speaks none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsConfig>,
+    /// How the pods of a fleet agree; absent where one pod is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordination: Option<CoordinationConfig>,
+}
+
+/// How the pods of a fleet agree on what lies under which path: through a log of NATS `JetStream`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoordinationConfig {
+    /// NATS servers, `nats://host:port` or `tls://host:port` each.
+    pub servers: Vec<String>,
+    /// Folder with `username` and `password`; absent where the servers ask for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_dir: Option<String>,
+    /// The name of the fleet among others on the same servers: letters, digits and `-`.
+    pub scope: String,
+    /// Copies of the log, 1 to 5.
+    pub copies: u8,
+    /// Port at which other pods of the fleet fetch what this one holds.
+    pub peer_port: u16,
 }
 
 /// The disk tier.

@@ -113,6 +113,7 @@ fn accepted(spec: &MediaOriginSpec, budget: Budget, limits: &ParsedLimits) -> Ac
             publisher_dir: spec.access.write.as_ref().map(|_| names::PUBLISHER_DIR.to_owned()),
             disk: None,
             object_store: None,
+            coordination: None,
             tls: spec.service.tls.as_ref().map(|tls| TlsConfig {
                 dir: names::TLS_DIR.to_owned(),
                 requires_client_certificates: tls.client_ca_secret_ref.is_some(),

@@ -215,6 +215,7 @@ fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {
         disk,
         object_store,
         tls,
+        coordination,
     } = given;
     [
         ("memoryLimitBytes", *memory_limit_bytes != served.memory_limit_bytes),
@@ -225,6 +226,7 @@ fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {
         ("disk", *disk != served.disk),
         ("objectStore", *object_store != served.object_store),
         ("tls", *tls != served.tls),
+        ("coordination", *coordination != served.coordination),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig, TlsConfig};
+use mediaorigin_crds::config::{Cold, CoordinationConfig, DiskConfig, ObjectStoreConfig, TlsConfig};
 use mediaorigin_crds::names;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
@@ -298,6 +298,7 @@ fn cold_hash(cold: &Cold) -> String {
         disk,
         object_store,
         tls,
+        coordination,
     } = cold;
     let publisher_dir = publisher_dir.as_deref().unwrap_or_default();
     // What is absent leaves no trace: pods that were made before it existed keep their hash, and run on.
@@ -311,9 +312,15 @@ fn cold_hash(cold: &Cold) -> String {
     let tls = tls.as_ref().map(|TlsConfig { dir, requires_client_certificates }| {
         format!(" tls {dir} {requires_client_certificates}")
     });
-    let [disk, object_store, tls] = [disk, object_store, tls].map(Option::unwrap_or_default);
+    let coordination = coordination.as_ref().map(
+        |CoordinationConfig { servers, credentials_dir, scope, copies, peer_port }| {
+            format!(" coordination {:?}", (servers, credentials_dir, scope, copies, peer_port))
+        },
+    );
+    let [disk, object_store, tls, coordination] =
+        [disk, object_store, tls, coordination].map(Option::unwrap_or_default);
     stable_hash(&format!(
         "memory {memory_limit_bytes} connections {connections_max} media {media_port} admin {admin_port} \
-         publisher {publisher_dir}{disk}{object_store}{tls}"
+         publisher {publisher_dir}{disk}{object_store}{tls}{coordination}"
     ))
 }

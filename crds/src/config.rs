@@ -158,6 +158,7 @@ impl Cold {
                 Some(_) => Disk::Cache,
             },
             has_object_store: self.object_store.is_some(),
+            has_log: self.coordination.is_some(),
         }
     }
 }

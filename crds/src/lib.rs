@@ -12,6 +12,7 @@ pub mod config;
 #[cfg(feature = "crd")]
 pub mod crd;
 pub mod document;
+pub mod hash;
 pub mod load;
 pub mod names;
 pub mod policy;

@@ -91,7 +91,8 @@ pub fn parse(text: &str) -> Result<Resolved, Vec<Problem>> {
 }
 
 /// Reads a file that holds one `OriginConfig` or one `MediaOrigin`. The latter is for a process outside a cluster: no Secret is
-/// mounted there, so the credentials of an object store come from the environment unless something else is said.
+/// mounted there, so the credentials of an object store come from the environment unless something else is said, and for NATS there are
+/// none.
 pub fn read(text: &str) -> Result<OriginConfig, Vec<Problem>> {
     let broken = |error: serde_yaml::Error| vec![Problem::new("", error.to_string())];
     if is_origin_config(text) {
@@ -103,11 +104,15 @@ pub fn read(text: &str) -> Result<OriginConfig, Vec<Problem>> {
         problems.push(Problem::new("", format!("the file holds {count} MediaOrigins, an origin serves one")));
     }
     let Some(document) = documents.pop() else { return Err(problems) };
-    match validate(&document.metadata.name, &document.spec) {
+    let Metadata { name, namespace, .. } = &document.metadata;
+    match validate(namespace.as_deref(), name, &document.spec) {
         Ok(accepted) if problems.is_empty() => {
             let mut config = accepted.config(document.metadata);
             if let Some(store) = &mut config.cold.object_store {
                 store.credentials_dir = None;
+            }
+            if let Some(coordination) = &mut config.cold.coordination {
+                coordination.credentials_dir = None;
             }
             Ok(config)
         }
@@ -141,8 +146,8 @@ pub fn check(text: &str) -> Result<Vec<String>, Vec<String>> {
     let (documents, problems) = document::parse(text);
     let mut bad = lines(problems);
     for document in documents {
-        let name = &document.metadata.name;
-        match validate(name, &document.spec) {
+        let Metadata { name, namespace, .. } = &document.metadata;
+        match validate(namespace.as_deref(), name, &document.spec) {
             Ok(accepted) => {
                 good.push(format!("OK: {} {name} holds {} of objects", names::KIND, accepted.budget.objects));
             }

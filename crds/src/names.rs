@@ -18,10 +18,14 @@ pub const NAME_LENGTH_MAX: usize = 52;
 pub const MEDIA_PORT: u16 = 8080;
 /// Port for probes, metrics and status.
 pub const ADMIN_PORT: u16 = 8081;
+/// Port at which pods of a fleet fetch from each other.
+pub const PEER_PORT: u16 = 8082;
 /// Name of the media port on pods and Services.
 pub const MEDIA_PORT_NAME: &str = "media";
 /// Name of the admin port on pods.
 pub const ADMIN_PORT_NAME: &str = "admin";
+/// Name of the port for other pods of the fleet on pods.
+pub const PEER_PORT_NAME: &str = "peer";
 
 /// Where the `ConfigMap` is mounted in an origin's pod.
 pub const CONFIG_DIR: &str = "/etc/mediaorigin";
@@ -37,6 +41,8 @@ pub const DISK_DIR: &str = "/var/lib/mediaorigin/objects";
 pub const OBJECT_STORE_DIR: &str = "/etc/mediaorigin-object-store";
 /// Where the certificate of the media port is mounted, with the authorities of its clients.
 pub const TLS_DIR: &str = "/etc/mediaorigin-tls";
+/// Where the Secret of `spec.coordination` is mounted, with `username` and `password`.
+pub const NATS_DIR: &str = "/etc/mediaorigin-nats";
 
 /// Where the Secret with the token of the admin port is mounted.
 pub const ADMIN_SECRET_DIR: &str = "/etc/mediaorigin-admin";
@@ -60,6 +66,12 @@ pub const MANAGER: &str = "mediaorigin-operator";
 /// In the pod template: the cold configuration as JSON. A pod that is restarted while a newer configuration is being rolled
 /// out must start with the one that it was made for, not with what the mounted file says by then.
 pub const ENV_COLD: &str = "MEDIAORIGIN_COLD";
+/// In the pods of a fleet: the name by which others tell this one from themselves.
+pub const ENV_POD_NAME: &str = "POD_NAME";
+/// In the pods of a fleet: the address at which others reach this one.
+pub const ENV_POD_IP: &str = "POD_IP";
+/// In the pods of a fleet: the node that this one is on.
+pub const ENV_NODE_NAME: &str = "NODE_NAME";
 /// On the pod template: a hash of the cold configuration, so that a cold edit rolls the pods and a hot one does not.
 pub const ANNOTATION_COLD_HASH: &str = "mediaorigin.io/cold-config-hash";
 /// On a `MediaOrigin`: another value than before renews the publisher's Secret that the operator made.
@@ -70,6 +82,8 @@ pub const ANNOTATION_RENEWED: &str = "mediaorigin.io/renewed";
 pub const ANNOTATION_PREVIOUS_UNTIL: &str = "mediaorigin.io/previous-until";
 /// On a Secret that the operator made: when its values were written last (RFC 3339).
 pub const ANNOTATION_WRITTEN_AT: &str = "mediaorigin.io/written-at";
+/// On a Secret that the operator copied: which version of the other one it is a copy of.
+pub const ANNOTATION_COPIED: &str = "mediaorigin.io/copied";
 /// On pods: which writing of such Secrets they were told of; a changed annotation makes the kubelet refresh the mounted files at once.
 pub const ANNOTATION_SECRETS_WRITTEN_AT: &str = "mediaorigin.io/secrets-written-at";
 /// On a `MediaOrigin`: [`PAUSED`] does what `spec.reconciliation: Paused` does.

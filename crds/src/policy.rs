@@ -1,8 +1,12 @@
 //! Domain types: what the wire types mean once they were validated. Private fields, constructed only by [`crate::validate`].
 
+mod tiers;
+
 use std::time::Duration;
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
+
+pub use tiers::{Disk, Durability, Keep, Tiers};
 
 /// What an object is; bounded, so it can be a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,81 +94,6 @@ pub enum CdnProfile {
     Akamai,
     /// Google Cloud CDN and Media CDN.
     GoogleCdn,
-}
-
-/// What a 2xx answer to a PUT promises. The later, the more it survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Durability {
-    /// The object is in the memory of this process.
-    Memory,
-    /// It is on a disk that outlives the pod.
-    Disk,
-    /// The object store has it.
-    Durable,
-}
-
-impl Durability {
-    /// The word in metrics, logs and the API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "Memory",
-            Self::Disk => "Disk",
-            Self::Durable => "Durable",
-        }
-    }
-}
-
-/// How long an object stays in a tier below memory, from its last byte on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// It never goes there, or the tier does not exist.
-    Never,
-    /// So long; never zero.
-    For(Duration),
-    /// As long as the object lives; on a disk that only caches until the room is needed.
-    Forever,
-}
-
-/// Which disk an origin has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Disk {
-    /// None.
-    #[default]
-    Absent,
-    /// One that goes with the pod: a cache.
-    Cache,
-    /// One that outlives the pod.
-    Persistent,
-}
-
-/// The tiers below memory that an origin has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tiers {
-    /// Its disk.
-    pub disk: Disk,
-    /// Whether it has an object store.
-    pub has_object_store: bool,
-}
-
-impl Tiers {
-    /// What a PUT promises where no rule says.
-    pub fn durability(self) -> Durability {
-        match (self.disk, self.has_object_store) {
-            (Disk::Persistent, _) => Durability::Disk,
-            (_, true) => Durability::Durable,
-            (_, false) => Durability::Memory,
-        }
-    }
-
-    /// How long the disk keeps what a rule says nothing of.
-    pub(crate) fn disk_keep(self) -> Keep {
-        if self.disk == Disk::Absent { Keep::Never } else { Keep::Forever }
-    }
-
-    /// How long the object store keeps what a rule says nothing of.
-    pub(crate) fn object_store_keep(self) -> Keep {
-        if self.has_object_store { Keep::Forever } else { Keep::Never }
-    }
 }
 
 /// One rule, ready to match.

@@ -6,6 +6,9 @@ mod whole;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use crate::validate::REPLICAS_MAX;
+use crate::validate::coordination::SERVERS_MAX;
+
 /// Whole or decimal number with a binary or decimal unit; what [`crate::units::Bytes::parse`] accepts.
 const BYTES_PATTERN: &str = r"^[0-9]{1,16}(\.[0-9]{1,9})?(Ki|Mi|Gi|Ti|k|M|G|T)?$";
 const CPU_PATTERN: &str = r"^([0-9]{1,6}m|[0-9]{1,4}(\.[0-9]{1,3})?)$";
@@ -16,6 +19,9 @@ const OBJECT_STORE_PATTERN: &str =
 const ENDPOINT_PATTERN: &str = r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?$";
 /// A name of DNS, or one with a wildcard in front, as in the Gateway API.
 const HOST_NAME_PATTERN: &str = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// 1 to 65535.
+const PORT_PATTERN: &str =
+    "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 const OBJECT_NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 const LABEL_VALUE_PATTERN: &str = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$";
 /// A key of a label or taint: a name of up to 63 characters, before it a domain and a slash where somebody else could mean it.
@@ -23,12 +29,24 @@ const LABEL_KEY_PATTERN: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-
 
 pub(crate) fn replicas(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
-        "type": "integer", "format": "int32", "minimum": 0, "maximum": 1000,
+        "type": "integer", "format": "int32", "minimum": 0, "maximum": REPLICAS_MAX
+    })
+}
+
+pub(crate) fn copies(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer", "format": "int32", "minimum": 1, "maximum": 5,
         "x-kubernetes-validations": [{
-            "rule": "self <= 1",
-            "message": "more than one pod needs a shared index, which this version does not have: use 0 or 1"
+            "rule": "self % 2 == 1",
+            "message": "of an even number of copies no more may be lost than of one less: write 1, 3 or 5"
         }]
     })
+}
+
+pub(crate) fn nats_url(_: &mut SchemaGenerator) -> Schema {
+    let server = format!(r"(nats|tls)://([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:{PORT_PATTERN})?");
+    let pattern = format!("^{server}(,{server}){{0,{}}}$", SERVERS_MAX - 1);
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 1024, "pattern": pattern })
 }
 
 pub(crate) fn memory_limit(_: &mut SchemaGenerator) -> Schema {
@@ -222,7 +240,7 @@ pub(crate) fn toleration_rules() -> Value {
 
 /// Rules of a spec as a whole.
 pub(crate) fn spec_rules() -> Value {
-    let rules = [tier_rules(), whole::budget_rules(), whole::transition_rules()];
+    let rules = [whole::fleet_rules(), tier_rules(), whole::budget_rules(), whole::transition_rules()];
     rules.concat().into()
 }
 
@@ -246,6 +264,10 @@ fn tier_rules() -> Vec<Value> {
         json!({
             "rule": each(format!("!has(p.durability) || p.durability != 'Disk' || {persistent}")),
             "message": "durability Disk needs a disk that outlives the pod: set spec.disk.storageClassName, or write Memory or Durable"
+        }),
+        json!({
+            "rule": each("!has(p.durability) || p.durability != 'Replicated' || has(self.coordination)".to_owned()),
+            "message": "durability Replicated needs spec.coordination: set it, or write Memory, Disk or Durable"
         }),
         json!({
             "rule": each("!has(p.durability) || p.durability != 'Durable' || has(self.objectStore)".to_owned()),

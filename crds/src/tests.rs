@@ -175,7 +175,7 @@ fn unknown_fields_wrong_types_and_wrong_kinds_are_named() {
 #[test]
 fn a_configuration_round_trips_and_refuses_what_it_does_not_know() {
     let document = document::parse(TWO_RULES).0.remove(0);
-    let config = crate::validate::validate("live", &document.spec).unwrap().config(document.metadata);
+    let config = crate::validate::validate(None, "live", &document.spec).unwrap().config(document.metadata);
     let text = serde_yaml::to_string(&config).unwrap();
     assert_eq!(load::parse(&text).unwrap().policies.names().collect::<Vec<_>>(), ["ads", "live", "built-in"]);
     let newer = text.replace("hot:", "hot:\n  shinyNewSetting: 3");

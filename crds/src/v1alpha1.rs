@@ -88,9 +88,9 @@ use crate::schema;
     )
 )]
 pub struct MediaOriginSpec {
-    /// Number of pods, 0 or 1. More than one needs a shared index, which this version does not have: with two pods
-    /// that know nothing of each other a reader would miss what the other one holds. 0 stops the origin and keeps
-    /// its configuration. Written by `kubectl scale`; the operator never changes it. Default 1.
+    /// Number of pods, 0 to 100. More than one needs `coordination`: of two pods that know nothing of each other, a reader would miss
+    /// what the other one holds. 0 stops the origin and keeps its configuration. Written by `kubectl scale`; the operator never
+    /// changes it. Default 1.
     #[serde(default = "one")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::replicas"))]
     pub replicas: i32,
@@ -112,6 +112,11 @@ pub struct MediaOriginSpec {
     /// there is served. Default: none. A change replaces the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreSpec>,
+
+    /// How several pods are one origin. Needed where `replicas` is more than 1; `disk` is not possible beside it. Default: none, one pod
+    /// is alone. A change replaces the pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordination: Option<CoordinationSpec>,
 
     /// Bounds on what clients may ask of a pod. Changes are in force within seconds, without a restart, but for `connections`.
     #[serde(default)]
@@ -225,6 +230,36 @@ pub struct ObjectStoreSpec {
     pub credentials_secret_ref: Option<SecretRefSpec>,
 }
 
+/// How several pods are one origin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct CoordinationSpec {
+    /// Servers of NATS `JetStream` with the log that all pods follow, 2.14 or newer. The chart can run them (`nats.enabled`).
+    pub nats: NatsSpec,
+}
+
+/// Servers of NATS `JetStream`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct NatsSpec {
+    /// Address of a server, or of several with commas between them: `nats://host:4222`, or `tls://host:4222` for TLS. The port's default is
+    /// 4222. E.g. `nats://mediaorigin-nats.mediaorigin-system.svc:4222`, the chart's own.
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::nats_url"))]
+    pub url: String,
+
+    /// Secret in the same namespace with `username` and `password`. Default: for the chart's own NATS the operator makes one, named after
+    /// the origin with `-nats` behind it; for others none, they are asked without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<SecretRefSpec>,
+
+    /// Copies of the log, each on a server of its own: 1, 3 (one server may be lost) or 5 (two). Default 3.
+    #[serde(default = "default_copies")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::copies"))]
+    pub copies: i32,
+}
+
 /// CPU of a pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -290,8 +325,9 @@ pub struct TierPolicySpec {
     pub visibility: VisibilitySpec,
 
     /// What a 2xx answer to a PUT promises. `Memory`: the object is in the memory of the pod. `Disk`: it is on the disk, and
-    /// survives the pod; needs `spec.disk.storageClassName`. `Durable`: the object store has it; needs `spec.objectStore`.
-    /// Default: `Disk` with a disk that outlives the pod, otherwise `Durable` with an object store, otherwise `Memory`.
+    /// survives the pod; needs `spec.disk.storageClassName`. `Replicated`: most copies of the log have it; needs `spec.coordination`.
+    /// `Durable`: the object store has it; needs `spec.objectStore`. Default: `Disk` with a disk that outlives the pod, otherwise
+    /// `Durable` with an object store, otherwise `Replicated` with `spec.coordination`, otherwise `Memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durability: Option<DurabilitySpec>,
 
@@ -364,6 +400,8 @@ pub enum DurabilitySpec {
     Memory,
     /// It is on a disk that outlives the pod.
     Disk,
+    /// Most copies of the fleet's log have it.
+    Replicated,
     /// The object store has it.
     Durable,
 }
@@ -683,9 +721,9 @@ pub enum PodMonitorModeSpec {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
 pub struct NetworkPolicySpec {
-    /// `Managed`: a `NetworkPolicy` lets everyone reach the media port, and the admin port (metrics, status) only pods of this
-    /// namespace, the operator and `adminNamespaces`; the pods themselves reach DNS, the object store and where spans go. `Disabled`:
-    /// there is none. Default `Managed`.
+    /// `Managed`: a `NetworkPolicy` lets everyone reach the media port, the admin port (metrics, status) only pods of this
+    /// namespace, the operator and `adminNamespaces`, and the port between pods only those of this origin; the pods themselves reach each
+    /// other, DNS, the object store, NATS and where spans go. `Disabled`: there is none. Default `Managed`.
     #[serde(default)]
     pub mode: NetworkPolicyModeSpec,
 
@@ -983,6 +1021,9 @@ fn one() -> i32 {
 fn default_memory_limit() -> String {
     "1Gi".to_owned()
 }
+fn default_copies() -> i32 {
+    3
+}
 fn default_cpu_request() -> String {
     "250m".to_owned()
 }
@@ -1037,6 +1078,7 @@ impl Default for MediaOriginSpec {
             cpu: CpuSpec::default(),
             disk: None,
             object_store: None,
+            coordination: None,
             limits: LimitsSpec::default(),
             tier_policies: Vec::new(),
             cdn_profile: CdnProfileSpec::default(),

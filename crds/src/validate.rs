@@ -1,5 +1,6 @@
 //! Wire → domain. Every problem is returned, each with the path of its field; nothing is accepted half.
 
+pub mod coordination;
 pub mod cors;
 pub mod pods;
 pub mod storage;
@@ -23,6 +24,9 @@ use crate::v1alpha1::{
 
 /// Smallest and largest value of `spec.limits.objectSize`.
 pub const OBJECT_SIZE_RANGE: (Bytes, Bytes) = (Bytes(64 * Bytes::KIB), Bytes(4096 * Bytes::MIB));
+
+/// Most pods of an origin.
+pub const REPLICAS_MAX: i32 = 100;
 
 /// A spec without problems.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,15 +52,16 @@ impl Accepted {
     }
 }
 
-/// Checks a spec as a whole.
-pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Problem>> {
+/// Checks a spec as a whole; outside a cluster there may be no namespace.
+pub fn validate(
+    namespace: Option<&str>,
+    name: &str,
+    spec: &MediaOriginSpec,
+) -> Result<Accepted, Vec<Problem>> {
     let mut problems = Vec::new();
     check_name(name, &mut problems);
-    check_range("spec.replicas", spec.replicas, 0, 1000, &mut problems);
-    if spec.replicas > 1 {
-        let message = "more than one pod needs a shared index, which this version does not have: use 0 or 1";
-        problems.push(Problem::new("spec.replicas", message));
-    }
+    check_range("spec.replicas", spec.replicas, 0, REPLICAS_MAX, &mut problems);
+    let coordination = coordination::coordination((namespace, name), spec, &mut problems);
     let memory = memory_limit(&spec.memory.limit, &mut problems);
     check_cpu(&spec.cpu, &mut problems);
     let limits = limits(&spec.limits, &mut problems);
@@ -96,6 +101,7 @@ pub fn validate(name: &str, spec: &MediaOriginSpec) -> Result<Accepted, Vec<Prob
             let mut accepted = accepted(spec, budget, &limits);
             accepted.cold.disk = disk;
             accepted.cold.object_store = object_store;
+            accepted.cold.coordination = coordination;
             Ok(accepted)
         }
         _ => Err(problems),
@@ -139,7 +145,7 @@ fn tiers(spec: &MediaOriginSpec) -> Tiers {
         Some(disk) if disk.storage_class_name.is_some() => Disk::Persistent,
         Some(_) => Disk::Cache,
     };
-    Tiers { disk, has_object_store: spec.object_store.is_some() }
+    Tiers { disk, has_object_store: spec.object_store.is_some(), has_log: spec.coordination.is_some() }
 }
 
 struct ParsedLimits {

@@ -1,9 +1,11 @@
 //! The operator of the cluster: whether it runs, and which image it gives to origins that name none.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use mediaorigin_operator::election::seat::Place;
 use mediaorigin_operator::observed::Observed;
 use mediaorigin_operator::part::Part;
 use mediaorigin_operator::plan::Settings;
+use mediaorigin_operator::plan::coordination::ChartNats;
 
 /// Label selector of the operator's Deployment, as the chart makes it.
 pub const SELECTOR: &str = "app.kubernetes.io/name=mediaorigin-operator";
@@ -19,6 +21,8 @@ pub enum Installation {
         place: String,
         /// Image of origins that name none.
         origin_image: Option<String>,
+        /// The NATS that its chart runs.
+        nats: Option<ChartNats>,
         /// Its version, where the chart says so.
         version: Option<String>,
         /// Pods of it that are ready.
@@ -52,6 +56,7 @@ impl Installation {
         Self::Found {
             place: format!("{}/{}", name(&found.metadata.namespace), name(&found.metadata.name)),
             origin_image: variable(found, "MEDIAORIGIN_ORIGIN_IMAGE"),
+            nats: nats(found),
             version: labels.and_then(|labels| labels.get("app.kubernetes.io/version").cloned()),
             ready: status.and_then(|status| status.ready_replicas).unwrap_or_default(),
             wanted: found.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
@@ -81,7 +86,11 @@ impl Installation {
             Self::Found { place, .. } => place.split_once('/').map(|(namespace, _)| namespace.to_owned()),
             Self::Unseen(_) => admitted_namespace(observed),
         };
-        (Settings { origin_image, operator_namespace }, source)
+        let nats = match self {
+            Self::Found { nats, .. } => nats.clone(),
+            Self::Unseen(_) => copied_nats(observed),
+        };
+        (Settings { origin_image, operator_namespace, nats }, source)
     }
 
     /// One sentence about it.
@@ -104,6 +113,14 @@ impl Installation {
     }
 }
 
+/// A copy of the credentials says that the servers of the spec are those of the chart; of what it is a copy is not known here.
+fn copied_nats(observed: &Observed) -> Option<ChartNats> {
+    observed.children.get(&Part::NatsSecret).filter(|child| observed.owns(child))?;
+    let coordination = observed.spec.as_ref().ok()?.coordination.as_ref()?;
+    let url = coordination.nats.url.split(',').next()?.to_owned();
+    Some(ChartNats { url, credentials: Place { namespace: "?".to_owned(), name: "?".to_owned() } })
+}
+
 /// The namespace that the origin's network policy admits first: the operator's.
 fn admitted_namespace(observed: &Observed) -> Option<String> {
     let policy = observed.children.get(&Part::NetworkPolicy)?;
@@ -112,6 +129,14 @@ fn admitted_namespace(observed: &Observed) -> Option<String> {
         from["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"].as_str().map(str::to_owned)
     });
     namespaces.next()
+}
+
+/// The NATS that the operator was told of. Values may speak of the namespace of its pods.
+fn nats(deployment: &Deployment) -> Option<ChartNats> {
+    let namespace = deployment.metadata.namespace.as_deref().unwrap_or_default();
+    let value = |name: &str| Some(variable(deployment, name)?.replace("$(POD_NAMESPACE)", namespace));
+    let credentials = value("MEDIAORIGIN_NATS_CREDENTIALS")?.parse().ok()?;
+    Some(ChartNats { url: value("MEDIAORIGIN_NATS_URL")?, credentials })
 }
 
 fn variable(deployment: &Deployment, name: &str) -> Option<String> {
@@ -131,6 +156,8 @@ mod tests {
         let env = [
             variable("MEDIAORIGIN_ORIGIN_IMAGE", "mediaorigin:9"),
             variable("MEDIAORIGIN_NAMESPACE", watched),
+            variable("MEDIAORIGIN_NATS_URL", "nats://mediaorigin-nats.$(POD_NAMESPACE).svc:4222"),
+            variable("MEDIAORIGIN_NATS_CREDENTIALS", "$(POD_NAMESPACE)/mediaorigin-nats-auth"),
         ];
         let value: Value = json!({
             "metadata": { "namespace": namespace, "name": "operator", "labels": { "app.kubernetes.io/version": "9.0.0" } },
@@ -138,6 +165,16 @@ mod tests {
             "status": { "readyReplicas": ready },
         });
         serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn the_nats_of_the_chart_is_the_one_that_the_operator_was_told_of() {
+        let Installation::Found { nats, .. } = Installation::of(&[deployment("b", "", 0)], "media") else {
+            panic!("no operator")
+        };
+        let credentials = Place { namespace: "b".to_owned(), name: "mediaorigin-nats-auth".to_owned() };
+        let url = "nats://mediaorigin-nats.b.svc:4222".to_owned();
+        assert_eq!(nats, Some(ChartNats { url, credentials }));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn reports(observed: &Observed, asked: &Asked) -> Vec<PodReport> {
 
 fn report(pod: &Pod, asked: &Asked, mounts: &Mounts, now: Timestamp) -> PodReport {
     let name = pod.metadata.name.clone().unwrap_or_default();
-    let census = census(std::slice::from_ref(pod), mounts, now);
+    let census = census(std::slice::from_ref(pod), mounts, 1, now);
     let answer = asked.get(&name);
     let mut remarks = Vec::new();
     if exists(pod) {

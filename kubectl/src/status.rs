@@ -1,6 +1,6 @@
 //! `status`: how an origin is, and what to do next. Pure.
 
-use mediaorigin_crds::v1alpha1::{Condition, ConditionStatus, MediaOriginStatus, MemoryStatus};
+use mediaorigin_crds::v1alpha1::{Condition, ConditionStatus, MediaOriginStatus, MemoryStatus, NatsSpec};
 use mediaorigin_operator::claim::{Claim, Phase};
 use mediaorigin_operator::observed::Observed;
 use mediaorigin_operator::part::Part;
@@ -160,6 +160,11 @@ fn tiers(observed: &Observed) -> Vec<String> {
                 )
             }
         });
+    }
+    if let Some(coordination) = &spec.coordination {
+        let NatsSpec { url, copies, .. } = &coordination.nats;
+        let copies = if *copies == 1 { "1 copy".to_owned() } else { format!("{copies} copies") };
+        tiers.push(format!("log of the fleet at {url}, {copies}"));
     }
     if let Some(store) = &spec.object_store {
         let at = store.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();

@@ -1,13 +1,16 @@
 //! I/O out: carries out a plan in its order. What the API server refuses and what fails are findings for the status; the rest of
 //! the plan goes on.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
 use mediaorigin_crds::names;
+use serde_json::Value;
 
 use crate::agents::{Agents, Key};
 use crate::cluster::{Cluster, ClusterError};
+use crate::election::seat::Place;
 use crate::metrics::Metrics;
 use crate::observed::Observed;
 use crate::part::Part;
@@ -139,6 +142,9 @@ async fn push(cluster: &Cluster, agents: &Agents, metrics: &Metrics, observed: &
 /// Makes or renews a Secret; its values are made here and nowhere kept.
 async fn issue(cluster: &Cluster, at: (&str, &str), issuance: &Issuance) -> Result<(), ClusterError> {
     let Issuance { part, issue, body, annotations } = issuance;
+    if let Issue::Copy(from) = issue {
+        return copy(cluster, at, (*part, body, annotations), from).await;
+    }
     let before = match issue {
         // What was planned is a Secret's metadata; it reads as one.
         Issue::Create => serde_json::from_value(body.clone()).unwrap_or_default(),
@@ -150,6 +156,31 @@ async fn issue(cluster: &Cluster, at: (&str, &str), issuance: &Issuance) -> Resu
     match issue {
         Issue::Create => cluster.create_secret(*part, at, &secret).await,
         _ => cluster.replace_secret(*part, at, &secret).await,
+    }
+}
+
+/// Makes a Secret what another one is.
+async fn copy(
+    cluster: &Cluster,
+    at: (&str, &str),
+    (part, body, annotations): (Part, &Value, &BTreeMap<String, String>),
+    from: &Place,
+) -> Result<(), ClusterError> {
+    let source = cluster.secret_at(from).await?;
+    let (before, is_new) = match cluster.secret(part, at.0, at.1).await {
+        Ok(before) => (before, false),
+        Err(error) if error.is_not_found() => {
+            (serde_json::from_value(body.clone()).unwrap_or_default(), true)
+        }
+        Err(error) => return Err(error),
+    };
+    let attempt = || format!("copy Secret {}/{}", from.namespace, from.name);
+    let secret = secret::copied(part, before, &source, annotations)
+        .map_err(|error| ClusterError::Local { attempt: attempt(), source: error })?;
+    if is_new {
+        cluster.create_secret(part, at, &secret).await
+    } else {
+        cluster.replace_secret(part, at, &secret).await
     }
 }
 

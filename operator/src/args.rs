@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::election::seat::Place;
+use crate::plan::coordination::ChartNats;
 
 /// Reconciles `MediaOrigin` resources into origin pods.
 #[derive(Debug, Parser)]
@@ -56,12 +57,33 @@ pub struct RunArgs {
     /// NAMESPACE/NAME of a Secret with credentials for the chart's NATS, which is made where it is missing. Default: none is.
     #[arg(long, env = "MEDIAORIGIN_NATS_SECRET")]
     pub nats_secret: Option<Place>,
+    /// The NATS that the chart runs.
+    #[command(flatten)]
+    pub nats: NatsArgs,
     /// Level or directives, e.g. `debug` or `info,kube=debug`.
     #[arg(long, env = "MEDIAORIGIN_LOG", default_value = "info")]
     pub log: String,
     /// How logs are written.
     #[arg(long, env = "MEDIAORIGIN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// The NATS that the chart runs: origins that use it and name no Secret get a copy of its credentials.
+#[derive(Clone, Debug, Default, Args)]
+pub struct NatsArgs {
+    /// Its address, `nats://NAME.NAMESPACE.svc:4222`. Default: the chart runs none.
+    #[arg(long, env = "MEDIAORIGIN_NATS_URL", requires = "nats_credentials")]
+    pub nats_url: Option<String>,
+    /// NAMESPACE/NAME of the Secret with `username` and `password` of its clients.
+    #[arg(long, env = "MEDIAORIGIN_NATS_CREDENTIALS")]
+    pub nats_credentials: Option<Place>,
+}
+
+impl NatsArgs {
+    /// The NATS, where there is one.
+    pub fn chart(self) -> Option<ChartNats> {
+        Some(ChartNats { url: self.nats_url?, credentials: self.nats_credentials? })
+    }
 }
 
 /// Settings of `plan`.
@@ -73,6 +95,9 @@ pub struct PlanArgs {
     /// Image of the origin where a `MediaOrigin` names none.
     #[arg(long, env = "MEDIAORIGIN_ORIGIN_IMAGE", default_value = concat!("mediaorigin:", env!("CARGO_PKG_VERSION")))]
     pub origin_image: String,
+    /// The NATS that the chart runs.
+    #[command(flatten)]
+    pub nats: NatsArgs,
 }
 
 /// Settings of `trial`.

@@ -13,9 +13,10 @@ use mediaorigin_crds::v1alpha1::{MediaOrigin, MediaOriginStatus};
 use serde_json::{Value, json};
 use tower::timeout::TimeoutLayer;
 
+use crate::election::seat::Place;
 use crate::observed::selector_text;
 use crate::part::Part;
-use crate::secret::{self, NoChance};
+use crate::secret::{self, Unmade};
 
 /// Deadline of one call, retries of the client included.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,7 +43,7 @@ pub enum ClusterError {
         /// What was attempted.
         attempt: String,
         /// Why.
-        source: NoChance,
+        source: Unmade,
     },
     /// No answer in time.
     #[error("cannot {attempt}: no answer within {}s", CALL_TIMEOUT.as_secs())]
@@ -174,6 +175,23 @@ impl Cluster {
     pub async fn secret(&self, part: Part, namespace: &str, origin: &str) -> Result<Secret, ClusterError> {
         let api = self.secrets(namespace);
         within(attempt("read", part, namespace, origin), api.get(&part.name(origin))).await
+    }
+
+    /// A Secret of somebody else, with its values.
+    pub async fn secret_at(&self, place: &Place) -> Result<Secret, ClusterError> {
+        let Place { namespace, name } = place;
+        within(format!("read Secret {namespace}/{name}"), self.secrets(namespace).get(name)).await
+    }
+
+    /// Which version of a Secret of somebody else there is; nothing where there is none, or where we may not see it.
+    pub async fn secret_version(&self, place: &Place) -> Result<Option<String>, ClusterError> {
+        let Place { namespace, name } = place;
+        let attempt = format!("look at Secret {namespace}/{name}");
+        match within(attempt, self.secrets(namespace).get_metadata(name)).await {
+            Ok(found) => Ok(found.metadata.resource_version),
+            Err(error) if error.is_not_found() || error.refusal().is_some() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a Secret that was not there.

@@ -72,6 +72,7 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         identity,
         operator_namespace,
         nats_secret,
+        nats: chart_nats,
         ..
     } = args;
     let namespace = namespace.filter(|namespace| !namespace.is_empty());
@@ -102,7 +103,7 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         recorder: Recorder::new(cluster.client.clone(), reporter),
         cluster,
         agents,
-        settings: Settings { origin_image, operator_namespace },
+        settings: Settings { origin_image, operator_namespace, nats: chart_nats.chart() },
         backoff: Backoff::default(),
         health,
         metrics,

@@ -35,9 +35,10 @@ fn trial(args: TrialArgs) -> Result<ExitCode, anyhow::Error> {
 }
 
 fn plan(args: PlanArgs) -> Result<ExitCode, anyhow::Error> {
-    let PlanArgs { file, origin_image } = args;
+    let PlanArgs { file, origin_image, nats } = args;
     let text = files::read(&file)?;
-    match offline::print(&Settings { origin_image, operator_namespace: None }, &text) {
+    let settings = Settings { origin_image, operator_namespace: None, nats: nats.chart() };
+    match offline::print(&settings, &text) {
         Ok(plans) => {
             print!("{plans}");
             Ok(ExitCode::SUCCESS)

@@ -12,13 +12,13 @@ use kube::api::{Api, PostParams};
 use mediaorigin_crds::names;
 
 use crate::election::seat::Place;
-use crate::secret::{self, NoChance};
+use crate::secret::{self, Unmade};
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The Secret with new values.
-pub fn made(place: &Place) -> Result<Secret, NoChance> {
+pub fn made(place: &Place) -> Result<Secret, Unmade> {
     let labels = [(names::LABEL_NAME, "mediaorigin-nats"), (names::LABEL_MANAGED_BY, names::MANAGER)];
     let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let metadata = ObjectMeta {

@@ -10,18 +10,24 @@ use crate::agents::Agents;
 use crate::cluster::{Cluster, ClusterError, Found};
 use crate::observed::Observed;
 use crate::part::Part;
+use crate::plan::Settings;
+use crate::plan::coordination::of_chart;
 
 /// The origin and everything around it; nothing if it is gone.
 pub async fn observe(
     cluster: &Cluster,
     agents: &Agents,
+    settings: &Settings,
     (namespace, name): (&str, &str),
     now: Timestamp,
 ) -> Result<Option<Observed>, ClusterError> {
     let Some(origin) = cluster.origin(namespace, name).await? else { return Ok(None) };
+    // Only a fleet has that one: a call for nothing, of every other origin.
+    let is_fleet = origin["spec"]["coordination"].is_object();
+    let parts = Part::ALL.into_iter().filter(|part| is_fleet || *part != Part::NatsSecret);
     // Boxed: the calls side by side would make a future of many KiB.
-    let parts = Part::ALL
-        .map(|part| Box::pin(async move { Ok((part, cluster.child(part, namespace, name).await?)) }));
+    let parts =
+        parts.map(|part| Box::pin(async move { Ok((part, cluster.child(part, namespace, name).await?)) }));
     let (pods, parts) =
         tokio::try_join!(Box::pin(cluster.pods(namespace, name)), Box::pin(try_join_all(parts)))?;
     let reports = agents.reports(&(namespace.to_owned(), name.to_owned()), &pods).await;
@@ -36,6 +42,10 @@ pub async fn observe(
                 observed.children.insert(part, child);
             }
         }
+    }
+    let chart = observed.spec.as_ref().ok().and_then(|spec| of_chart(settings, namespace, spec));
+    if let Some(chart) = chart {
+        observed.nats_version = cluster.secret_version(&chart.credentials).await?;
     }
     Ok(Some(observed))
 }

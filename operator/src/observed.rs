@@ -36,6 +36,8 @@ pub struct Observed {
     pub unknown: BTreeSet<Part>,
     /// What the pods say, by their name.
     pub reports: BTreeMap<String, PodReport>,
+    /// Which version of the credentials of the chart's NATS there is, where the origin needs them and they can be seen.
+    pub nats_version: Option<String>,
     /// Pods that carry the origin's labels.
     pub pods: Vec<Pod>,
     /// The time of the observation.
@@ -60,6 +62,7 @@ impl Observed {
             children,
             unknown: BTreeSet::new(),
             reports: BTreeMap::new(),
+            nats_version: None,
             pods,
             now,
             annotations: serde_json::from_value(metadata["annotations"].clone()).unwrap_or_default(),

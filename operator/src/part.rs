@@ -11,6 +11,8 @@ pub enum Part {
     AdminSecret,
     /// Credentials for encoders, where the spec names none of its own.
     PublisherSecret,
+    /// A copy of the credentials of the chart's NATS, where a fleet uses that.
+    NatsSecret,
     /// The configuration that the pods mount.
     ConfigMap,
     /// The address in front of the pods.
@@ -40,10 +42,11 @@ struct Resource {
 
 impl Part {
     /// Every part, in the order of application.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ServiceAccount,
         Self::AdminSecret,
         Self::PublisherSecret,
+        Self::NatsSecret,
         Self::ConfigMap,
         Self::Service,
         Self::PodsService,
@@ -58,7 +61,7 @@ impl Part {
     const fn resource(self) -> Resource {
         let (kind, group, plural) = match self {
             Self::ServiceAccount => ("ServiceAccount", "", "serviceaccounts"),
-            Self::AdminSecret | Self::PublisherSecret => ("Secret", "", "secrets"),
+            Self::AdminSecret | Self::PublisherSecret | Self::NatsSecret => ("Secret", "", "secrets"),
             Self::ConfigMap => ("ConfigMap", "", "configmaps"),
             Self::Service | Self::PodsService => ("Service", "", "services"),
             Self::NetworkPolicy => ("NetworkPolicy", "networking.k8s.io", "networkpolicies"),
@@ -99,6 +102,7 @@ impl Part {
         match self {
             Self::AdminSecret => "-admin",
             Self::PublisherSecret => "-publisher",
+            Self::NatsSecret => "-nats",
             Self::PodsService => "-pods",
             _ => "",
         }
@@ -111,7 +115,7 @@ impl Part {
 
     /// Its values are secrets: they are made where they are written, and nothing prints them.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::AdminSecret | Self::PublisherSecret)
+        matches!(self, Self::AdminSecret | Self::PublisherSecret | Self::NatsSecret)
     }
 
     /// Whether it is deleted when the spec does not ask for it any more. What people rely on, or cannot get back, stays until the

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod config;
+pub mod coordination;
 pub mod credentials;
 pub mod difference;
 pub mod eviction;
@@ -21,12 +22,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use mediaorigin_crds::budget::Budget;
+pub use mediaorigin_crds::hash::stable_hash;
 use mediaorigin_crds::names;
 use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::v1alpha1::ReconciliationSpec;
 use mediaorigin_crds::validate::{Accepted, validate};
 use serde_json::{Map, Value, json};
 
+use self::coordination::ChartNats;
 use self::credentials::Issuance;
 use self::difference::{Difference, differences};
 use self::news::{News, news};
@@ -51,6 +54,8 @@ pub struct Settings {
     pub origin_image: String,
     /// The namespace in which the operator runs, where it knows it.
     pub operator_namespace: Option<String>,
+    /// The NATS that the chart runs beside it.
+    pub nats: Option<ChartNats>,
 }
 
 /// What to do about one origin.
@@ -60,6 +65,8 @@ pub struct Plan {
     pub verdict: Verdict,
     /// Every child as it should be; empty unless the verdict is [`Verdict::Accepted`].
     pub children: Vec<Child>,
+    /// The Secrets of ours that belong to them; nobody here knows what is in them.
+    pub secrets: Vec<Part>,
     /// What to write, in order.
     pub actions: Vec<Action>,
     /// Nothing is written because somebody asked for that; `children` says what would be.
@@ -162,16 +169,16 @@ pub fn plan(settings: &Settings, observed: &Observed) -> Plan {
     }
     let verdict = Verdict::Accepted(accepted.budget);
     if is_paused(observed) {
-        return Plan { children, paused: true, ..Plan::idle(verdict, REQUEUE_STEADY) };
+        return Plan { children, secrets, paused: true, ..Plan::idle(verdict, REQUEUE_STEADY) };
     }
-    let mut actions = writes(observed, &children);
-    actions.extend(news(observed));
+    let mut actions = writes(settings, observed, &children);
+    actions.extend(news(settings, observed));
     let is_going = |child: &Value| !child["metadata"]["deletionTimestamp"].is_null();
     let is_steady =
         actions.is_empty() && pods::all_ready(&observed.pods) && !observed.children.values().any(is_going);
     let requeue = if is_steady { REQUEUE_STEADY } else { REQUEUE_STARTING };
     let look = look.and_then(|look| Duration::try_from(look).ok()).unwrap_or(requeue);
-    Plan { verdict, children, actions, paused: false, requeue: requeue.min(look) }
+    Plan { verdict, children, secrets, actions, paused: false, requeue: requeue.min(look) }
 }
 
 /// What a valid spec asks for.
@@ -187,7 +194,13 @@ struct Wanted {
 /// Every child of a valid spec, or every problem of an invalid one.
 fn accept(settings: &Settings, observed: &Observed) -> Result<Wanted, Vec<Problem>> {
     let spec = observed.spec.as_ref().map_err(Clone::clone)?;
-    let accepted = validate(&observed.name, spec)?;
+    let mut accepted = validate(Some(&observed.namespace), &observed.name, spec)?;
+    let secrets = credentials::wanted(settings, observed, spec);
+    if let Some(coordination) = &mut accepted.cold.coordination
+        && secrets.contains(&Part::NatsSecret)
+    {
+        coordination.credentials_dir = Some(names::NATS_DIR.to_owned());
+    }
     let config = config::config_map(observed, &accepted).map_err(|problem| vec![problem])?;
     let claim = volume::claim(observed, spec)?;
     let children = [
@@ -205,7 +218,7 @@ fn accept(settings: &Settings, observed: &Observed) -> Result<Wanted, Vec<Proble
     // A kind that the cluster does not know is asked for again when it does.
     let children =
         children.into_iter().flatten().filter(|child| !observed.unknown.contains(&child.part)).collect();
-    let (secrets, look) = (credentials::wanted(spec), credentials::next_look(observed, spec));
+    let look = credentials::next_look(observed, &secrets);
     Ok(Wanted { accepted, children, secrets, look })
 }
 
@@ -216,9 +229,9 @@ fn is_paused(observed: &Observed) -> bool {
 }
 
 /// What to write, in the order of the parts.
-fn writes(observed: &Observed, children: &[Child]) -> Vec<Action> {
-    let issuances =
-        observed.spec.as_ref().map(|spec| credentials::issuances(observed, spec)).unwrap_or_default();
+fn writes(settings: &Settings, observed: &Observed, children: &[Child]) -> Vec<Action> {
+    let spec = observed.spec.as_ref().ok();
+    let issuances = spec.map(|spec| credentials::issuances(settings, observed, spec)).unwrap_or_default();
     let issues = issuances.into_iter().map(|issuance| (issuance.part, Action::Issue(issuance)));
     let applies = children.iter().filter_map(|child| {
         let reason = reason(child, observed.children.get(&child.part))?;
@@ -268,7 +281,8 @@ fn word(value: &Value) -> &str {
 
 impl Plan {
     fn idle(verdict: Verdict, requeue: Duration) -> Self {
-        Self { verdict, children: Vec::new(), actions: Vec::new(), paused: false, requeue }
+        let (children, secrets, actions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { verdict, children, secrets, actions, paused: false, requeue }
     }
 }
 
@@ -327,10 +341,4 @@ impl Child {
 /// The selector labels as JSON.
 fn selector_map(name: &str) -> Map<String, Value> {
     selector(name).into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect()
-}
-
-/// FNV-1a, 64 bits, in hexadecimal: the same on every platform and in every version. It guards against nothing but accidents.
-pub fn stable_hash(text: &str) -> String {
-    let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, fold))
 }

@@ -1,5 +1,7 @@
 //! What the pods say about themselves, in a sentence for people.
 
+use std::cmp::Reverse;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 
@@ -23,7 +25,8 @@ pub struct Census {
     pub existing: i32,
     /// Those of them that serve.
     pub ready: i32,
-    /// Why the newest does not, if it does not. Older ones are of an earlier template or about to go.
+    /// Why one of the newest does not, if one does not: the newest of those that do more than start. As many as are wanted are looked at;
+    /// older ones are of an earlier template or about to go.
     pub trouble: Option<Trouble>,
 }
 
@@ -71,7 +74,9 @@ impl Mounts {
         let certificate = tls.map(|tls| (&tls.secret_ref, "tls.crt and tls.key"));
         let authorities = tls.and_then(|tls| tls.client_ca_secret_ref.as_ref());
         let authorities = authorities.map(|secret| (secret, "ca.crt"));
-        let named = [publisher, store, certificate, authorities].into_iter().flatten();
+        let nats = spec.coordination.as_ref().and_then(|fleet| fleet.nats.credentials_secret_ref.as_ref());
+        let nats = nats.map(|secret| (secret, "username and password of NATS"));
+        let named = [publisher, store, nats, certificate, authorities].into_iter().flatten();
         let secrets = named.map(|(secret, what)| (secret.name.clone(), what)).collect();
         let disk = spec.disk.as_ref().filter(|disk| disk.storage_class_name.is_some());
         let live = disk.and_then(|_| observed.children.get(&Part::PersistentVolumeClaim));
@@ -79,15 +84,18 @@ impl Mounts {
     }
 }
 
-/// Counts pods and finds the trouble of the newest.
-pub fn census(pods: &[Pod], mounts: &Mounts, now: Timestamp) -> Census {
-    let existing: Vec<&Pod> = pods.iter().filter(|pod| exists(pod)).collect();
+/// Counts pods and finds the trouble of the newest, of which so many are `wanted`.
+pub fn census(pods: &[Pod], mounts: &Mounts, wanted: i32, now: Timestamp) -> Census {
+    let mut existing: Vec<&Pod> = pods.iter().filter(|pod| exists(pod)).collect();
     let ready = existing.iter().filter(|pod| is_ready(pod)).count();
-    let newest = existing.iter().max_by_key(|pod| {
+    existing.sort_by_key(|pod| {
         let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        (created, pod.metadata.name.clone())
+        Reverse((created, pod.metadata.name.clone()))
     });
-    let trouble = newest.filter(|pod| !is_ready(pod)).map(|pod| trouble(pod, mounts, now));
+    let newest = existing.iter().take(usize::try_from(wanted).unwrap_or_default().max(1));
+    let troubles = newest.filter(|pod| !is_ready(pod)).map(|pod| trouble(pod, mounts, now));
+    // Of equal ones the first, which is the newest.
+    let trouble = troubles.min_by_key(|trouble| trouble.reason == ReadyReason::Starting);
     let count = |pods| i32::try_from(pods).unwrap_or(i32::MAX);
     Census { existing: count(existing.len()), ready: count(ready), trouble }
 }
@@ -110,7 +118,8 @@ pub fn all_ready(pods: &[Pod]) -> bool {
     pods.iter().filter(|pod| exists(pod)).all(is_ready)
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// It serves.
+pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|condition| condition.status == "True")
 }
 
@@ -265,6 +274,31 @@ mod tests {
 
     use super::*;
 
+    /// Of three pods that are wanted, one that crashes is told although a newer one serves and another one starts; of one that is wanted
+    /// only the newest counts.
+    #[test]
+    fn the_trouble_of_a_fleet_is_that_of_any_of_its_pods() {
+        let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let pod = |name: &str, minute: u8, status: Value| -> Pod {
+            let created = format!("2026-01-01T11:{minute:02}:00Z");
+            let metadata = json!({ "name": name, "creationTimestamp": created });
+            serde_json::from_value(json!({ "metadata": metadata, "status": status })).unwrap()
+        };
+        let ready = json!({ "conditions": [{ "type": "Ready", "status": "True" }] });
+        let crashing = json!({ "containerStatuses": [{
+            "name": "origin", "image": "x", "imageID": "", "ready": false, "restartCount": 3,
+            "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+        }] });
+        let pods = [pod("old", 1, crashing), pod("starts", 3, json!({})), pod("serves", 2, ready)];
+        let told = |wanted: i32| census(&pods, &Mounts::default(), wanted, now).trouble.unwrap();
+        assert_eq!(told(3).reason, ReadyReason::CrashLoop);
+        assert!(told(3).message.starts_with("pod old "), "{}", told(3).message);
+        for wanted in [0, 1, 2] {
+            assert_eq!(told(wanted).message, "pod starts is starting", "{wanted}");
+        }
+        assert_eq!(census(&pods[2..], &Mounts::default(), 3, now).trouble, None);
+    }
+
     /// Two restarts of long ago say nothing about a pod that is not ready now.
     #[test]
     fn old_crashes_are_forgotten_while_the_container_runs() {
@@ -275,7 +309,10 @@ mod tests {
                 "state": state,
                 "lastState": { "terminated": { "exitCode": 1, "finishedAt": ended } },
             }] } });
-            census(&[serde_json::from_value(pod).unwrap()], &Mounts::default(), now).trouble.unwrap().reason
+            census(&[serde_json::from_value(pod).unwrap()], &Mounts::default(), 1, now)
+                .trouble
+                .unwrap()
+                .reason
         };
         let running = json!({ "running": {} });
         let terminated = json!({ "terminated": { "exitCode": 1 } });

@@ -41,7 +41,8 @@ pub async fn reconcile(
     (namespace, name): (&str, &str),
 ) -> Result<Outcome, ClusterError> {
     let World { cluster, agents, metrics } = world;
-    let Some(observed) = observe(cluster, agents, (namespace, name), Timestamp::now()).await? else {
+    let Some(observed) = observe(cluster, agents, settings, (namespace, name), Timestamp::now()).await?
+    else {
         return Ok(Outcome::Gone);
     };
     let plan = plan(settings, &observed);

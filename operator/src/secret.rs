@@ -54,22 +54,31 @@ const PUBLISHER: [Field; 6] = [
     secret(SIGNING_KEYS[0]),
 ];
 const ADMIN: [Field; 1] = [secret(names::ADMIN_TOKEN)];
-/// What the chart's NATS asks of its clients, and of its servers among themselves.
-const COORDINATION: [Field; 3] = [name("username"), secret("password"), secret("routePassword")];
+/// What NATS asks of its clients.
+const CLIENT: [Field; 2] = [name("username"), secret("password")];
+/// What the chart's asks of its servers among themselves, too.
+const COORDINATION: [Field; 3] = [CLIENT[0], CLIENT[1], secret("routePassword")];
 
 /// The values of a Secret of ours.
 pub fn fields(part: Part) -> &'static [Field] {
     match part {
         Part::PublisherSecret => &PUBLISHER,
         Part::AdminSecret => &ADMIN,
+        Part::NatsSecret => &CLIENT,
         _ => &[],
     }
 }
 
-/// Chance could not be had, which a machine never says in earnest.
+/// The values of a Secret could not be had.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the system gives no random numbers")]
-pub struct NoChance;
+pub enum Unmade {
+    /// Which a machine never says in earnest.
+    #[error("the system gives no random numbers")]
+    NoChance,
+    /// The Secret that is to be copied has no such key.
+    #[error("it has no {0}")]
+    Incomplete(&'static str),
+}
 
 /// Leaves out the values, here and where clients keep copies of what they applied; how long each is stays.
 pub fn redact(secret: &mut Value) {
@@ -92,7 +101,7 @@ pub fn issued(
     mut secret: Secret,
     issue: &Issue,
     annotations: &BTreeMap<String, String>,
-) -> Result<Secret, NoChance> {
+) -> Result<Secret, Unmade> {
     let mut data = secret.data.take().unwrap_or_default();
     match issue {
         Issue::Create | Issue::Complete(_) => {
@@ -110,11 +119,29 @@ pub fn issued(
             }
         }
         Issue::Retire => retire(&mut data),
+        // Somebody else's values are not made.
+        Issue::Copy(_) => {}
     }
     secret.data = Some(data);
     let kept = secret.metadata.annotations.get_or_insert_default();
     kept.remove(names::ANNOTATION_PREVIOUS_UNTIL);
     kept.extend(annotations.clone());
+    Ok(secret)
+}
+
+/// The Secret after a copy: `before` with what `source` has of the values of `part`, and with `annotations`.
+pub fn copied(
+    part: Part,
+    mut secret: Secret,
+    source: &Secret,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Secret, Unmade> {
+    let value = |key: &'static str| {
+        let value = source.data.as_ref().and_then(|data| data.get(key)).filter(|value| !value.0.is_empty());
+        Ok((key.to_owned(), value.ok_or(Unmade::Incomplete(key))?.clone()))
+    };
+    secret.data = Some(fields(part).iter().map(|field| value(field.key)).collect::<Result<_, _>>()?);
+    secret.metadata.annotations.get_or_insert_default().extend(annotations.clone());
     Ok(secret)
 }
 
@@ -169,13 +196,13 @@ fn write_publishers(data: &mut BTreeMap<String, ByteString>, file: &Value) {
 }
 
 /// New values for the chart's NATS.
-pub fn coordination() -> Result<BTreeMap<String, ByteString>, NoChance> {
+pub fn coordination() -> Result<BTreeMap<String, ByteString>, Unmade> {
     COORDINATION.iter().map(|field| Ok((field.key.to_owned(), made(field)?))).collect()
 }
 
-fn made(field: &Field) -> Result<ByteString, NoChance> {
+fn made(field: &Field) -> Result<ByteString, Unmade> {
     let mut bytes = vec![0; field.length];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| NoChance)?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Unmade::NoChance)?;
     let mask = field.letters.len() - 1;
     Ok(ByteString(bytes.iter().map(|byte| field.letters[usize::from(*byte) & mask]).collect()))
 }

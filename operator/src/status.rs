@@ -6,6 +6,7 @@
 mod conditions;
 mod deletion;
 mod pods;
+mod progress;
 mod transition;
 
 use std::fmt;
@@ -22,13 +23,14 @@ use crate::apply::{Applied, Failure, Refusal};
 use crate::claim::Claim;
 use crate::observed::{Observed, selector_text};
 use crate::part::Part;
+use crate::plan::Verdict;
 use crate::plan::credentials::publisher_secret;
 use crate::plan::service::endpoint;
-use crate::plan::{Action, Plan, Verdict};
 use crate::pods::{Census, Mounts, census};
 use crate::reasons::{AcceptedReason, ProgressReason, ReadyReason, StalledReason};
 
 use deletion::deletion;
+use progress::progress;
 pub use transition::Transition;
 use transition::transitions;
 
@@ -85,7 +87,8 @@ pub fn status(observed: &Observed, applied: &Applied) -> Report {
 pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]) -> Report {
     let previous = &observed.status;
     let mounts = Mounts::of(observed);
-    let census = census(&observed.pods, &mounts, observed.now);
+    let wanted = observed.spec.as_ref().map_or(1, |spec| spec.replicas);
+    let census = census(&observed.pods, &mounts, wanted, observed.now);
     let pods = pods::findings(observed);
     let (findings, memory, endpoint) = match (&applied.plan.verdict, &observed.spec) {
         (Verdict::Deleting, _) => {
@@ -250,7 +253,7 @@ fn ready(
     } else if spec.replicas == 0 {
         (ConditionStatus::True, ReadyReason::Stopped, "scaled to 0, as the spec asks".to_owned())
     } else if census.ready > 0 {
-        (ConditionStatus::True, ReadyReason::Serving, format!("serves at {}", address(observed, spec)))
+        (ConditionStatus::True, ReadyReason::Serving, serving(observed, spec, census))
     } else if let Some(trouble) = &census.trouble {
         (ConditionStatus::False, trouble.reason, trouble.message.clone())
     } else if let Some(message) = deployment.and_then(forbidden) {
@@ -262,36 +265,11 @@ fn ready(
     }
 }
 
-fn progress(spec: &MediaOriginSpec, plan: &Plan, deployment: Option<&Value>, census: &Census) -> Progress {
-    let applied = |kind| {
-        let of_kind = |action: &Action| matches!(action, Action::Apply(child, _) if child.part == kind);
-        plan.actions.iter().any(of_kind)
-    };
-    let Some(deployment) = deployment.filter(|_| !applied(Part::Deployment)) else {
-        return Progress::Handed("the Deployment has just been applied".to_owned());
-    };
-    if applied(Part::PersistentVolumeClaim) {
-        return Progress::Handed("the PersistentVolumeClaim has just been applied".to_owned());
-    }
-    let number = |path: &str| deployment.pointer(path).and_then(Value::as_i64).unwrap_or_default();
-    if number("/status/observedGeneration") < number("/metadata/generation") {
-        return Progress::Handed("waits for Kubernetes to see the Deployment".to_owned());
-    }
-    let wanted = i64::from(spec.replicas);
-    let updated = number("/status/updatedReplicas");
-    let available = number("/status/availableReplicas");
-    let existing = i64::from(census.existing);
-    let pods = |count: i64| if count == 1 { "1 pod".to_owned() } else { format!("{count} pods") };
-    if updated < wanted {
-        Progress::Making("waits for Kubernetes to make the pod".to_owned())
-    } else if available < wanted || i64::from(census.ready) < wanted {
-        Progress::RollingOut(format!("waits for {} with the current template", pods(wanted)))
-    } else if wanted > 0 && existing > wanted && i64::from(census.ready) < existing {
-        Progress::RollingOut("waits for the new pod, the old one serves meanwhile".to_owned())
-    } else if existing > wanted || number("/status/replicas") > wanted {
-        Progress::RollingOut("waits for pods to go that are not needed any more".to_owned())
-    } else {
-        Progress::Complete(format!("{} as the spec asks", pods(wanted)))
+fn serving(observed: &Observed, spec: &MediaOriginSpec, census: &Census) -> String {
+    let address = address(observed, spec);
+    match spec.replicas {
+        1 => format!("serves at {address}"),
+        wanted => format!("{} of {wanted} pods serve at {address}", census.ready.min(wanted)),
     }
 }
 

@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
-    ClassSpec, CorsRuleSpec, CpuSpec, DiskSpec, DurabilitySpec, EnvVarSpec, LimitsSpec, MatchSpec,
-    MediaOriginSpec, MemorySpec, MemoryTierSpec, MethodSpec, ObjectStoreSpec, SecretRefSpec, ServiceTypeSpec,
-    TierPolicySpec, TlsSpec, TolerationOperatorSpec, TolerationSpec, VisibilitySpec, WriteAccessSpec,
+    ClassSpec, CoordinationSpec, CorsRuleSpec, CpuSpec, DiskSpec, DurabilitySpec, EnvVarSpec, LimitsSpec,
+    MatchSpec, MediaOriginSpec, MemorySpec, MemoryTierSpec, MethodSpec, NatsSpec, ObjectStoreSpec,
+    SecretRefSpec, ServiceTypeSpec, TierPolicySpec, TlsSpec, TolerationOperatorSpec, TolerationSpec,
+    VisibilitySpec, WriteAccessSpec,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -21,8 +24,10 @@ use serde_json::{Value, json};
 
 use crate::apply::{Applied, Failure};
 use crate::cluster::ClusterError;
+use crate::election::seat::Place;
 use crate::observed::Observed;
 use crate::part::Part;
+use crate::plan::coordination::ChartNats;
 use crate::plan::credentials::Issuance;
 use crate::plan::difference::differences;
 use crate::plan::{Action, Plan, Settings, Verdict, plan};
@@ -37,6 +42,13 @@ fn settings() -> Settings {
     Settings {
         origin_image: "mediaorigin:test".to_owned(),
         operator_namespace: Some("mediaorigin-system".to_owned()),
+        nats: Some(ChartNats {
+            url: "nats://mediaorigin-nats.mediaorigin-system.svc:4222".to_owned(),
+            credentials: Place {
+                namespace: "mediaorigin-system".to_owned(),
+                name: "mediaorigin-nats-auth".to_owned(),
+            },
+        }),
     }
 }
 
@@ -122,8 +134,18 @@ fn hot() -> impl Strategy<Value = MediaOriginSpec> {
     })
 }
 
-/// A disk and an object store, or neither.
-fn tiers() -> impl Strategy<Value = (Option<DiskSpec>, Option<ObjectStoreSpec>)> {
+/// A fleet by the chart's NATS or another one.
+fn coordination() -> impl Strategy<Value = CoordinationSpec> {
+    let chart = "nats://mediaorigin-nats.mediaorigin-system.svc:4222";
+    let url = prop_oneof![Just(chart.to_owned()), "nats://[a-z]{1,9}:1[0-9]{3}"];
+    let copies = prop_oneof![Just(1), Just(3), Just(5)];
+    (url, option::of("[a-z]{1,9}"), copies).prop_map(|(url, secret, copies)| CoordinationSpec {
+        nats: NatsSpec { url, credentials_secret_ref: secret.map(|name| SecretRefSpec { name }), copies },
+    })
+}
+
+/// A disk or a fleet or neither, and an object store or none.
+fn tiers() -> impl Strategy<Value = (Option<DiskSpec>, Option<CoordinationSpec>, Option<ObjectStoreSpec>)> {
     let class = option::of(prop_oneof![Just("fast".to_owned()), Just("slow".to_owned())]);
     let disk = (1..9_u32, class).prop_map(|(size, storage_class_name)| DiskSpec {
         size: format!("{}Mi", size * 512),
@@ -135,7 +157,10 @@ fn tiers() -> impl Strategy<Value = (Option<DiskSpec>, Option<ObjectStoreSpec>)>
         region: None,
         credentials_secret_ref: secret.map(|name| SecretRefSpec { name }),
     });
-    (option::of(disk), option::of(store))
+    (option::of(disk), option::of(coordination()), option::of(store)).prop_map(|(disk, fleet, store)| {
+        let fleet = fleet.filter(|_| disk.is_none());
+        (disk, fleet, store)
+    })
 }
 
 /// A whole valid spec.
@@ -144,9 +169,17 @@ fn spec() -> impl Strategy<Value = MediaOriginSpec> {
     let tls = option::of(("[a-z]{1,9}", option::of("[a-z]{1,9}")));
     let service = (0..3_u8, 1..65_535_i32, option::of(30_000..32_767_i32), strings(), tls);
     let size = (512..4096_u32, option::of(1_000..4_000_u32), 16..2_000_i32);
-    (hot(), 0..=1_i32, (size, tiers()), option::of("[a-z]{1,9}"), service, pod).prop_map(
-        |(hot, replicas, ((memory, cpu, connections), (disk, object_store)), secret, service, pod)| {
-            let mut spec = MediaOriginSpec { replicas, disk, object_store, ..hot };
+    (hot(), 0..=3_i32, (size, tiers()), option::of("[a-z]{1,9}"), service, pod).prop_map(
+        |(
+            hot,
+            replicas,
+            ((memory, cpu, connections), (disk, coordination, object_store)),
+            secret,
+            service,
+            pod,
+        )| {
+            let replicas = if coordination.is_some() { replicas } else { replicas.min(1) };
+            let mut spec = MediaOriginSpec { replicas, disk, object_store, coordination, ..hot };
             spec.memory = MemorySpec { limit: format!("{memory}Mi") };
             spec.cpu = CpuSpec { request: "0.5".to_owned(), limit: cpu.map(|milli| format!("{milli}m")) };
             spec.limits = LimitsSpec { connections, ..spec.limits };
@@ -192,8 +225,8 @@ proptest! {
     fn plan_after_apply_is_empty(spec in spec(), generation in 1..1_000_i64) {
         let first = plan(&settings(), &observed(&spec, generation, BTreeMap::new()));
         prop_assert!(matches!(first.verdict, Verdict::Accepted(_)), "{first}");
-        let wanted = first.children.len() + 1;
-        prop_assert_eq!(first.actions.len(), wanted, "every child and the admin port's Secret: {}", first);
+        let wanted = first.children.len() + first.secrets.len();
+        prop_assert_eq!(first.actions.len(), wanted, "every child and every Secret of ours: {}", first);
         let second = plan(&settings(), &observed(&spec, generation, applied(&first)));
         prop_assert!(second.actions.is_empty(), "{second}");
     }
@@ -222,6 +255,12 @@ proptest! {
         }
         let mut live = applied(&first);
         live.extend(applied(&edited));
+        for action in &edited.actions {
+            if let Action::Delete { part, .. } = action {
+                prop_assert!(part.is_optional() && found(&edited, *part).is_none());
+                live.remove(part);
+            }
+        }
         let last = plan(&settings(), &observed(&after, 2, live));
         prop_assert!(last.actions.is_empty(), "{last}");
     }
@@ -357,6 +396,17 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
     spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: None });
     let ephemeral = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
     known::<Deployment>(&child(&ephemeral, Part::Deployment));
+    let nats = NatsSpec { url: "nats://nats".to_owned(), credentials_secret_ref: None, copies: 3 };
+    let fleet = MediaOriginSpec {
+        replicas: 3,
+        disk: None,
+        coordination: Some(CoordinationSpec { nats }),
+        ..spec.clone()
+    };
+    let fleet = plan(&settings(), &observed(&fleet, 1, BTreeMap::new()));
+    known::<Deployment>(&child(&fleet, Part::Deployment));
+    known::<NetworkPolicy>(&child(&fleet, Part::NetworkPolicy));
+    known::<PodDisruptionBudget>(&child(&fleet, Part::PodDisruptionBudget));
     spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: Some("fast".to_owned()) });
     let plan = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
     known::<PersistentVolumeClaim>(&child(&plan, Part::PersistentVolumeClaim));

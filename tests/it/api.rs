@@ -5,6 +5,7 @@ mod bounds;
 mod cel;
 mod definition;
 mod faults;
+mod fleet;
 mod operator;
 mod running;
 mod scale;

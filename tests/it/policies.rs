@@ -24,7 +24,8 @@ fn policy(spec: &Value) -> Value {
     });
     let observed = Observed::from_json(&origin, BTreeMap::new(), &[], 0).unwrap();
     let operator_namespace = Some("mediaorigin-system".to_owned());
-    let plan = plan(&Settings { origin_image: "mediaorigin:test".to_owned(), operator_namespace }, &observed);
+    let settings = Settings { origin_image: "mediaorigin:test".to_owned(), operator_namespace, nats: None };
+    let plan = plan(&settings, &observed);
     let policy = plan.children.iter().find(|child| child.part == Part::NetworkPolicy);
     policy.unwrap_or_else(|| panic!("no policy: {plan}")).body.clone()
 }
@@ -81,6 +82,7 @@ fn check(spec: &Value, cases: &[Case]) {
 
 const MEDIA: u16 = 8080;
 const ADMIN: u16 = 8081;
+const PEER: u16 = 8082;
 
 /// Who may reach an origin: everybody at the media port; at the admin port its own namespace, the operator and whom `adminNamespaces`
 /// names.
@@ -135,4 +137,56 @@ fn an_origin_reaches_its_bucket_and_nothing_else() {
             (false, live(), world(), 80),
         ],
     );
+}
+
+/// The port between the pods of a fleet is for those of the same origin, in the same namespace, and for nobody else; without coordination
+/// for nobody at all.
+#[test]
+fn the_peer_port_is_for_pods_of_the_same_origin() {
+    let (live, other) = (|| pod("media", &labels("live")), json!({ "app": "grafana" }));
+    let fleet = json!({
+        "replicas": 3,
+        "coordination": { "nats": { "url": "nats://nats.store:4222,tls://broker.example.com:4443" } },
+        "networkPolicy": { "adminNamespaces": ["monitoring"] },
+    });
+    check(
+        &fleet,
+        &[
+            (true, live(), live(), PEER),
+            (false, pod("media", &labels("other")), live(), PEER),
+            (false, pod("elsewhere", &labels("live")), live(), PEER),
+            (false, pod("media", &other), live(), PEER),
+            (false, pod("mediaorigin-system", &other), live(), PEER),
+            (false, pod("monitoring", &other), live(), PEER),
+            (false, world("8.8.8.8"), live(), PEER),
+            // As without a fleet.
+            (true, world("8.8.8.8"), live(), MEDIA),
+            (true, pod("media", &other), live(), ADMIN),
+            (false, pod("elsewhere", &other), live(), ADMIN),
+        ],
+    );
+    check(&json!({}), &[(false, live(), live(), PEER)]);
+}
+
+/// A pod of a fleet reaches the others and NATS, besides what one alone reaches.
+#[test]
+fn a_pod_of_a_fleet_reaches_the_others_and_nats() {
+    let live = || pod("media", &labels("live"));
+    let nats = || pod("mediaorigin-system", &json!({ "app.kubernetes.io/name": "mediaorigin-nats" }));
+    let fleet = |url: &str| json!({ "replicas": 3, "coordination": { "nats": { "url": url } } });
+    check(
+        &fleet("nats://nats.store,tls://broker.example.com:4443"),
+        &[
+            (true, live(), nats(), 4222),
+            (true, live(), world("93.184.216.34"), 4443),
+            (true, live(), world("93.184.216.34"), 53),
+            (false, live(), nats(), 6222),
+            (false, live(), nats(), 8222),
+            (false, live(), world("93.184.216.34"), 443),
+            (false, live(), pod("media", &labels("other")), PEER),
+            (false, live(), pod("elsewhere", &labels("live")), PEER),
+            (false, live(), live(), ADMIN),
+        ],
+    );
+    check(&json!({}), &[(false, live(), nats(), 4222), (false, live(), live(), PEER)]);
 }

@@ -27,7 +27,7 @@ const AUDIT_POLICY: &str = r#"{"apiVersion": "audit.k8s.io/v1", "kind": "Policy"
     "rules": [{"level": "None", "users": ["system:apiserver"]}, {"level": "Metadata"}]}"#;
 
 /// Controllers of the controller manager that tests of this project need.
-const CONTROLLERS: &str = "deployment-controller,replicaset-controller,serviceaccount-controller,\
+const CONTROLLERS: &str = "deployment-controller,replicaset-controller,disruption-controller,serviceaccount-controller,\
                            serviceaccount-token-controller,garbage-collector-controller,namespace-controller";
 
 /// An API server; it ends with this value, and so does what it stores.

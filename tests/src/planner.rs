@@ -7,7 +7,7 @@
 //! end
 //! reconcile                            observe → plan → apply → status; prints plan, conditions, events and what kstatus makes of it
 //! > accepted                           golden output; `UPDATE=1` rewrites it. Of the conditions only those that changed are printed
-//! serving                              the way from the MediaOrigin to a pod live-1 that serves, without output
+//! serving                              the way from the MediaOrigin to pods live-1 … that serve, without output
 //! edit                                 a merge patch of the MediaOrigin (YAML), up to `end`
 //! drift Service                        a merge patch of a child by somebody else (YAML), up to `end`
 //! foreign ConfigMap                    an object of somebody else with a child's name (YAML, metadata), up to `end`
@@ -22,6 +22,7 @@
 //! says live-1 DiskFull some words      what a pod that serves says from now on: well | a reason of Healthy and words | refuses WORDS or
 //!                                      deaf WORDS (what becomes of configurations that are handed to it) | streams 3 | nothing
 //! unknown HTTPRoute                    the cluster does not have this kind; `known HTTPRoute`: now it has
+//! nats 7                               which version of the credentials of the chart's NATS there is; or: nats unseen
 //! route True Accepted                  what a gateway says of the route
 //! clock +20                            time passes, in seconds
 //! delete                               somebody asks to delete the MediaOrigin

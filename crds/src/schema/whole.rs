@@ -1,4 +1,4 @@
-//! Rules about several fields of a spec at once: the memory budget, and what an edit may not do. The same as
+//! Rules about several fields of a spec at once: the memory budget, what a fleet needs, and what an edit may not do. The same as
 //! [`crate::validate`] and [`crate::budget`] say.
 
 use serde_json::{Value, json};
@@ -54,6 +54,22 @@ pub(crate) fn budget_rules() -> Vec<Value> {
             "rule": where_numbers(&[limit, object], &fits),
             "message": "more than this origin can hold at all: write a smaller limits.objectSize or a larger memory.limit",
             "fieldPath": ".limits.objectSize"
+        }),
+    ]
+}
+
+/// What several pods need, and what they cannot have. `spec: {}` is checked as a default before its own fields have theirs.
+pub(crate) fn fleet_rules() -> Vec<Value> {
+    vec![
+        json!({
+            "rule": "!has(self.replicas) || self.replicas <= 1 || has(self.coordination)",
+            "message": "more than one pod needs spec.coordination, by which they are one origin: set it, or use 0 or 1",
+            "fieldPath": ".replicas"
+        }),
+        json!({
+            "rule": "!has(self.coordination) || !has(self.disk)",
+            "message": "the disk of one pod is none of its fleet, and this version does not use it as a cache there: remove disk, or coordination",
+            "fieldPath": ".disk"
         }),
     ]
 }

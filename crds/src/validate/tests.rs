@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::config::{DiskConfig, ObjectStoreConfig, TlsConfig};
+use crate::config::{CoordinationConfig, DiskConfig, ObjectStoreConfig, TlsConfig};
 use crate::load::{self, Resolved};
 use crate::policy::{Durability, Keep};
 use crate::problem::Problem;
+use crate::validate::coordination::{SCOPE_LENGTH_MAX, scope};
 
 fn parse(spec: &str) -> Result<Resolved, Vec<Problem>> {
     let head = "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {name: live}\n";
@@ -24,6 +25,7 @@ fn rule(tiers: &str, rule: &str) -> Result<Resolved, Vec<Problem>> {
 const CACHE: &str = "disk: {size: 1Gi}";
 const DISK: &str = "disk: {size: 1Gi, storageClassName: fast}";
 const STORE: &str = "objectStore: {url: 's3://bucket/live'}";
+const FLEET: &str = "coordination: {nats: {url: 'nats://nats:4222'}}";
 
 #[test]
 fn durability_follows_the_tiers_where_no_rule_says() {
@@ -35,6 +37,8 @@ fn durability_follows_the_tiers_where_no_rule_says() {
         (STORE.to_owned(), Durability::Durable, Keep::Never, Keep::Forever),
         (all(CACHE, STORE), Durability::Durable, Keep::Forever, Keep::Forever),
         (all(DISK, STORE), Durability::Disk, Keep::Forever, Keep::Forever),
+        (FLEET.to_owned(), Durability::Replicated, Keep::Never, Keep::Never),
+        (all(FLEET, STORE), Durability::Durable, Keep::Never, Keep::Forever),
     ];
     for (tiers, durability, disk, object_store) in cases {
         let expected = (durability, disk, object_store);
@@ -76,6 +80,10 @@ fn what_the_tiers_cannot_keep_is_refused_with_what_to_write() {
         ("", "durability: Disk", "durability", "set spec.disk.storageClassName"),
         (CACHE, "durability: Disk", "durability", "set spec.disk.storageClassName"),
         (DISK, "durability: Durable", "durability", "needs spec.objectStore"),
+        ("", "durability: Replicated", "durability", "needs spec.coordination"),
+        (STORE, "durability: Replicated", "durability", "needs spec.coordination"),
+        (FLEET, "durability: Disk", "durability", "set spec.disk.storageClassName"),
+        (FLEET, "durability: Durable", "durability", "needs spec.objectStore"),
         ("", "disk: {keepSeconds: 0}", "disk.keepSeconds", "needs spec.disk"),
         (STORE, "disk: {keepSeconds: 60}", "disk.keepSeconds", "needs spec.disk"),
         (DISK, "objectStore: {keepSeconds: 60}", "objectStore.keepSeconds", "needs spec.objectStore"),
@@ -111,7 +119,7 @@ fn the_tiers_become_cold_settings() {
     };
     assert_eq!(parse(&text).unwrap().cold.object_store, Some(expected.clone()));
     let spec = serde_yaml::from_str(&text).unwrap();
-    let in_pod = super::validate("live", &spec).unwrap().cold.object_store.unwrap();
+    let in_pod = super::validate(Some("media"), "live", &spec).unwrap().cold.object_store.unwrap();
     let credentials_dir = Some("/etc/mediaorigin-object-store".to_owned());
     assert_eq!(in_pod, ObjectStoreConfig { credentials_dir, ..expected });
 }
@@ -173,4 +181,102 @@ fn disks_and_buckets_are_read_or_refused_with_the_path_of_the_field() {
         assert_eq!(found, if field.is_empty() { vec![] } else { vec![expected.as_str()] }, "{spec}");
         assert!(!problems.iter().any(|problem| problem.message.contains("secret")), "{problems:?}");
     }
+}
+
+#[test]
+fn a_fleet_may_promise_what_its_log_keeps() {
+    let resolved = rule(&format!("{FLEET}, {STORE}"), "durability: Replicated").unwrap();
+    assert_eq!(resolved.policies.treat("a").policy.durability(), Durability::Replicated);
+    assert!(Durability::Disk < Durability::Replicated && Durability::Replicated < Durability::Durable);
+    assert_eq!(Durability::Replicated.as_str(), "Replicated");
+}
+
+#[test]
+fn coordination_becomes_a_cold_setting() {
+    let text = "{replicas: 3, coordination: {nats: {url: 'nats://a:4222,tls://[::1]:4223', credentialsSecretRef: {name: keys}, copies: 1}}}";
+    let spec = serde_yaml::from_str(text).unwrap();
+    let in_pod = super::validate(Some("media"), "live", &spec).unwrap().cold;
+    let expected = CoordinationConfig {
+        servers: vec!["nats://a:4222".to_owned(), "tls://[::1]:4223".to_owned()],
+        credentials_dir: Some("/etc/mediaorigin-nats".to_owned()),
+        scope: "media-live".to_owned(),
+        copies: 1,
+        peer_port: 8082,
+    };
+    assert_eq!(in_pod.coordination.as_ref(), Some(&expected));
+    assert!(in_pod.tiers().has_log);
+    // Outside a cluster nothing mounts the Secret, and there is no namespace.
+    let outside = CoordinationConfig { credentials_dir: None, scope: "live".to_owned(), ..expected };
+    assert_eq!(parse(text).unwrap().cold.coordination, Some(outside));
+    let cold = parse(&format!("{{{FLEET}}}")).unwrap().cold.coordination.unwrap();
+    assert_eq!((cold.copies, cold.credentials_dir), (3, None));
+    assert_eq!(parse("{}").unwrap().cold.coordination, None);
+}
+
+#[test]
+fn what_does_not_fit_a_fleet_is_refused_with_the_path_of_the_field() {
+    let nats = |rest: &str| format!("coordination: {{nats: {{{rest}}}}}");
+    let url = |url: &str| nats(&format!("url: '{url}'"));
+    let many = |count: usize| vec!["nats://a"; count].join(",");
+    let field = "coordination.nats.url";
+    let cases = [
+        (format!("replicas: 100, {FLEET}"), ""),
+        (format!("replicas: 101, {FLEET}"), "replicas"),
+        ("replicas: 2".to_owned(), "replicas"),
+        (format!("{FLEET}, {CACHE}"), "disk"),
+        (format!("{FLEET}, {DISK}"), "disk"),
+        (url("nats://nats.media.svc.cluster.local"), ""),
+        (url("tls://10.0.0.7:65535"), ""),
+        (url("nats://[fe80::1]"), ""),
+        (url(&many(16)), ""),
+        (url(&many(17)), field),
+        (url(&format!("nats://{}", "a".repeat(1017))), ""),
+        (url(&format!("nats://{}", "a".repeat(1018))), field),
+        (url(""), field),
+        (url("nats:4222"), field),
+        (url("http://nats:4222"), field),
+        (url("nats://"), field),
+        (url("nats://a,"), field),
+        (url("nats://a, nats://b"), field),
+        (url("nats://a/"), field),
+        (url("nats://-a"), field),
+        (url("nats://a:"), field),
+        (url("nats://a:0"), field),
+        (url("nats://a:65536"), field),
+        (url("nats://[::1"), field),
+        (url("nats://[]:1"), field),
+        (url("nats://[::1]x"), field),
+        (url("nats://user:secret@nats:4222"), field),
+        (nats("url: 'nats://a', copies: 5"), ""),
+        (nats("url: 'nats://a', copies: 2"), "coordination.nats.copies"),
+        (nats("url: 'nats://a', copies: 7"), "coordination.nats.copies"),
+        (
+            nats("url: 'nats://a', credentialsSecretRef: {name: A}"),
+            "coordination.nats.credentialsSecretRef.name",
+        ),
+    ];
+    for (spec, field) in cases {
+        let problems = parse(&format!("{{{spec}}}")).err().unwrap_or_default();
+        let found: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        let expected = format!("spec.{field}");
+        assert_eq!(found, if field.is_empty() { vec![] } else { vec![expected.as_str()] }, "{spec}");
+        assert!(!problems.iter().any(|problem| problem.message.contains("secret@")), "{problems:?}");
+    }
+}
+
+/// Two fleets on the same servers are never one, whatever their names.
+#[test]
+fn fleets_have_names_of_their_own() {
+    assert_eq!(scope((Some("media"), "live")), "media-live");
+    assert_eq!(scope((None, "live")), "live");
+    assert_eq!(scope((Some("a-b"), "c")), "a-b-c-bc4051af31d7f645");
+    assert_ne!(scope((Some("a-b"), "c")), scope((Some("a"), "b-c")));
+    let (namespace, name) = ("n".repeat(63), "o".repeat(52));
+    let long = scope((Some(&namespace), &name));
+    assert_eq!(long.len(), SCOPE_LENGTH_MAX);
+    assert_ne!(long, scope((Some(&namespace), &"o".repeat(51))));
+    assert!(long.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{long}");
+    // A whole name that fits is not cut; one more character is too much.
+    assert_eq!(scope((Some(&"n".repeat(11)), &name)), format!("{}-{name}", "n".repeat(11)));
+    assert_eq!(scope((Some(&"n".repeat(12)), &name)).len(), SCOPE_LENGTH_MAX);
 }

@@ -91,8 +91,12 @@ fn durability(
         Some(DurabilitySpec::Durable) if !tiers.has_object_store => {
             "Durable needs spec.objectStore: set it, or write Memory or Disk"
         }
+        Some(DurabilitySpec::Replicated) if !tiers.has_log => {
+            "Replicated needs spec.coordination: set it, or write Memory, Disk or Durable"
+        }
         Some(DurabilitySpec::Memory) => return Durability::Memory,
         Some(DurabilitySpec::Disk) => return Durability::Disk,
+        Some(DurabilitySpec::Replicated) => return Durability::Replicated,
         Some(DurabilitySpec::Durable) => return Durability::Durable,
         None => return tiers.durability(),
     };

@@ -6,7 +6,7 @@ use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::PodMonitorModeSpec;
 use mediaorigin_operator::observed::Observed;
 use mediaorigin_operator::part::Part;
-use mediaorigin_operator::plan::credentials::{self, Issue};
+use mediaorigin_operator::plan::credentials::Issue;
 use mediaorigin_operator::plan::difference::{Difference, differences};
 use mediaorigin_operator::plan::{ANNOTATION_APPLIED_HASH, Action, Child, Plan, Reason, Verdict};
 use serde_json::Value;
@@ -47,6 +47,10 @@ fn state(part: Part, observed: &Observed, plan: &Plan) -> Option<String> {
                     Issue::Complete(keys) => format!("has no {}", keys.join(", ")),
                     Issue::Renew => "is to be renewed, as the annotation of the origin asks".to_owned(),
                     Issue::Retire => "has values from before whose time is over".to_owned(),
+                    Issue::Copy(_) if live.is_none() => "missing".to_owned(),
+                    Issue::Copy(from) => {
+                        format!("is not what {}/{} is now, of which it is a copy", from.namespace, from.name)
+                    }
                 });
             }
             Action::Delete { part: gone, .. } if *gone == part => {
@@ -55,7 +59,7 @@ fn state(part: Part, observed: &Observed, plan: &Plan) -> Option<String> {
             _ => {}
         }
     }
-    let is_made = observed.spec.as_ref().is_ok_and(|spec| credentials::wanted(spec).contains(&part));
+    let is_made = plan.secrets.contains(&part);
     Some(match live {
         Some(live) if !observed.owns(live) => foreign(part, plan),
         Some(_) if plan.verdict == Verdict::Deleting => "goes with the origin".to_owned(),

@@ -8,7 +8,9 @@ use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::{MediaOriginSpec, WriteAccessSpec};
 use serde_json::Value;
 
-use super::Child;
+use super::coordination::of_chart;
+use super::{Child, Settings};
+use crate::election::seat::Place;
 use crate::observed::Observed;
 use crate::part::Part;
 use crate::secret;
@@ -24,6 +26,8 @@ pub enum Issue {
     Renew,
     /// The time of those before is over.
     Retire,
+    /// Make it like this one of somebody else, which has changed or was not copied yet.
+    Copy(Place),
 }
 
 /// A Secret to write.
@@ -40,10 +44,11 @@ pub struct Issuance {
 }
 
 /// The Secrets that the spec asks the operator for.
-pub fn wanted(spec: &MediaOriginSpec) -> Vec<Part> {
+pub fn wanted(settings: &Settings, observed: &Observed, spec: &MediaOriginSpec) -> Vec<Part> {
     let makes_publisher = spec.access.write.as_ref().is_some_and(|write| write.secret_ref.is_none());
     let publisher = makes_publisher.then_some(Part::PublisherSecret);
-    std::iter::once(Part::AdminSecret).chain(publisher).collect()
+    let copy = of_chart(settings, &observed.namespace, spec).map(|_| Part::NatsSecret);
+    std::iter::once(Part::AdminSecret).chain(publisher).chain(copy).collect()
 }
 
 /// The name of the Secret with the publishers' credentials, ours or not.
@@ -52,23 +57,24 @@ pub fn publisher_secret(origin: &str, write: &WriteAccessSpec) -> String {
 }
 
 /// What is to be written.
-pub fn issuances(observed: &Observed, spec: &MediaOriginSpec) -> Vec<Issuance> {
-    wanted(spec).into_iter().filter_map(|part| issuance(observed, spec, part)).collect()
+pub fn issuances(settings: &Settings, observed: &Observed, spec: &MediaOriginSpec) -> Vec<Issuance> {
+    let wanted = wanted(settings, observed, spec).into_iter();
+    wanted.filter_map(|part| issuance(settings, observed, spec, part)).collect()
 }
 
 /// When a Secret has to be looked at again.
-pub fn next_look(observed: &Observed, spec: &MediaOriginSpec) -> Option<SignedDuration> {
-    let ends = wanted(spec).into_iter().filter_map(|part| previous_until(observed.children.get(&part)?));
+pub fn next_look(observed: &Observed, wanted: &[Part]) -> Option<SignedDuration> {
+    let ends = wanted.iter().filter_map(|part| previous_until(observed.children.get(part)?));
     ends.map(|end| end.duration_since(observed.now).max(SignedDuration::from_secs(1))).min()
 }
 
 /// When one of them was written last, which may be now: what pods of an earlier time have mounted is older.
-pub fn written_at(observed: &Observed, spec: &MediaOriginSpec) -> Option<Timestamp> {
-    let writings = wanted(spec).into_iter().filter_map(|part| {
+pub fn written_at(settings: &Settings, observed: &Observed, spec: &MediaOriginSpec) -> Option<Timestamp> {
+    let writings = wanted(settings, observed, spec).into_iter().filter_map(|part| {
         let live = observed.children.get(&part);
         let before = live.and_then(|live| note(live, names::ANNOTATION_WRITTEN_AT)).map(str::to_owned);
         // As it will be read from the Secret.
-        let now = issuance(observed, spec, part).map(|_| text(observed.now));
+        let now = issuance(settings, observed, spec, part).map(|_| text(observed.now));
         now.or(before)?.parse().ok()
     });
     writings.max()
@@ -79,7 +85,12 @@ pub fn text(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn issuance(observed: &Observed, spec: &MediaOriginSpec, part: Part) -> Option<Issuance> {
+fn issuance(
+    settings: &Settings,
+    observed: &Observed,
+    spec: &MediaOriginSpec,
+    part: Part,
+) -> Option<Issuance> {
     let live = observed.children.get(&part);
     let asked =
         observed.annotation(names::ANNOTATION_RENEW_PUBLISHER).filter(|_| part == Part::PublisherSecret);
@@ -87,7 +98,11 @@ fn issuance(observed: &Observed, spec: &MediaOriginSpec, part: Part) -> Option<I
     if let Some(asked) = asked {
         annotations.insert(names::ANNOTATION_RENEWED.to_owned(), asked.to_owned());
     }
+    if let (Part::NatsSecret, Some(version)) = (part, &observed.nats_version) {
+        annotations.insert(names::ANNOTATION_COPIED.to_owned(), version.clone());
+    }
     let issue = match live {
+        _ if part == Part::NatsSecret => copy(settings, observed, live)?,
         None => Issue::Create,
         Some(live) => {
             let missing = missing(part, live);
@@ -118,6 +133,18 @@ fn issuance(observed: &Observed, spec: &MediaOriginSpec, part: Part) -> Option<I
     Some(Issuance { part, issue, body: Child::metadata(part, observed), annotations })
 }
 
+/// The credentials of the chart's NATS, unless the copy is one of what they are now.
+fn copy(settings: &Settings, observed: &Observed, live: Option<&Value>) -> Option<Issue> {
+    let is_current = |live: &Value| {
+        // What cannot be seen has not changed.
+        let version = observed.nats_version.as_deref();
+        let is_of = version.is_none_or(|version| note(live, names::ANNOTATION_COPIED) == Some(version));
+        is_of && missing(Part::NatsSecret, live).is_empty()
+    };
+    let chart = settings.nats.as_ref().filter(|_| !live.is_some_and(is_current))?;
+    Some(Issue::Copy(chart.credentials.clone()))
+}
+
 fn missing(part: Part, live: &Value) -> Vec<&'static str> {
     let has = |key: &str| live["data"][key].as_u64().is_some_and(|length| length > 0);
     secret::fields(part).iter().map(|field| field.key).filter(|key| !has(key)).collect()
@@ -140,6 +167,9 @@ impl fmt::Display for Issuance {
             Issue::Renew => {
                 let until = annotations.get(names::ANNOTATION_PREVIOUS_UNTIL).map_or("now", String::as_str);
                 write!(out, "renew {part}: asked for; the values before are good until {until}")
+            }
+            Issue::Copy(Place { namespace, name }) => {
+                write!(out, "copy {part}: from {namespace}/{name}, which is not the same")
             }
             Issue::Retire => write!(out, "retire the values before in {part}: their time is over"),
         }

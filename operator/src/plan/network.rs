@@ -4,7 +4,7 @@ use mediaorigin_crds::names;
 use mediaorigin_crds::v1alpha1::{MediaOriginSpec, NetworkPolicyModeSpec};
 use serde_json::{Map, Value, json};
 
-use super::{Child, Settings, selector_map};
+use super::{Child, Settings, coordination, selector_map};
 use crate::observed::Observed;
 use crate::part::Part;
 
@@ -34,15 +34,25 @@ pub fn policy(settings: &Settings, observed: &Observed, spec: &MediaOriginSpec) 
             .collect()
         }
     };
+    let pods = json!({ "podSelector": { "matchLabels": selector_map(&observed.name) } });
+    let mut ingress = vec![
+        json!({ "ports": [tcp(names::MEDIA_PORT)] }),
+        json!({ "from": admins, "ports": [tcp(names::ADMIN_PORT)] }),
+    ];
+    let mut egress = egress(spec);
+    if spec.coordination.is_some() {
+        ingress.push(json!({ "from": [pods], "ports": [tcp(names::PEER_PORT)] }));
+        egress.push(json!({ "to": [pods], "ports": [tcp(names::PEER_PORT)] }));
+        // Only the ports: the servers name each other to their clients, and an address may be that of a load balancer.
+        let ports: Vec<Value> = coordination::ports(spec).into_iter().map(tcp).collect();
+        egress.push(json!({ "ports": ports }));
+    }
     let rest = json!({
         "spec": {
-            "podSelector": { "matchLabels": selector_map(&observed.name) },
+            "podSelector": pods["podSelector"],
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [
-                { "ports": [tcp(names::MEDIA_PORT)] },
-                { "from": admins, "ports": [tcp(names::ADMIN_PORT)] },
-            ],
-            "egress": egress(spec),
+            "ingress": ingress,
+            "egress": egress,
         },
     });
     Some(Child::new(Part::NetworkPolicy, observed, &Map::new(), rest))

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use mediaorigin_crds::names;
 
-use super::{Action, credentials};
+use super::{Action, Settings, credentials};
 use crate::observed::Observed;
 use crate::pods;
 
@@ -52,9 +52,9 @@ impl fmt::Display for News {
 }
 
 /// What to tell the pods.
-pub fn news(observed: &Observed) -> Vec<Action> {
+pub fn news(settings: &Settings, observed: &Observed) -> Vec<Action> {
     let spec = observed.spec.as_ref().ok();
-    let written = spec.and_then(|spec| credentials::written_at(observed, spec));
+    let written = spec.and_then(|spec| credentials::written_at(settings, observed, spec));
     let running = observed.pods.iter().filter(|pod| pods::exists(pod) && pods::is_running(pod));
     let each = running.filter_map(|pod| {
         let name = pod.metadata.name.clone()?;

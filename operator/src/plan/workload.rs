@@ -15,7 +15,7 @@ use mediaorigin_crds::v1alpha1::{
 use serde_json::{Map, Value, json};
 
 use super::credentials::publisher_secret;
-use super::{Child, Settings, selector_map, stable_hash};
+use super::{Child, Settings, coordination, selector_map, stable_hash};
 use crate::observed::Observed;
 use crate::part::Part;
 
@@ -88,8 +88,8 @@ fn template(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold
             "seccompProfile": { "type": "RuntimeDefault" },
         },
         "topologySpreadConstraints": [spread(name, "topology.kubernetes.io/zone"), spread(name, "kubernetes.io/hostname")],
-        "containers": [container(settings, spec, cold)],
-        "volumes": volumes(name, spec),
+        "containers": [container(settings, name, spec, cold)],
+        "volumes": volumes(name, spec, cold),
     });
     if is_persistent(spec) {
         // Otherwise the kubelet goes through all files of the disk at every start.
@@ -125,8 +125,14 @@ fn place(pod: &mut Value, wanted: &PodTemplateSpec) {
     }
 }
 
-fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value {
+fn container(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold) -> Value {
     let wanted = &spec.pod_template;
+    let port = |name: &str, port: u16| json!({ "name": name, "containerPort": port, "protocol": "TCP" });
+    let mut ports = vec![
+        port(names::MEDIA_PORT_NAME, names::MEDIA_PORT),
+        port(names::ADMIN_PORT_NAME, names::ADMIN_PORT),
+    ];
+    ports.extend(cold.coordination.as_ref().map(|fleet| port(names::PEER_PORT_NAME, fleet.peer_port)));
     json!({
         "name": CONTAINER,
         "image": wanted.image.as_ref().unwrap_or(&settings.origin_image),
@@ -139,10 +145,7 @@ fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value 
             "serve", "-f", format!("{}/{}", names::CONFIG_DIR, names::CONFIG_FILE),
             "--admin-token-file", format!("{}/{}", names::ADMIN_SECRET_DIR, names::ADMIN_TOKEN),
         ],
-        "ports": [
-            { "name": names::MEDIA_PORT_NAME, "containerPort": names::MEDIA_PORT, "protocol": "TCP" },
-            { "name": names::ADMIN_PORT_NAME, "containerPort": names::ADMIN_PORT, "protocol": "TCP" },
-        ],
+        "ports": ports,
         "resources": resources(spec),
         "securityContext": {
             "allowPrivilegeEscalation": false,
@@ -158,7 +161,7 @@ fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value 
         // It answers at all: only a process that hangs is restarted, never one that waits for something else.
         "livenessProbe": probe("/livez", 10, 5, 3),
         "env": environment(spec, cold),
-        "volumeMounts": mounts(spec),
+        "volumeMounts": mounts(name, spec, cold),
     })
 }
 
@@ -166,9 +169,15 @@ fn container(settings: &Settings, spec: &MediaOriginSpec, cold: &Cold) -> Value 
 fn environment(spec: &MediaOriginSpec, cold: &Cold) -> Vec<Value> {
     let variable = |name: &str, value: &str| json!({ "name": name, "value": value });
     // A container that restarts starts with the settings of its pod, whatever the mounted file says by then.
-    let ours = variable(names::ENV_COLD, &json!(cold).to_string());
-    let wanted = spec.pod_template.env.iter().filter(|wanted| wanted.name != names::ENV_COLD);
-    std::iter::once(ours).chain(wanted.map(|wanted| variable(&wanted.name, &wanted.value))).collect()
+    let mut all = vec![variable(names::ENV_COLD, &json!(cold).to_string())];
+    if cold.coordination.is_some() {
+        all.extend(coordination::environment());
+    }
+    let is_ours = |name: &str| all.iter().any(|ours| ours["name"] == name);
+    let wanted = spec.pod_template.env.iter().filter(|wanted| !is_ours(&wanted.name));
+    let wanted: Vec<Value> = wanted.map(|wanted| variable(&wanted.name, &wanted.value)).collect();
+    all.extend(wanted);
+    all
 }
 
 /// A quantity that has been parsed before; printing it exactly keeps `1024Mi` and `1Gi` the same template.
@@ -201,7 +210,7 @@ fn probe(path: &str, period: i32, timeout: i32, failures: i32) -> Value {
     })
 }
 
-fn mounts(spec: &MediaOriginSpec) -> Value {
+fn mounts(name: &str, spec: &MediaOriginSpec, cold: &Cold) -> Value {
     // A directory, not a file by subPath: only a directory is refreshed when the ConfigMap changes.
     let mut mounts = vec![json!({ "name": "config", "mountPath": names::CONFIG_DIR, "readOnly": true })];
     mounts.push(json!({ "name": "admin", "mountPath": names::ADMIN_SECRET_DIR, "readOnly": true }));
@@ -212,6 +221,9 @@ fn mounts(spec: &MediaOriginSpec) -> Value {
         mounts
             .push(json!({ "name": "object-store", "mountPath": names::OBJECT_STORE_DIR, "readOnly": true }));
     }
+    if coordination::secret(name, spec, cold).is_some() {
+        mounts.push(json!({ "name": "nats", "mountPath": names::NATS_DIR, "readOnly": true }));
+    }
     if spec.service.tls.is_some() {
         mounts.push(json!({ "name": "tls", "mountPath": names::TLS_DIR, "readOnly": true }));
     }
@@ -221,7 +233,7 @@ fn mounts(spec: &MediaOriginSpec) -> Value {
     json!(mounts)
 }
 
-fn volumes(name: &str, spec: &MediaOriginSpec) -> Value {
+fn volumes(name: &str, spec: &MediaOriginSpec, cold: &Cold) -> Value {
     let mut volumes = vec![json!({ "name": "config", "configMap": { "name": name } })];
     let secret = |name: &str| json!({ "secretName": name, "defaultMode": SECRET_MODE });
     volumes.push(json!({ "name": "admin", "secret": secret(&Part::AdminSecret.name(name)) }));
@@ -230,6 +242,9 @@ fn volumes(name: &str, spec: &MediaOriginSpec) -> Value {
     }
     if let Some(credentials) = credentials(spec) {
         volumes.push(json!({ "name": "object-store", "secret": secret(&credentials.name) }));
+    }
+    if let Some(nats) = coordination::secret(name, spec, cold) {
+        volumes.push(json!({ "name": "nats", "secret": secret(&nats) }));
     }
     if let Some(tls) = &spec.service.tls {
         volumes.push(json!({ "name": "tls", "projected": certificates(tls) }));

@@ -102,3 +102,18 @@ fn what_is_looked_at_has_no_value_in_it() {
     assert_eq!(secret["data"].as_object().unwrap().keys().collect::<Vec<_>>(), ["token"]);
     assert_eq!(secret["metadata"], json!({ "annotations": { "a": "b" } }));
 }
+
+/// A copy has what clients need and nothing else of the other Secret; one that lacks it is no copy.
+#[test]
+fn a_copy_has_what_clients_need() {
+    let source = Secret { data: Some(coordination().unwrap()), ..Secret::default() };
+    let annotations = BTreeMap::from([(names::ANNOTATION_COPIED.to_owned(), "7".to_owned())]);
+    let copy = copied(Part::NatsSecret, Secret::default(), &source, &annotations).unwrap();
+    assert_eq!(copy.data.as_ref().unwrap().keys().collect::<Vec<_>>(), ["password", "username"]);
+    assert_eq!(text(&copy, "password"), text(&source, "password"));
+    assert_eq!(copy.metadata.annotations, Some(annotations.clone()));
+    let mut bare = source;
+    bare.data.as_mut().unwrap().remove("password");
+    let error = copied(Part::NatsSecret, copy, &bare, &annotations).unwrap_err();
+    assert_eq!(error.to_string(), "it has no password");
+}

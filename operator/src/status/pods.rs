@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::settled;
 use crate::observed::Observed;
 use crate::part::Part;
-use crate::pods::exists;
+use crate::pods::{exists, is_ready};
 use crate::reasons::{ConfiguredReason, HealthReason, RoutedReason, StalledReason};
 use crate::report::PodReport;
 
@@ -63,6 +63,13 @@ fn reports(observed: &Observed) -> impl Iterator<Item = (&str, &PodReport)> {
     pods.filter_map(|name| Some((name, observed.reports.get(name)?)))
 }
 
+/// A pod that serves and has not said what, by its name.
+fn silent(observed: &Observed) -> Option<&str> {
+    let serving = observed.pods.iter().filter(|pod| exists(pod) && is_ready(pod));
+    let mut names = serving.filter_map(|pod| pod.metadata.name.as_deref());
+    names.find(|name| !observed.reports.contains_key(*name))
+}
+
 fn configured(observed: &Observed) -> (ConditionStatus, ConfiguredReason, String) {
     let generation = observed.generation;
     let behind = || reports(observed).filter(|(_, report)| !report.serves(&observed.uid, generation));
@@ -77,12 +84,21 @@ fn configured(observed: &Observed) -> (ConditionStatus, ConfiguredReason, String
     }
     if let Some((name, report)) = behind().next() {
         let why = report.not_pushed.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        let message = format!("pod {name} serves generation {} of {generation}{why}", report.generation);
+        let others = match behind().count() - 1 {
+            0 => String::new(),
+            count => format!("; {count} more do too"),
+        };
+        let message =
+            format!("pod {name} serves generation {} of {generation}{why}{others}", report.generation);
         let message = settled(observed, ConfiguredReason::Older.as_str(), message);
         return (ConditionStatus::False, ConfiguredReason::Older, message);
     }
     if reports(observed).next().is_none() {
         let message = "no pod has said what it serves".to_owned();
+        return (ConditionStatus::Unknown, ConfiguredReason::NoReport, message);
+    }
+    if let Some(silent) = silent(observed) {
+        let message = format!("pod {silent} serves and has not said what");
         return (ConditionStatus::Unknown, ConfiguredReason::NoReport, message);
     }
     (ConditionStatus::True, ConfiguredReason::Current, format!("generation {generation} is in force"))

@@ -14,7 +14,7 @@ pub(super) struct Case {
     pub(super) refused: Option<String>,
 }
 
-/// A spec with every field that there is, each with room up and down.
+/// A spec with every field that there is, each with room up and down, but for what cannot be beside a disk.
 const FULL: &str = "
 replicas: 1
 memory: {limit: 64Gi}
@@ -64,15 +64,23 @@ podTemplate:
   env: [{name: RUST_LOG, value: info}]
 ";
 
+/// What cannot: [`FULL`] has it instead of its disk then.
+const FLEET: &str = "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3}}";
+const FLEET_FIELD: &str = "coordination";
+
 /// Values within a bound that a CEL rule forbids beside the rest of the full spec.
-const ELSEWHERE: [(&str, &str); 3] = [
-    ("spec.replicas", "1000"),
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("spec.replicas", "100"),
+    ("spec.tierPolicies[0].durability", "\"Replicated\""),
+    ("spec.coordination.nats.copies", "2"),
+    ("spec.coordination.nats.copies", "4"),
     ("spec.service.type", "\"ClusterIP\""),
     ("spec.podTemplate.tolerations[0].operator", "\"Exists\""),
 ];
 
 /// How long texts of a field begin; the rest is filled up.
-const BEGINNINGS: [(&str, &str); 3] = [
+const BEGINNINGS: [(&str, &str); 4] = [
+    ("spec.coordination.nats.url", "nats://"),
     ("spec.objectStore.url", "s3://bucket/"),
     ("spec.objectStore.endpoint", "https://"),
     ("spec.access.cors[0].allowedOrigins[0]", "https://"),
@@ -93,18 +101,33 @@ pub(super) fn full() -> Value {
     serde_yaml::from_str(FULL).unwrap()
 }
 
+/// The spec of a fleet, without what that cannot have.
+fn fleet() -> Value {
+    let mut spec = full();
+    spec[FLEET_FIELD] = serde_yaml::from_str(FLEET).unwrap();
+    spec.as_object_mut().unwrap().remove("disk");
+    spec["tierPolicies"][0].as_object_mut().unwrap().remove("disk");
+    spec
+}
+
 /// All cases.
 pub(super) fn cases() -> Vec<Case> {
     let definition = crd::definition().unwrap();
     let schema = definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
-    let mut maker =
-        Maker { cases: vec![Case { what: "everything".to_owned(), spec: full(), refused: None }] };
-    maker.walk("spec", "", schema, &full());
+    let everything = |spec: &Value| Case { what: "everything".to_owned(), spec: spec.clone(), refused: None };
+    let (full, fleet) = (full(), fleet());
+    let mut maker = Maker { cases: vec![everything(&full), everything(&fleet)], around: full.clone() };
+    maker.walk("spec", "", schema, &full);
+    maker.around = fleet.clone();
+    let (field, pointer) = (format!("spec.{FLEET_FIELD}"), format!("/{FLEET_FIELD}"));
+    maker.walk(&field, &pointer, &schema["properties"][FLEET_FIELD], &fleet[FLEET_FIELD]);
     maker.cases
 }
 
 struct Maker {
     cases: Vec<Case>,
+    /// The spec around what is tried.
+    around: Value,
 }
 
 impl Maker {
@@ -200,7 +223,10 @@ impl Maker {
             Value::Object(object)
         };
         let required = schema["required"].as_array().cloned().unwrap_or_default();
-        for (name, property) in schema["properties"].as_object().unwrap() {
+        let properties = schema["properties"].as_object().unwrap().iter();
+        // In a walk of its own.
+        let is_here = |name: &str| field != "spec" || name != FLEET_FIELD;
+        for (name, property) in properties.filter(|(name, _)| is_here(name)) {
             let below = format!("{field}.{name}");
             let absent = with(name, &|object| drop(object.remove(name)));
             let null = with(name, &|object| drop(object.insert(name.clone(), Value::Null)));
@@ -232,7 +258,7 @@ impl Maker {
     }
 
     fn push(&mut self, what: &str, field: &str, pointer: &str, value: Value, refused: Option<String>) {
-        let mut spec = full();
+        let mut spec = self.around.clone();
         *spec.pointer_mut(pointer).unwrap() = value;
         self.cases.push(Case { what: format!("{field}: {what}"), spec, refused });
     }

@@ -35,9 +35,42 @@ const GLOB: &str = "only the library that matches can parse a glob";
 /// The rules about one spec.
 pub(super) const RULES: &[Rule] = &[
     both(
-        "more than one pod needs a shared index, which this version does not have: use 0 or 1",
-        &["{replicas: 0}", "{replicas: 1}"],
-        &[("spec.replicas", "{replicas: 2}"), ("spec.replicas", "{replicas: 1000}")],
+        "more than one pod needs spec.coordination, by which they are one origin: set it, or use 0 or 1",
+        &[
+            "{replicas: 0}",
+            "{replicas: 1}",
+            "{replicas: 2, coordination: {nats: {url: 'nats://nats'}}}",
+            "{replicas: 100, coordination: {nats: {url: 'nats://nats'}}}",
+        ],
+        &[
+            ("spec.replicas", "{replicas: 2}"),
+            ("spec.replicas", "{replicas: 100, objectStore: {url: 's3://b'}}"),
+        ],
+    ),
+    both(
+        "the disk of one pod is none of its fleet, and this version does not use it as a cache there: remove disk, or coordination",
+        &[
+            "{disk: {size: 1Gi}}",
+            "{coordination: {nats: {url: 'nats://nats'}}, objectStore: {url: 's3://b'}}",
+        ],
+        &[
+            ("spec.disk", "{coordination: {nats: {url: 'nats://nats'}}, disk: {size: 1Gi}}"),
+            (
+                "spec.disk",
+                "{replicas: 3, coordination: {nats: {url: 'nats://nats'}}, disk: {size: 1Gi, storageClassName: fast}}",
+            ),
+        ],
+    ),
+    both(
+        "of an even number of copies no more may be lost than of one less: write 1, 3 or 5",
+        &[
+            "{coordination: {nats: {url: 'nats://nats', copies: 1}}}",
+            "{coordination: {nats: {url: 'nats://nats', copies: 5}}}",
+        ],
+        &[
+            ("spec.coordination.nats.copies", "{coordination: {nats: {url: 'nats://nats', copies: 2}}}"),
+            ("spec.coordination.nats.copies", "{coordination: {nats: {url: 'nats://nats', copies: 4}}}"),
+        ],
     ),
     both(
         "an origin needs memory: write at least 128Mi",
@@ -212,9 +245,23 @@ pub(super) const RULES: &[Rule] = &[
             ),
             (
                 "spec.tierPolicies[0].durability",
+                "{coordination: {nats: {url: 'nats://nats'}}, tierPolicies: [{name: a, match: {paths: ['**']}, durability: Disk}]}",
+            ),
+            (
+                "spec.tierPolicies[0].durability",
                 "{disk: {size: 1Gi}, tierPolicies: [{name: a, match: {paths: ['**']}, durability: Disk}]}",
             ),
         ],
+    ),
+    both(
+        "durability Replicated needs spec.coordination: set it, or write Memory, Disk or Durable",
+        &[
+            "{coordination: {nats: {url: 'nats://nats'}}, tierPolicies: [{name: a, match: {paths: ['**']}, durability: Replicated}]}",
+        ],
+        &[(
+            "spec.tierPolicies[0].durability",
+            "{objectStore: {url: 's3://b'}, tierPolicies: [{name: a, match: {paths: ['**']}, durability: Replicated}]}",
+        )],
     ),
     both(
         "durability Durable needs spec.objectStore: set it, or write Memory or Disk",

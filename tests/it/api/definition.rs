@@ -266,5 +266,17 @@ fn an_origin_without_replicas_has_a_scale() {
     assert_eq!(stored["spec"]["replicas"], 0);
     let refused = server.kubectl(&["scale", "mediaorigin/scale", "--replicas=2"], "").unwrap();
     let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(errors.contains("use 0 or 1"), "{errors}");
+    assert!(errors.contains("more than one pod needs spec.coordination"), "{errors}");
+    let read =
+        |server: &ApiServer| server.client().get(&path("scale")).unwrap().success().unwrap()["spec"].clone();
+    assert_eq!(read(&server)["replicas"], 0);
+    let fleet = json!({ "spec": { "coordination": { "nats": { "url": "nats://nats" } } } });
+    server.client().merge(&path("scale"), &fleet).unwrap().success().unwrap();
+    server.kubectl_ok(&["scale", "mediaorigin/scale", "--replicas=3"], "").unwrap();
+    let nats = json!({ "url": "nats://nats", "copies": 3 });
+    assert_eq!((&read(&server)["replicas"], &read(&server)["coordination"]["nats"]), (&json!(3), &nats));
+    // A fleet is not made one pod by taking away what makes it one origin.
+    let alone = json!({ "spec": { "coordination": null } });
+    let refused = server.client().merge(&path("scale"), &alone).unwrap();
+    assert!(refused.message().contains("more than one pod needs spec.coordination"), "{}", refused.message());
 }

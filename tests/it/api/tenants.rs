@@ -172,6 +172,10 @@ fn no_field(editor: &Client) {
         ),
         (
             "namespace",
+            json!({ "coordination": { "nats": { "url": "nats://a", "credentialsSecretRef": { "name": "vault", "namespace": "theirs" } } } }),
+        ),
+        (
+            "namespace",
             json!({ "service": { "tls": { "secretRef": { "name": "vault", "namespace": "theirs" } } } }),
         ),
         (

@@ -22,8 +22,9 @@ fn by_validate(name: &str, spec: &Value) -> Problems {
     // JSON is YAML.
     let (documents, mut problems) = document::parse(&origin(name, spec).to_string());
     for document in documents {
-        problems
-            .extend(validate::validate(&document.metadata.name, &document.spec).err().unwrap_or_default());
+        problems.extend(
+            validate::validate(None, &document.metadata.name, &document.spec).err().unwrap_or_default(),
+        );
     }
     problems.into_iter().map(|problem| (problem.field, problem.message)).collect()
 }

@@ -15,6 +15,9 @@ use super::running::Operator;
 /// The operator's user, as the audit log calls it.
 pub(super) const USER: &str = "system:serviceaccount:default:mediaorigin-operator";
 
+/// The NATS of the chart, of which the operator is told, and where its credentials would be.
+pub(super) const NATS: [&str; 2] = ["nats://chart-nats.default.svc:4222", "default/chart-nats-auth"];
+
 /// An API server with controllers and an operator, each of which ends with it.
 pub(super) struct World {
     pub(super) operator: Option<Operator>,
@@ -47,7 +50,8 @@ impl World {
     }
 
     pub(super) fn start_operator(&mut self) {
-        let operator = Operator::start("operator", &self.kubeconfig, &[], self.server.folder());
+        let nats = ["--nats-url", NATS[0], "--nats-credentials", NATS[1]];
+        let operator = Operator::start("operator", &self.kubeconfig, &nats, self.server.folder());
         self.operator = Some(operator.ready());
     }
 
@@ -92,8 +96,18 @@ impl World {
 
     /// Does for the pod of an origin what a kubelet would: it runs and is ready.
     pub(super) fn run_pod(&self, name: &str) {
-        self.until("the Deployment controller makes a pod", |world| world.pods(name).len() == 1);
-        let pod = self.pods(name)[0]["metadata"]["name"].as_str().unwrap().to_owned();
+        self.run_pods(name, 1);
+    }
+
+    /// The same for so many pods of an origin.
+    pub(super) fn run_pods(&self, name: &str, count: usize) {
+        self.until("the Deployment controller makes the pods", |world| world.pods(name).len() == count);
+        for pod in self.pods(name) {
+            self.start_pod(pod["metadata"]["name"].as_str().unwrap());
+        }
+    }
+
+    fn start_pod(&self, pod: &str) {
         let condition = |kind: &str| json!({ "type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z" });
         let container = json!({
             "name": "origin", "image": "mediaorigin:test", "imageID": "a", "ready": true, "restartCount": 0, "started": true,
@@ -110,8 +124,14 @@ impl World {
     /// Creates an origin whose pod runs, and waits until it is Ready.
     #[track_caller]
     pub(super) fn serve(&self, name: &str, spec: &Value) {
+        self.serve_by(1, name, spec);
+    }
+
+    /// The same with so many pods.
+    #[track_caller]
+    pub(super) fn serve_by(&self, pods: usize, name: &str, spec: &Value) {
         self.create(name, spec);
-        self.run_pod(name);
+        self.run_pods(name, pods);
         self.until("it is Ready and nothing is under way", |world| {
             let origin = world.origin(name);
             condition(&origin, "Ready")["status"] == "True"

@@ -270,7 +270,9 @@ fn nats_is_installed_upgraded_and_rendered_without_a_difference() {
 fn an_own_secret_is_used_and_none_is_made() {
     let made = render(&["--set", "nats.enabled=true"]);
     assert!(made.contains("$(POD_NAMESPACE)/mediaorigin-nats-auth"));
+    assert!(made.contains("value: nats://mediaorigin-nats.$(POD_NAMESPACE).svc:4222"));
     let own = render(&["--set", "nats.enabled=true,nats.auth.secretName=mine"]);
+    assert!(own.contains("value: $(POD_NAMESPACE)/mine"));
     assert!(!own.contains("MEDIAORIGIN_NATS_SECRET") && !own.contains("mediaorigin-nats-auth"));
     let secrets = objects(&own).iter().filter(|object| object["kind"] == "Secret").count();
     assert_eq!((own.matches("name: mine").count(), secrets), (3, 0));

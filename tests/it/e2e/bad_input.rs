@@ -25,7 +25,7 @@ fn admission_names_the_field() {
             "spec.memory.limit",
             "fewer limits.connections",
         ),
-        ("{replicas: 2}", "spec.replicas", "more than one pod needs a shared index"),
+        ("{replicas: 2}", "spec.replicas", "more than one pod needs spec.coordination"),
         ("{limits: {uploadIdleSeconds: 1}}", "spec.limits.uploadIdleSeconds", "greater than or equal to 5"),
         (
             "{tierPolicies: [{name: a, match: {paths: [a]}}, {name: a, match: {paths: [b]}}]}",

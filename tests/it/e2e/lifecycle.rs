@@ -100,7 +100,7 @@ fn scale() {
     eventually("a pod is there again", 90, || pod_uids(NAMESPACE).len() == 1 && put_answers());
     ready(NAMESPACE, LIFECYCLE_PORT);
     let refusal = cluster.refused(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas 2"), None);
-    assert!(refusal.contains("more than one pod needs a shared index"), "{refusal}");
+    assert!(refusal.contains("more than one pod needs spec.coordination"), "{refusal}");
     assert_eq!(get("mediaorigin/live")["spec"]["replicas"], 1);
 }
 

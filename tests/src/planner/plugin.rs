@@ -13,6 +13,8 @@ use mediaorigin_operator::observed::Observed;
 use mediaorigin_operator::part::Part;
 use serde_json::{Value, json};
 
+use super::world;
+
 /// What the plugin sees besides the origin, its children and its pods.
 pub(super) struct Plugin {
     installation: Installation,
@@ -27,6 +29,7 @@ impl Default for Plugin {
         let installation = Installation::Found {
             place: "mediaorigin-system/mediaorigin-operator".to_owned(),
             origin_image: Some("mediaorigin:test".to_owned()),
+            nats: Some(world::chart_nats()),
             version: None,
             ready: 2,
             wanted: 2,

@@ -1,6 +1,7 @@
 //! A simulated cluster: as much of an API server and of the Deployment's controller as a planner can notice.
 
 mod agents;
+mod rollout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -15,6 +16,7 @@ use mediaorigin_operator::status::{Report, status};
 use serde_json::{Value, json};
 
 use self::agents::Mood;
+pub(super) use self::agents::chart_nats;
 use super::kstatus::kstatus;
 use super::merge::{merge, merge_applied, remove_absent};
 use super::plugin::Plugin;
@@ -40,6 +42,8 @@ pub(super) struct World {
     moods: BTreeMap<String, Mood>,
     /// Kinds that this cluster does not have.
     unknown: BTreeSet<Part>,
+    /// Version of the credentials of the chart's NATS.
+    nats: Option<String>,
     seconds: i64,
     plugin: Plugin,
 }
@@ -90,6 +94,7 @@ impl World {
             "known" => {
                 self.unknown.remove(&part(rest)?);
             }
+            "nats" => self.nats = (rest != "unseen").then(|| rest.to_owned()),
             "route" => {
                 let (status, reason) = rest.split_once(' ').context("a status and a reason")?;
                 let accepted = json!({ "type": "Accepted", "status": status, "reason": reason, "message": "as the gateway says" });
@@ -119,9 +124,12 @@ impl World {
     /// What would be planned and reported now.
     pub(super) fn plan(&self) -> Result<(Plan, Report)> {
         let observed = self.observe()?;
-        let operator_namespace = Some("mediaorigin-system".to_owned());
-        let plan =
-            plan(&Settings { origin_image: "mediaorigin:test".to_owned(), operator_namespace }, &observed);
+        let settings = Settings {
+            origin_image: "mediaorigin:test".to_owned(),
+            operator_namespace: Some("mediaorigin-system".to_owned()),
+            nats: Some(chart_nats()),
+        };
+        let plan = plan(&settings, &observed);
         let applied = Applied { plan: plan.clone(), refusals: self.refusals.clone() };
         Ok((plan, status(&observed, &applied)))
     }
@@ -129,7 +137,8 @@ impl World {
     fn observe(&self) -> Result<Observed> {
         let observed =
             Observed::from_json(&self.origin, self.children.clone(), &self.pods, START + self.seconds)?;
-        Ok(Observed { reports: self.reports.clone(), unknown: self.unknown.clone(), ..observed })
+        let (reports, unknown) = (self.reports.clone(), self.unknown.clone());
+        Ok(Observed { reports, unknown, nats_version: self.nats.clone(), ..observed })
     }
 
     /// As an API server creates it, with the default of the status.
@@ -154,11 +163,13 @@ impl World {
         }
     }
 
-    /// From the `MediaOrigin` to a pod that serves, without output.
+    /// From the `MediaOrigin` to pods that serve, without output.
     fn serve(&mut self) -> Result<()> {
         self.reconcile()?;
         self.rollout(None)?;
-        self.pod("live-1 ready")?;
+        for number in 1..=self.pods.len() {
+            self.pod(&format!("live-{number} ready"))?;
+        }
         self.rollout(None)?;
         self.reconcile()?;
         Ok(())
@@ -215,47 +226,6 @@ impl World {
             live["spec"]["clusterIP"] = json!("10.96.0.7"); // as an API server would
         }
         self.applied.insert(part, body.clone());
-    }
-
-    /// What the Deployment's controller does until pods have to start or stop.
-    fn rollout(&mut self, forbidden: Option<&str>) -> Result<()> {
-        let deployment = self.child("Deployment")?.clone();
-        let template = deployment["spec"]["template"].to_string();
-        let wanted = deployment["spec"]["replicas"].as_u64().unwrap_or_default();
-        let current = |pod: &Value| pod["metadata"]["annotations"][TEMPLATE] == template.as_str();
-        let recreates = deployment["spec"]["strategy"]["type"] == "Recreate";
-        if wanted == 0 || (recreates && !self.pods.iter().all(current)) {
-            self.pods.clear();
-        }
-        if wanted == 0 {
-            // None is made.
-        } else if forbidden.is_none() && !self.pods.iter().any(current) {
-            self.pods_made += 1;
-            let name = format!("live-{}", self.pods_made);
-            let created = format!("2026-01-01T00:{:02}:00Z", self.pods_made % 60);
-            self.pods.push(json!({
-                "metadata": { "name": name, "creationTimestamp": created, "annotations": { TEMPLATE: template } },
-                "status": {},
-            }));
-        }
-        // An old pod goes when a new one serves.
-        if self.pods.iter().any(|pod| current(pod) && serves(pod)) {
-            self.pods.retain(current);
-        }
-        let updated = self.pods.iter().filter(|pod| current(pod)).count();
-        let available = self.pods.iter().filter(|pod| serves(pod)).count();
-        let mut status = json!({
-            "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": self.pods.len(),
-            "updatedReplicas": updated,
-            "availableReplicas": available,
-        });
-        if let Some(message) = forbidden {
-            let condition = json!({ "type": "ReplicaFailure", "status": "True", "message": message });
-            status["conditions"] = json!([condition]);
-        }
-        self.child("Deployment")?["status"] = status;
-        Ok(())
     }
 
     fn pod(&mut self, words: &str) -> Result<()> {
@@ -365,13 +335,6 @@ fn print_report(out: &mut String, before: &Value, report: &Report) -> Result<()>
         writeln!(out, "event {} {}", if event.warning { "Warning" } else { "Normal" }, event.reason)?;
     }
     Ok(())
-}
-
-fn serves(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    conditions.is_some_and(|all| {
-        all.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-    })
 }
 
 /// `Service`, `Service-pods`, `Secret-admin`.

@@ -16,8 +16,11 @@ fn observed(spec: &Value) -> Observed {
 
 /// The fields of the spec that are named where `spec` is edited to `{}`'s children, or the other way round.
 fn named(before: &Value, after: &Value) -> Vec<(String, Option<&'static str>)> {
-    let settings =
-        Settings { origin_image: "mediaorigin:1".to_owned(), operator_namespace: Some("system".to_owned()) };
+    let settings = Settings {
+        origin_image: "mediaorigin:1".to_owned(),
+        operator_namespace: Some("system".to_owned()),
+        nats: None,
+    };
     let first = plan(&settings, &observed(before));
     let live = first.children.iter().map(|child| (child.part, child.body.clone())).collect();
     let edited = Observed { children: live, ..observed(after) };
@@ -50,6 +53,10 @@ fn every_change_names_the_field_that_it_comes_from() {
         (
             "spec.objectStore",
             json!({ "objectStore": { "url": "s3://bucket/prefix", "credentialsSecretRef": { "name": "keys" } } }),
+        ),
+        (
+            "spec.coordination",
+            json!({ "coordination": { "nats": { "url": "nats://nats", "credentialsSecretRef": { "name": "keys" } } } }),
         ),
         ("spec.networkPolicy", json!({ "networkPolicy": { "adminNamespaces": ["monitoring"] } })),
         ("spec.limits.connections", json!({ "limits": { "connections": 2_000 } })),

@@ -1,6 +1,8 @@
 //! The admin ports of the simulated pods, and the Secrets that their operator makes.
 
 use anyhow::{Context, Result};
+use mediaorigin_operator::election::seat::Place;
+use mediaorigin_operator::plan::coordination::ChartNats;
 use mediaorigin_operator::plan::credentials::Issuance;
 use mediaorigin_operator::reasons::HealthReason;
 use mediaorigin_operator::report::Trouble;
@@ -8,6 +10,13 @@ use mediaorigin_operator::secret;
 use serde_json::json;
 
 use super::World;
+
+/// The NATS that the simulated operator was told of.
+pub(in crate::planner) fn chart_nats() -> ChartNats {
+    let (namespace, name) = ("mediaorigin-system".to_owned(), "mediaorigin-nats-auth".to_owned());
+    let url = "nats://mediaorigin-nats.mediaorigin-system.svc:4222".to_owned();
+    ChartNats { url, credentials: Place { namespace, name } }
+}
 
 /// What a pod makes of a configuration that it does not take.
 pub(super) enum Mood {

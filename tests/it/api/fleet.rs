@@ -1,0 +1,112 @@
+//! Origins of several pods against a real API server with the real controllers of Deployments and of disruptions.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::world::{NATS, USER, condition, deployment, world};
+
+const SECRETS: &str = "/api/v1/namespaces/default/secrets";
+
+fn fleet(replicas: i32, nats: &Value) -> Value {
+    json!({ "replicas": replicas, "coordination": { "nats": nats } })
+}
+
+/// Row 49: an eviction takes one pod of a fleet, and the next one only when there are as many again that serve.
+#[test]
+fn evictions_take_one_pod_of_a_fleet_at_a_time() {
+    let world = world();
+    world.serve_by(3, "evicted", &fleet(3, &json!({ "url": "nats://nats.store:4222" })));
+    let status = world.origin("evicted")["status"].clone();
+    assert_eq!((&status["replicas"], &status["readyReplicas"]), (&json!(3), &json!(3)));
+    let ready = condition(&world.origin("evicted"), "Ready");
+    assert_eq!(ready["message"], "3 of 3 pods serve at http://evicted.default.svc");
+    let budget = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/evicted";
+    let allowed = |count: u64| {
+        world.until("the budget is counted", |world| {
+            let status = &world.get(budget)["status"];
+            status["disruptionsAllowed"] == count && status["expectedPods"] == 3
+        });
+    };
+    let evict = |pod: &Value| {
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": name } });
+        let path = format!("/api/v1/namespaces/default/pods/{name}/eviction");
+        world.client().create(&path, &eviction).unwrap().code
+    };
+    allowed(1);
+    let pods = world.pods("evicted");
+    assert_eq!(evict(&pods[0]), 201);
+    assert_eq!(evict(&pods[1]), 429);
+    world.until("the pod is replaced", |world| {
+        let now = world.pods("evicted");
+        now.len() == 3 && now.iter().all(|pod| pod["metadata"]["uid"] != pods[0]["metadata"]["uid"])
+    });
+    allowed(0);
+    assert_eq!(evict(&pods[1]), 429);
+    world.run_pods("evicted", 3);
+    allowed(1);
+    assert_eq!(evict(&pods[1]), 201);
+}
+
+/// The pods of a fleet that uses the chart's NATS get its credentials as a Secret of their origin; what is missing is named, what changes is
+/// copied anew, and the chart's own Secret is not written.
+#[test]
+fn the_credentials_of_the_charts_nats_are_copied() {
+    let world = world();
+    world.create("copied", &fleet(2, &json!({ "url": NATS[0] })));
+    world.until("what is missing is named", |world| {
+        let ready = condition(&world.origin("copied"), "Ready");
+        let message = ready["message"].as_str().unwrap_or_default();
+        ready["reason"] == "ApiError" && message.contains("cannot read Secret default/chart-nats-auth")
+    });
+    let values = |password: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "chart-nats-auth" },
+            "stringData": { "username": "client", "password": password, "routePassword": "of-servers" },
+        })
+    };
+    world.client().create(SECRETS, &values("first-password")).unwrap().success().unwrap();
+    let path = format!("{SECRETS}/copied-nats");
+    world.until("the copy is there", |world| world.client().get(&path).unwrap().code == 200);
+    let copy = world.get(&path);
+    let data: BTreeMap<String, String> = serde_json::from_value(copy["data"].clone()).unwrap();
+    // In Base64: "first-password" and "client".
+    let expected = [("password", "Zmlyc3QtcGFzc3dvcmQ="), ("username", "Y2xpZW50")];
+    assert_eq!(data, BTreeMap::from(expected.map(|(key, value)| (key.to_owned(), value.to_owned()))));
+    let owner = &copy["metadata"]["ownerReferences"][0];
+    assert_eq!(owner["uid"], world.origin("copied")["metadata"]["uid"]);
+    let pod = world.get(&deployment("copied"))["spec"]["template"]["spec"].clone();
+    let volumes = pod["volumes"].as_array().unwrap();
+    let nats = volumes.iter().find(|volume| volume["name"] == "nats").unwrap();
+    assert_eq!(nats["secret"]["secretName"], "copied-nats");
+    world.run_pods("copied", 2);
+    world.until("both serve", |world| world.origin("copied")["status"]["readyReplicas"] == 2);
+
+    let change = json!({ "stringData": { "password": "second-password" } });
+    world.client().merge(&format!("{SECRETS}/chart-nats-auth"), &change).unwrap().success().unwrap();
+    world.reconcile_in_vain("copied", 1);
+    world.until("the copy follows", |world| world.get(&path)["data"]["password"] == "c2Vjb25kLXBhc3N3b3Jk");
+    let before = world.get(&path)["metadata"]["resourceVersion"].clone();
+    world.reconcile_in_vain("copied", 2);
+    assert_eq!(
+        world.get(&path)["metadata"]["resourceVersion"],
+        before,
+        "a copy that is the same is written again"
+    );
+
+    let writes = ["create", "update", "patch", "delete"];
+    let to_source = |event: &Value| {
+        event["user"]["username"] == USER
+            && event["objectRef"]["name"] == "chart-nats-auth"
+            && writes.contains(&event["verb"].as_str().unwrap_or_default())
+    };
+    assert!(!world.server.audit().unwrap().iter().any(to_source));
+    let log = world.running().log();
+    assert!(
+        !["first-password", "second-password", "of-servers", "Zmlyc3Qt", "c2Vjb25kL"]
+            .iter()
+            .any(|value| log.contains(value)),
+        "{log}"
+    );
+}

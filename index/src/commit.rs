@@ -2,23 +2,29 @@
 //!
 //! ```text
 //! fence ─▶ publish, naming the last place of the path ─▶ stored: committed
-//!   ▲              ▲  │
-//!   │              │  ├─ conflict ─▶ barrier ─▶ ours is there: committed · as at the fence: publish again · else: superseded
-//!   │              └──┴─ no leader, in process, nothing answered: publish again, the same
-//!   └ a condition of the client's is decided again
+//!               ▲  │
+//!               │  ├─ conflict ─▶ barrier ─▶ ours is there: committed · a higher rank: superseded
+//!               │  │                ├─ as at the fence: publish again
+//!               │  │                └─ a lower rank: decide the client's condition again, publish behind it
+//!               └──┴─ no leader, in process, nothing answered: publish again, the same
 //! ```
 //!
-//! Every attempt names the place that was the last one of the path at the fence, the first PUT of a path too (0). That is
-//! what makes attempts harmless which the client library sends, or the servers store, after everybody has given them up:
+//! Every attempt names the place that was the last one of the path at the latest barrier, the first PUT of a path too (0). That
+//! is what makes attempts harmless which the client library sends, or the servers store, after everybody has given them up:
 //! the servers forget the ids of superseded messages when they start, and would store such a one again (F2, F3).
+//!
+//! **The stamp rule.** Nothing is published behind what has a higher rank, so the ranks of a path only rise in the log. It has two
+//! uses. The object store orders versions by their rank too, so both agree on the winner of changes that overlap. And whoever comes
+//! behind a change has a higher rank than it: what is there with a lower one than ours says that no attempt of ours was stored.
 
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::answer::Answer;
-use crate::entry::Uid;
+use crate::entry::Rank;
 use crate::follower::{Content, Slot};
 
 /// How long one attempt waits for its answer.
@@ -40,8 +46,8 @@ pub enum Kind {
 pub struct Seen {
     /// The last place; 0 if there never was one.
     pub seq: u64,
-    /// The version, or tombstone, that is there.
-    pub uid: Option<Uid>,
+    /// The rank of the version, or tombstone, that is there.
+    pub rank: Option<Rank>,
     /// Whether there is something; what cannot be read is something.
     pub is_live: bool,
     /// Whether the servers removed it because of its age: then the servers themselves may have no last place any more.
@@ -56,7 +62,7 @@ impl Seen {
         let entry = slot.and_then(Slot::entry);
         Self {
             seq: slot.map_or(0, |slot| slot.seq),
-            uid: entry.map(|entry| entry.uid),
+            rank: slot.and_then(Slot::rank),
             is_live: entry.is_some_and(|entry| entry.is_live()) || slot.is_some_and(Slot::is_unreadable),
             is_expired: slot.is_some_and(|slot| slot.content == Content::Expired),
             is_allowed,
@@ -88,18 +94,19 @@ pub enum Outcome {
         /// Whether there was something before.
         replaced: bool,
     },
-    /// Somebody else's change was committed after this one began: this one is as if it had come just before. A success; a
-    /// deletion with this end says nothing about whether there was something.
+    /// Somebody else's change with a higher rank was committed after this one began: this one is as if it had come just before.
+    /// A success; a deletion with this end says nothing about whether there was something.
     Superseded,
     /// The condition did not hold; nothing was changed.
     Refused,
     /// A deletion of nothing; nothing was changed.
     Nothing,
-    /// The time was over, or the client gone, before anything was sent: nothing was changed, and nothing will be.
+    /// The time was over, or the client gone, before anything was sent; or a change with a condition came behind one with a higher
+    /// rank, and the condition still holds: the same with a higher stamp may succeed. Nothing was changed, and nothing will be.
     Abandoned,
     /// It may be in the log now or soon, or never.
     Unknown,
-    /// The servers refuse it for good; nothing was changed.
+    /// The servers refuse it for good, or it cannot be sent; nothing was changed.
     Failed(String),
 }
 
@@ -116,15 +123,18 @@ pub struct Interest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
     kind: Kind,
-    uid: Uid,
+    rank: Rank,
     has_condition: bool,
     deadline: Duration,
     phase: Phase,
-    /// The path as it was at the fence.
+    /// The path as it was at the fence, or at the barrier behind which this change goes on.
     seen: Option<Seen>,
     expected: u64,
     /// Whether an attempt may be stored although nothing was answered, or something else.
     is_uncertain: bool,
+    /// What it takes every other change for, without the stamp rule: for tests that must notice.
+    #[cfg(test)]
+    pub(crate) prejudice: Option<Ordering>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,17 +145,19 @@ enum Phase {
 }
 
 impl Commit {
-    /// A change that makes the version, or tombstone, `uid`; nothing is published from `deadline` on.
-    pub fn new(kind: Kind, uid: Uid, has_condition: bool, deadline: Duration) -> Self {
+    /// A change that makes the version, or tombstone, of rank `rank`; nothing is published from `deadline` on.
+    pub fn new(kind: Kind, rank: Rank, has_condition: bool, deadline: Duration) -> Self {
         Self {
             kind,
-            uid,
+            rank,
             has_condition,
             deadline,
             phase: Phase::Fence,
             seen: None,
             expected: 0,
             is_uncertain: false,
+            #[cfg(test)]
+            prejudice: None,
         }
     }
 
@@ -156,24 +168,22 @@ impl Commit {
 
     /// The path as it was when a barrier was reached that was sent after it was asked for.
     pub fn fenced(&mut self, seen: Seen, interest: Interest) -> Result<Step, Outcome> {
-        if let (Phase::Confirm, Some(before)) = (self.phase, self.seen) {
-            if seen.uid == Some(self.uid) {
-                return Err(self.committed(seen.seq));
-            }
-            if seen.seq == before.seq {
-                if seen.is_expired {
-                    // The mark of what expired has expired too, or will: one of the two places is the servers'.
-                    self.expected = if self.expected == 0 { seen.seq } else { 0 };
+        match (self.phase, self.seen) {
+            (Phase::Confirm, Some(before)) => {
+                if seen.rank.is_some_and(|rank| rank.uid == self.rank.uid) {
+                    return Err(self.committed(seen.seq));
                 }
-                self.phase = Phase::Publish;
-                return self.pause(PAUSE, interest);
+                if seen.seq == before.seq {
+                    return self.again(seen, interest);
+                }
+                self.come_second(seen)?;
             }
-            if !self.has_condition {
-                return Err(Outcome::Superseded);
+            _ if seen.rank >= Some(self.rank) => {
+                return Err(Outcome::Failed(
+                    "its rank is not above that of what was there before".to_owned(),
+                ));
             }
-            if self.is_uncertain {
-                return Err(Outcome::Unknown);
-            }
+            _ => {}
         }
         if !seen.is_allowed {
             return Err(Outcome::Refused);
@@ -185,6 +195,50 @@ impl Commit {
         self.expected = seen.seq;
         self.phase = Phase::Publish;
         self.publish(interest)
+    }
+
+    /// Nobody came first: an old leader answered from an old state, or something was just being stored.
+    fn again(&mut self, seen: Seen, interest: Interest) -> Result<Step, Outcome> {
+        if seen.is_expired {
+            // The mark of what expired has expired too, or will: one of the two places is the servers'.
+            self.expected = if self.expected == 0 { seen.seq } else { 0 };
+        }
+        self.phase = Phase::Publish;
+        self.pause(PAUSE, interest)
+    }
+
+    /// Somebody came first. Whether this change goes on behind what is there now, or how it ends.
+    fn come_second(&mut self, seen: Seen) -> Result<(), Outcome> {
+        match self.compare(seen) {
+            Some(Ordering::Less) => {
+                // Whoever replaces ours has a higher rank, and so has everybody behind him. So none of our attempts was stored, and
+                // none will be: the place that they name is not the last one any more.
+                self.is_uncertain = false;
+                Ok(())
+            }
+            // What the servers removed because of its age, or a log that went back. Ours may have been that.
+            None if self.is_uncertain => Err(Outcome::Unknown),
+            None => Ok(()),
+            Some(_) if !self.has_condition => Err(Outcome::Superseded),
+            // An attempt of ours may have been stored and replaced: neither 412 nor "nothing happened" can be said.
+            Some(_) if self.is_uncertain => Err(Outcome::Unknown),
+            Some(_) if !seen.is_allowed => Err(Outcome::Refused),
+            Some(_) => Err(Outcome::Abandoned),
+        }
+    }
+
+    /// What is there, compared with ours; `None` if there is nothing to compare with.
+    fn compare(&self, seen: Seen) -> Option<Ordering> {
+        #[cfg(test)]
+        if self.prejudice.is_some() {
+            return self.prejudice;
+        }
+        match seen.rank {
+            Some(rank) => Some(rank.cmp(&self.rank)),
+            // Something of which not even the rank can be read: nobody can say that he is above it.
+            None if seen.is_live => Some(Ordering::Greater),
+            None => None,
+        }
     }
 
     /// The servers answered the attempt.

@@ -38,6 +38,16 @@ impl fmt::Display for Uid {
     }
 }
 
+/// Where a change stands among the changes of its path: by its stamp, and by its uid where two began at the same microsecond. What
+/// the log holds of a path, and what the object store holds of it, only rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Rank {
+    /// The stamp of its entry.
+    pub stamp: u64,
+    /// The name of its version.
+    pub uid: Uid,
+}
+
 /// What the index says of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -45,7 +55,8 @@ pub struct Entry {
     pub path: Arc<str>,
     /// The name of this version; a tombstone has one too.
     pub uid: Uid,
-    /// Microseconds since 1970 at which its first byte, or the request for its deletion, arrived. Nothing is decided by it.
+    /// Microseconds since 1970 at which the request for it arrived, by the clock of its pod, or one more than the stamp of what was
+    /// there then, if that is later: see [`crate::Fence::stamp_after`].
     pub stamp: u64,
     /// Whether there is something.
     pub state: State,
@@ -118,6 +129,28 @@ impl Entry {
         self.version().is_some()
     }
 
+    /// Where it stands among the changes of its path.
+    pub fn rank(&self) -> Rank {
+        Rank { stamp: self.stamp, uid: self.uid }
+    }
+
+    /// The rank of an entry as bytes, also of one that this program cannot read: every form, the newer ones too, begins with
+    /// its form, its state, the uid and the stamp.
+    pub fn rank_of(bytes: &[u8]) -> Option<Rank> {
+        let mut reader = Reader(bytes);
+        if reader.byte("form").ok()? < FORM {
+            return None;
+        }
+        reader.byte("state").ok()?;
+        Self::read_rank(&mut reader).ok()
+    }
+
+    fn read_rank(reader: &mut Reader<'_>) -> Result<Rank, WireError> {
+        let uid = reader.take(16, "uid")?.try_into().map_err(|_| WireError::Short("uid"))?;
+        let stamp = reader.take(8, "stamp")?.try_into().map_err(|_| WireError::Short("stamp"))?;
+        Ok(Rank { stamp: u64::from_le_bytes(stamp), uid: Uid(u128::from_le_bytes(uid)) })
+    }
+
     /// Its bytes on the wire, or which bound it exceeds.
     pub fn encode(&self) -> Result<Vec<u8>, TooLarge> {
         check("path", self.path.len(), PATH_BYTES_MAX)?;
@@ -142,8 +175,7 @@ impl Entry {
             form => return Err(WireError::Form(form)),
         }
         let state = reader.byte("state")?;
-        let uid = reader.take(16, "uid")?.try_into().map_err(|_| WireError::Short("uid"))?;
-        let stamp = reader.take(8, "stamp")?.try_into().map_err(|_| WireError::Short("stamp"))?;
+        let Rank { stamp, uid } = Self::read_rank(&mut reader)?;
         let path = reader.text(PATH_BYTES_MAX, "path")?;
         let state = match state {
             LIVE => State::Live(Version::decode(&mut reader)?),
@@ -151,12 +183,7 @@ impl Entry {
             _ => return Err(WireError::Wrong("state")),
         };
         reader.end()?;
-        Ok(Self {
-            path: Arc::from(path),
-            uid: Uid(u128::from_le_bytes(uid)),
-            stamp: u64::from_le_bytes(stamp),
-            state,
-        })
+        Ok(Self { path: Arc::from(path), uid, stamp, state })
     }
 }
 

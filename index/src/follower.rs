@@ -10,7 +10,7 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Rank};
 use crate::key::Key;
 
 /// Messages whose time is remembered, to notice that the log was replaced by another one.
@@ -46,8 +46,13 @@ pub enum Content {
     Entry(Arc<Entry>),
     /// The servers removed the entry because of its age.
     Expired,
-    /// Something that this program cannot read, and why.
-    Unreadable(Arc<str>),
+    /// Something that this program cannot read.
+    Unreadable {
+        /// Why.
+        reason: Arc<str>,
+        /// Its rank, if that much of it can be read.
+        rank: Option<Rank>,
+    },
 }
 
 /// The name of one barrier.
@@ -71,14 +76,23 @@ pub struct Slot {
 impl Slot {
     /// Whether something is there that this program cannot read.
     pub fn is_unreadable(&self) -> bool {
-        matches!(self.content, Content::Unreadable(_))
+        matches!(self.content, Content::Unreadable { .. })
     }
 
     /// The entry, a tombstone too.
     pub fn entry(&self) -> Option<&Arc<Entry>> {
         match &self.content {
             Content::Entry(entry) => Some(entry),
-            Content::Expired | Content::Unreadable(_) => None,
+            Content::Expired | Content::Unreadable { .. } => None,
+        }
+    }
+
+    /// The rank of whatever is there, a tombstone too.
+    pub fn rank(&self) -> Option<Rank> {
+        match &self.content {
+            Content::Entry(entry) => Some(entry.rank()),
+            Content::Unreadable { rank, .. } => *rank,
+            Content::Expired => None,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The index of a fleet as a pod uses it.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::barrier;
 use crate::commit::{Commit, Kind, Outcome};
 use crate::config::{Config, PARTITIONS_MAX};
-use crate::entry::Entry;
+use crate::entry::{Entry, Rank};
 use crate::follower::{Content, Slot};
 use crate::key::{self, Key, Layout};
 use crate::nats::commit::{Condition, Order, barrier as wait_for_barrier, carry_out};
@@ -38,6 +41,9 @@ pub enum ReadError {
     /// The entry was written by a newer program, or is broken.
     #[error("the entry cannot be read: {0}")]
     Unreadable(Arc<str>),
+    /// The entry that was to be adopted cannot be: it is too large, or the servers refuse it for good.
+    #[error("the entry cannot be adopted: {0}")]
+    Refused(String),
 }
 
 /// How one partition is.
@@ -73,6 +79,28 @@ pub struct Health {
 pub struct Fence {
     pub(crate) key: Key,
     pub(crate) slot: Option<Slot>,
+}
+
+impl Fence {
+    /// What was there: a live entry, if there was one.
+    pub fn entry(&self) -> Result<Option<Arc<Entry>>, ReadError> {
+        live(self.slot.clone())
+    }
+
+    /// The stamp of whatever was there, of a tombstone too; 0 if there was nothing.
+    pub fn stamp(&self) -> u64 {
+        self.rank().map_or(0, |rank| rank.stamp)
+    }
+
+    /// The stamp of a change that begins now, at `clock_micros` microseconds since 1970 by the clock of this pod: it is above that of
+    /// whatever was there.
+    pub fn stamp_after(&self, clock_micros: u64) -> u64 {
+        clock_micros.max(self.stamp().saturating_add(1))
+    }
+
+    fn rank(&self) -> Option<Rank> {
+        self.slot.as_ref().and_then(Slot::rank)
+    }
 }
 
 /// The index of a fleet. Dropping it ends its tasks; changes under way go on as far as their futures are driven.
@@ -143,8 +171,8 @@ impl Index {
     }
 
     /// Puts a version, or a tombstone, under its path: unless `condition` says no to what is there, or somebody changes it
-    /// meanwhile. Nothing is sent after `patience`, or once `is_client_here` says no: `patience` is below the time after which
-    /// an encoder tries again.
+    /// meanwhile. Its stamp is raised above that of what is there now. Nothing is sent after `patience`, or once `is_client_here`
+    /// says no: `patience` is below the time after which an encoder tries again.
     ///
     /// A caller that drops this future does not know what became of it: a task of its own drives it to its end.
     pub async fn commit(
@@ -154,10 +182,19 @@ impl Index {
         patience: Duration,
         is_client_here: impl Fn() -> bool + Send + Sync,
     ) -> Outcome {
-        self.carry_out(entry, None, condition, patience, &is_client_here).await
+        let deadline = self.clock.now() + patience;
+        let (shared, key) = (self.shared(&entry.path), Key::of(&entry.path));
+        let Some(fence) = wait_for_barrier(shared, key, deadline).await else {
+            shared.count(|counts| counts.abandoned += 1);
+            return Outcome::Abandoned;
+        };
+        let entry = Entry { stamp: fence.stamp_after(entry.stamp), ..entry.clone() };
+        self.carry_out(&entry, fence, condition.as_ref(), deadline, &is_client_here).await.0
     }
 
-    /// The same, when the fence was taken before: after the request had arrived.
+    /// The same, when the fence was taken before: after the request had arrived. The stamp of the entry is above that of the fence,
+    /// which [`Fence::stamp_after`] sees to; otherwise it fails. It is committed with that stamp and no other, so whatever else is
+    /// ordered by stamps, as the object store is, agrees with the log about who came last.
     pub async fn commit_after(
         &self,
         fence: Fence,
@@ -166,28 +203,54 @@ impl Index {
         patience: Duration,
         is_client_here: impl Fn() -> bool + Send + Sync,
     ) -> Outcome {
-        self.carry_out(entry, Some(fence), condition, patience, &is_client_here).await
+        if fence.key != Key::of(&entry.path) {
+            return Outcome::Failed("the fence is one of another path".to_owned());
+        }
+        if entry.stamp <= fence.stamp() {
+            let (is, fence) = (entry.stamp, fence.stamp());
+            return Outcome::Failed(format!("the stamp {is} is not above {fence}, that of the fence"));
+        }
+        let deadline = self.clock.now() + patience;
+        self.carry_out(entry, fence, condition.as_ref(), deadline, &is_client_here).await.0
+    }
+
+    /// Commits the entry of somebody who died before he did, unless what is there has a rank at least as high; the answer is what is
+    /// there then, not older than anything that anybody was told before this call. Nobody was told what became of that change, so
+    /// it may take effect now. He may be alive, and commit it too: it is one change all the same.
+    ///
+    /// Whoever adopts decides no condition: an entry that had one must not be adopted before it was committed.
+    pub async fn adopt(&self, entry: &Entry, patience: Duration) -> Result<Option<Arc<Entry>>, ReadError> {
+        let deadline = self.clock.now() + patience;
+        let fence = wait_for_barrier(self.shared(&entry.path), Key::of(&entry.path), deadline).await;
+        let fence = fence.ok_or(ReadError::TimedOut(patience))?;
+        // What cannot be read is not overwritten by somebody whom nobody asked to.
+        let there = fence.entry()?;
+        if fence.rank() >= Some(entry.rank()) {
+            return Ok(there);
+        }
+        match self.carry_out(entry, fence, None, deadline, &|| true).await {
+            (Outcome::Committed { .. }, _) => Ok(entry.is_live().then(|| Arc::new(entry.clone()))),
+            (Outcome::Superseded | Outcome::Nothing | Outcome::Refused, slot) => live(slot),
+            (Outcome::Unknown | Outcome::Abandoned, _) => Err(ReadError::TimedOut(patience)),
+            (Outcome::Failed(reason), _) => Err(ReadError::Refused(reason)),
+        }
     }
 
     async fn carry_out(
         &self,
         entry: &Entry,
-        fence: Option<Fence>,
-        condition: Option<Condition>,
-        patience: Duration,
+        fence: Fence,
+        condition: Option<&Condition>,
+        deadline: Duration,
         is_client_here: &(dyn Fn() -> bool + Send + Sync),
-    ) -> Outcome {
+    ) -> (Outcome, Option<Slot>) {
         let body = match entry.encode() {
             Ok(body) => body.into(),
-            Err(error) => return Outcome::Failed(error.to_string()),
+            Err(error) => return (Outcome::Failed(error.to_string()), fence.slot),
         };
-        let key = Key::of(&entry.path);
         let kind = if entry.is_live() { Kind::Put } else { Kind::Delete };
-        let deadline = self.clock.now() + patience;
-        let commit = Commit::new(kind, entry.uid, condition.is_some(), deadline);
-        // The fence of another path says nothing about this one.
-        let fence = fence.filter(|fence| fence.key == key);
-        let order = Order { key, uid: entry.uid, body, condition: condition.as_ref(), fence };
+        let commit = Commit::new(kind, entry.rank(), condition.is_some(), deadline);
+        let order = Order { key: fence.key, uid: entry.uid, body, condition, fence };
         carry_out(&self.client, self.shared(&entry.path), commit, order, is_client_here).await
     }
 
@@ -226,7 +289,7 @@ impl Index {
 fn live(slot: Option<Slot>) -> Result<Option<Arc<Entry>>, ReadError> {
     match slot.map(|slot| slot.content) {
         Some(Content::Entry(entry)) => Ok(Some(entry).filter(|entry| entry.is_live())),
-        Some(Content::Unreadable(reason)) => Err(ReadError::Unreadable(reason)),
+        Some(Content::Unreadable { reason, .. }) => Err(ReadError::Unreadable(reason)),
         Some(Content::Expired) | None => Ok(None),
     }
 }

@@ -28,9 +28,11 @@
 //!     fn find<'a>(&'a self, path: &'a str, patience: Duration) -> BoxFuture<'a, Result<Option<Arc<Entry>>, ReadError>>;
 //!     /// The path as it is when a request arrives. Embedded: the place of the entry, under no lock.
 //!     fn fence<'a>(&'a self, path: &'a str, patience: Duration) -> BoxFuture<'a, Result<Fence, ReadError>>;
-//!     /// Makes `entry` what is there, if `condition` holds and nobody changed the path since the fence.
+//!     /// Makes `entry` what is there, if `condition` holds and nobody with a higher rank changed the path since the fence.
 //!     fn commit<'a>(&'a self, fence: Fence, entry: &'a Entry, condition: Option<Condition>, patience: Duration,
 //!         is_client_here: &'a (dyn Fn() -> bool + Send + Sync)) -> BoxFuture<'a, Outcome>;
+//!     /// Commits what somebody put into the object store and did not live to commit; what is there afterwards.
+//!     fn adopt<'a>(&'a self, entry: &'a Entry, patience: Duration) -> BoxFuture<'a, Result<Option<Arc<Entry>>, ReadError>>;
 //!     /// Changes that others made, in order: negative answers and derived state are kept right by them.
 //!     fn watch(&self) -> Changes;
 //!     /// Whether it answers for what is there.
@@ -42,8 +44,10 @@
 //!   memory. [`Outcome::Superseded`], [`Outcome::Refused`] and [`Outcome::Nothing`] are what `Committed` and `Deleted` have
 //!   already; [`Outcome::Unknown`] and [`Outcome::Abandoned`] are a 503 that they lack.
 //! - The turn of a path stays, within a pod: it saves conflicts and promises nothing.
-//! - The sequence of a version (`Record::sequence`), by which tiers refuse to go back, becomes the place of its entry. It is
-//!   known only after the commit, so what is `Durable` lies under a name of its uid before, as the design has it.
+//! - The sequence of a version (`Record::sequence`), by which tiers refuse to go back, becomes the stamp of its entry, which
+//!   [`Fence::stamp_after`] gives before the first byte is stored anywhere. Tiers and the log order versions by the same
+//!   [`entry::Rank`], so they agree on the winner. A version in the object store with a higher rank than the index has is
+//!   committed by whoever meets it ([`Index::adopt`]), unless it had a condition.
 //! - The disk and the object store stop being asked for what is there; they are asked for bytes of a uid.
 
 pub mod answer;

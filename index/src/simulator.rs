@@ -3,25 +3,26 @@
 //!
 //! What it does to them: messages late, lost, twice; live messages that nobody sends; copies that lag; answers that never
 //! come; attempts that leave seconds after they were given up; elections, after which ids are forgotten; pods that stop, are cut
-//! off, or are replaced.
+//! off, or are replaced; clocks that differ from pod to pod.
 
+mod faults;
+mod network;
 mod pod;
 mod servers;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
 use fastrand::Rng;
 
 use crate::answer::Answer;
 use crate::commit::{ATTEMPT, Commit, Interest, Kind, Outcome, Step};
-use crate::entry::Uid;
-use crate::follower::{Message, Stamp, What};
-use crate::key::BARRIER_SUBJECTS;
+use crate::entry::Rank;
+use crate::follower::{Message, Stamp};
 use crate::register::Operation;
-use pod::{Next, Pod, entry};
+use pod::{Ask, Next, Pod, Told, entry};
 use servers::{Servers, Subject, Wanted};
 
 /// What runs, here and in the model: the right thing, or one of the wrong ones that must be noticed.
@@ -36,6 +37,10 @@ pub(crate) enum Variant {
     LocalFence,
     /// Commits rely on their id alone.
     NoExpectation,
+    /// Whatever came first wins, as if there were no stamps.
+    AlwaysSuperseded,
+    /// A commit goes on behind whatever came first.
+    AlwaysBehind,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +49,7 @@ enum Event {
     Live(usize, u64, Message),
     Fetched(usize, u64, u64, Message),
     FetchEnded(usize, u64, u64),
+    Body(usize, u64),
     Publish(usize, u64, u64, Wanted),
     Answered(usize, u64, u64, Answer),
     Paused(usize, u64, u64),
@@ -68,7 +74,11 @@ struct World {
     moment: u64,
     uid: u128,
     jobs: u64,
-    did: Vec<(usize, Operation)>,
+    told: Told,
+    /// The last versions that the object store holds, of whom some were never committed.
+    held: VecDeque<(usize, Rank)>,
+    /// Changes that were acknowledged although what was there had a lower rank.
+    misordered: usize,
     wakes: Vec<Option<Duration>>,
     /// When the last live message reaches each pod: they keep their order.
     live_at: Vec<Duration>,
@@ -79,6 +89,16 @@ struct World {
 const PATHS: usize = 2;
 const PODS: usize = 3;
 const CLIENTS: usize = 2;
+/// Versions in the object store that somebody may meet.
+const HELD: usize = 8;
+
+/// What came of a run.
+struct Run {
+    /// By path.
+    histories: Vec<Vec<Operation>>,
+    /// Times that something was stored behind what has a higher rank, or acknowledged while what was there had a lower one.
+    misordered: usize,
+}
 
 impl World {
     fn new(seed: u64, variant: Variant, until: Duration) -> Self {
@@ -94,7 +114,9 @@ impl World {
             moment: 0,
             uid: 0,
             jobs: 0,
-            did: Vec::new(),
+            told: Told::default(),
+            held: VecDeque::new(),
+            misordered: 0,
             wakes: vec![None; PODS],
             live_at: vec![Duration::ZERO; PODS],
             until,
@@ -113,7 +135,10 @@ impl World {
 
     fn start_pod(&mut self) -> Pod {
         self.lives += 1;
-        Pod::new(self.lives, self.now, self.variant)
+        // Clocks are wrong by nothing, by about what a change takes, or by much more.
+        let wrong = [0, 2_000, 2_000_000][self.chance.usize(..3)];
+        let clock = Duration::from_micros(10_000_000 + self.chance.u64(0..=wrong));
+        Pod::new(self.lives, self.now, clock, self.variant)
     }
 
     fn after(&mut self, delay: Duration, pod: usize, event: Event) {
@@ -134,7 +159,7 @@ impl World {
         self.moment
     }
 
-    fn run(mut self) -> Vec<Vec<Operation>> {
+    fn run(mut self) -> Run {
         while let Some(Reverse((at, number))) = self.queue.pop() {
             self.now = self.now.max(at);
             let (pod, life, event) = self.events.remove(&number).unwrap();
@@ -153,14 +178,18 @@ impl World {
             }
             self.happen(event);
             self.tend(pod);
+            for (path, rank) in self.told.acknowledged.drain(..) {
+                self.misordered += usize::from(self.servers.rank(Subject::Path(path)) < Some(rank));
+            }
             if self.now > self.until + Duration::from_secs(30) {
                 break;
             }
         }
         let unfinished = self.pods.iter().map(|pod| pod.jobs.len()).sum::<usize>();
         assert_eq!(unfinished, 0, "somebody still waits although nothing is wrong any more");
-        let of = |path| self.did.iter().filter(move |(of, _)| *of == path).map(|(_, operation)| *operation);
-        (0..PATHS).map(|path| of(path).collect()).collect()
+        let did = |path| self.told.did.iter().filter(move |(of, _)| *of == path).map(|(_, did)| *did);
+        let histories = (0..PATHS).map(|path| did(path).collect()).collect();
+        Run { histories, misordered: self.misordered + self.servers.fallen }
     }
 
     fn is_away(&self, pod: usize) -> bool {
@@ -177,6 +206,12 @@ impl World {
             }
             Event::FetchEnded(pod, number, previous) => {
                 self.pods[pod].replica.fetch_ended(number, previous, 0, now);
+            }
+            Event::Body(pod, number) => {
+                let end = self.moment();
+                self.hold(pod, number);
+                let next = self.pods[pod].fenced(number, end, now, &mut self.told);
+                self.follow(pod, number, next);
             }
             Event::Publish(pod, job, attempt, wanted) => self.publish(pod, job, attempt, wanted),
             Event::Answered(pod, number, attempt, answer) => {
@@ -211,17 +246,23 @@ impl World {
         self.pods[pod].jobs.get_mut(&number).unwrap().attempt += 1;
         let interest = Interest { now: self.now, is_client_here: true };
         let end = self.moment();
-        let next = self.pods[pod].step(number, |commit| event(commit, interest), end, &mut self.did);
+        let next = self.pods[pod].step(number, |commit| event(commit, interest), end, &mut self.told);
         self.follow(pod, number, next);
     }
 
     fn follow(&mut self, pod: usize, number: u64, next: Next) {
         match next {
+            Next::Body => {
+                let longest = if self.chance.bool() { 200 } else { 20_000 };
+                let time = Duration::from_micros(self.chance.u64(0..longest));
+                self.after(time, pod, Event::Body(pod, number));
+            }
             Next::Publish { expected, attempt } => {
                 let job = &self.pods[pod].jobs[&number];
-                let what = entry(job.path, job.uid, job.kind.unwrap());
+                let (rank, kind) = job.what();
+                let what = entry(job.path, rank, kind);
                 let expected = (self.variant != Variant::NoExpectation).then_some(expected);
-                let (subject, id) = (Subject::Path(job.path), Some(Uid(job.uid)));
+                let (subject, id) = (Subject::Path(job.path), Some(rank.uid));
                 let wanted = Wanted { subject, id, expected, what };
                 let way = self.sending(pod);
                 self.after(way, pod, Event::Publish(pod, number, attempt, wanted));
@@ -240,68 +281,34 @@ impl World {
         }
     }
 
-    /// How long a message takes to the servers: what is sent without a connection leaves when there is one again.
-    fn sending(&mut self, pod: usize) -> Duration {
-        self.pods[pod].away_until.saturating_sub(self.now) + self.way()
-    }
-
-    fn publish(&mut self, pod: usize, job: u64, attempt: u64, wanted: Wanted) {
-        let answer = self.servers.store(wanted, self.now, &mut self.chance);
-        self.spread(&answer);
-        let way = self.way();
-        if self.chance.u8(..) > 6 && !self.is_away(pod) {
-            self.after(way, pod, Event::Answered(pod, job, attempt, answer));
-        }
-    }
-
-    fn barrier(&mut self, pod: usize, stamp: Stamp) {
-        let subject = Subject::Barrier(stamp.nonce, stamp.counter % BARRIER_SUBJECTS);
-        let wanted = Wanted { subject, id: None, expected: None, what: What::Barrier(Some(stamp)) };
-        let answer = self.servers.store(wanted, self.now, &mut self.chance);
-        self.spread(&answer);
-        let way = self.way();
-        if let Answer::Stored { seq, .. } = answer
-            && self.chance.u8(..) > 6
-            && !self.is_away(pod)
-            && stamp.nonce == self.pods[pod].life
-        {
-            self.after(way, pod, Event::Acked(pod, stamp.counter, seq));
-        }
-    }
-
-    /// Publishes again what was stored: to each pod in order, mostly.
-    fn spread(&mut self, answer: &Answer) {
-        let Answer::Stored { seq, duplicate: false } = answer else { return };
-        let message = self.servers.message(*seq).message.clone();
-        let nobody = self.chance.u8(..) < 3;
-        for pod in 0..PODS {
-            let at = (self.now + self.way()).max(self.live_at[pod]);
-            self.live_at[pod] = at;
-            if nobody || self.is_away(pod) || self.chance.u8(..) < 8 {
-                continue;
-            }
-            let session = self.pods[pod].replica.session();
-            for _ in 0..=u8::from(self.chance.u8(..) < 8) {
-                self.after(at.saturating_sub(self.now), pod, Event::Live(pod, session, message.clone()));
-            }
-        }
-    }
-
     fn client(&mut self, pod: usize, client: usize) {
         if self.now > self.until {
             return;
         }
         let path = self.chance.usize(..PATHS);
-        let kind = match self.chance.u8(..10) {
-            0..4 => None,
-            4 => Some(Kind::Delete),
-            _ => Some(Kind::Put),
+        let ask = match self.chance.u8(..40) {
+            0..16 => Ask::Get,
+            16..20 => Ask::Change(Kind::Delete),
+            _ => Ask::Change(Kind::Put),
         };
+        let held = self.held.get(self.chance.usize(..4 * HELD)).copied();
+        let (path, ask) = held.map_or((path, ask), |(path, rank)| (path, Ask::Adopt(rank)));
         self.uid += 1;
         self.jobs += 1;
-        let (uid, began, now) = (self.uid, self.moment(), self.now);
-        let job = self.pods[pod].begin(client, path, uid, kind, began, now);
+        let (uid, began) = (self.uid, self.moment());
+        let job = self.pods[pod].begin(client, path, uid, ask, began);
         self.pods[pod].jobs.insert(self.jobs, job);
+    }
+
+    /// Some versions are in the object store before they are committed, and whoever meets them there commits them.
+    fn hold(&mut self, pod: usize, number: u64) {
+        let job = self.pods[pod].jobs.get_mut(&number).unwrap();
+        let (rank, kind) = job.what();
+        if kind == Kind::Put && self.chance.u8(..4) == 0 {
+            job.is_held = true;
+            self.held.push_front((job.path, rank));
+            self.held.truncate(HELD);
+        }
     }
 
     /// Serves whom a barrier has come by for, at this very moment, and does what the replica wants.
@@ -309,9 +316,9 @@ impl World {
         if self.now < self.pods[pod].stopped_until {
             return;
         }
-        for number in self.pods[pod].served(self.variant) {
+        for number in self.pods[pod].served() {
             let (end, now) = (self.moment(), self.now);
-            let next = self.pods[pod].go_on(number, end, now, &mut self.did);
+            let next = self.pods[pod].go_on(number, end, now, &mut self.told);
             self.follow(pod, number, next);
         }
         let todo = self.pods[pod].replica.poll(self.now);
@@ -332,57 +339,5 @@ impl World {
             let delay = todo.wake_at.saturating_sub(self.now).max(Duration::from_micros(50));
             self.after(delay, pod, Event::Wake(pod));
         }
-    }
-
-    fn fetch(&mut self, pod: usize, number: u64, from: u64) {
-        let messages = self.servers.read(from, &mut self.chance);
-        let (mut delay, mut previous) = (self.way(), 0);
-        for message in messages {
-            let (seq, is_lost) = (message.seq, self.chance.u16(..) < 200);
-            if !is_lost {
-                self.after(delay, pod, Event::Fetched(pod, number, previous, message));
-            }
-            delay += Duration::from_micros(self.chance.u64(0..300));
-            previous = seq;
-        }
-        self.after(delay, pod, Event::FetchEnded(pod, number, previous));
-    }
-
-    fn fault(&mut self) {
-        self.servers.catch_up(&mut self.chance);
-        if self.now > self.until {
-            return;
-        }
-        let pod = self.chance.usize(..PODS);
-        let time = Duration::from_millis(self.chance.u64(5..2_500));
-        match self.chance.u8(..8) {
-            0 | 1 => self.pods[pod].stopped_until = self.now + time / 4,
-            2 => self.servers.elect(self.now + time),
-            3 => self.pods[pod].away_until = self.now + time,
-            4 => self.replace(pod),
-            _ => {}
-        }
-        for pod in 0..PODS {
-            if !self.is_away(pod) && self.chance.u8(..) < 40 {
-                self.pods[pod].replica.connected();
-            }
-        }
-        let rest = Duration::from_millis(self.chance.u64(5..150));
-        self.after(rest, 0, Event::Fault);
-    }
-
-    /// `kill -9`, and another one in its place. Its clients do not know what became of what they asked for.
-    fn replace(&mut self, pod: usize) {
-        let end = self.moment();
-        let jobs: Vec<u64> = self.pods[pod].jobs.keys().copied().collect();
-        for number in jobs {
-            let job = self.pods[pod].jobs.remove(&number).unwrap();
-            if let Some(operation) = job.forgotten(end) {
-                self.did.push((job.path, operation));
-            }
-            self.after(Duration::from_millis(1), pod, Event::Client(pod, job.client));
-        }
-        self.pods[pod] = self.start_pod();
-        self.wakes[pod] = None;
     }
 }

@@ -4,4 +4,5 @@ mod faults;
 mod fleet;
 mod linearizability;
 mod log;
+mod ranks;
 mod workload;

@@ -1,11 +1,22 @@
 use super::*;
+use crate::entry::Uid;
 
-const MINE: Uid = Uid(100);
+const MINE: Rank = Rank { stamp: 50, uid: Uid(100) };
 const DEADLINE: Duration = Duration::from_secs(5);
-const NOTHING: Seen = Seen { seq: 0, uid: None, is_live: false, is_expired: false, is_allowed: true };
+const NOTHING: Seen = Seen { seq: 0, rank: None, is_live: false, is_expired: false, is_allowed: true };
 
+/// Something that is older.
 fn seen(seq: u64, uid: u128) -> Seen {
-    Seen { seq, uid: Some(Uid(uid)), is_live: true, ..NOTHING }
+    ranked(seq, 10, uid)
+}
+
+/// Something that is newer.
+fn newer(seq: u64, uid: u128) -> Seen {
+    ranked(seq, 90, uid)
+}
+
+fn ranked(seq: u64, stamp: u64, uid: u128) -> Seen {
+    Seen { seq, rank: Some(Rank { stamp, uid: Uid(uid) }), is_live: true, ..NOTHING }
 }
 
 fn at(milliseconds: u64) -> Interest {
@@ -38,11 +49,19 @@ fn every_attempt_names_the_last_place_the_first_put_too() {
 
 #[test]
 fn a_conflict_is_decided_behind_a_barrier() {
+    let unreadable = Seen { seq: 12, is_live: true, ..NOTHING };
     let cases = [
-        (seen(12, 100), Err(Outcome::Committed { seq: 12, replaced: true })),
+        (ranked(12, 50, 100), Err(Outcome::Committed { seq: 12, replaced: true })),
         (seen(9, 1), Ok(Step::Pause(PAUSE))),
-        (seen(12, 2), Err(Outcome::Superseded)),
-        (Seen { is_live: false, ..seen(12, 2) }, Err(Outcome::Superseded)),
+        (newer(12, 2), Err(Outcome::Superseded)),
+        (Seen { is_live: false, ..newer(12, 2) }, Err(Outcome::Superseded)),
+        (ranked(12, 50, 101), Err(Outcome::Superseded)),
+        (ranked(12, 50, 99), Ok(Step::Publish { expected: 12 })),
+        (seen(12, 200), Ok(Step::Publish { expected: 12 })),
+        (Seen { is_live: false, ..seen(12, 2) }, Ok(Step::Publish { expected: 12 })),
+        (unreadable, Err(Outcome::Superseded)),
+        // Its mark: what was there at the fence is gone because of its age.
+        (Seen { seq: 12, is_expired: true, ..NOTHING }, Ok(Step::Publish { expected: 12 })),
     ];
     for (later, expected) in cases {
         let mut commit = put();
@@ -60,7 +79,56 @@ fn f2_a_retry_of_what_was_replaced_meanwhile_writes_nothing() {
     assert_eq!(commit.fenced(NOTHING, at(1)), Ok(Step::Publish { expected: 0 }));
     assert_eq!(commit.answered(Answer::TimedOut, at(1_001)), Ok(Step::Publish { expected: 0 }));
     conflict(&mut commit);
-    assert_eq!(commit.fenced(seen(2, 2), at(1_003)), Err(Outcome::Superseded));
+    assert_eq!(commit.fenced(newer(2, 2), at(1_003)), Err(Outcome::Superseded));
+}
+
+/// Whoever replaced ours would be above it: what is below says that no attempt was stored, so the outcome is known again.
+#[test]
+fn what_is_there_with_a_lower_rank_says_that_no_attempt_was_stored() {
+    let mut commit = Commit::new(Kind::Put, MINE, true, DEADLINE);
+    commit.fenced(NOTHING, at(1)).unwrap();
+    commit.answered(Answer::TimedOut, at(1_001)).unwrap();
+    conflict(&mut commit);
+    let refused = Seen { is_allowed: false, ..seen(2, 2) };
+    assert_eq!(commit.clone().fenced(refused, at(1_003)), Err(Outcome::Refused));
+    assert_eq!(commit.clone().fenced(seen(2, 2), at(5_000)), Err(Outcome::Abandoned));
+    assert_eq!(commit.fenced(seen(2, 2), at(1_003)), Ok(Step::Publish { expected: 2 }));
+    // And again, behind another one; then somebody newer comes.
+    conflict(&mut commit);
+    assert_eq!(commit.fenced(seen(5, 3), at(1_005)), Ok(Step::Publish { expected: 5 }));
+    conflict(&mut commit);
+    let refused = Seen { is_allowed: false, ..newer(7, 4) };
+    assert_eq!(commit.fenced(refused, at(1_007)), Err(Outcome::Refused));
+}
+
+/// The mark of what expired may be the mark of ours.
+#[test]
+fn nobody_knows_what_expired_when_an_attempt_may_have_been_stored() {
+    let mut commit = put();
+    commit.fenced(NOTHING, at(1)).unwrap();
+    commit.answered(Answer::TimedOut, at(1_001)).unwrap();
+    conflict(&mut commit);
+    let mark = Seen { seq: 12, is_expired: true, ..NOTHING };
+    assert_eq!(commit.fenced(mark, at(1_003)), Err(Outcome::Unknown));
+}
+
+#[test]
+fn nothing_is_published_behind_what_was_there_before_with_a_higher_rank() {
+    for there in [newer(9, 1), ranked(9, 50, 100), ranked(9, 50, 101)] {
+        assert!(matches!(put().fenced(there, at(1)), Err(Outcome::Failed(_))), "{there:?}");
+    }
+    assert_eq!(put().fenced(ranked(9, 50, 99), at(1)), Ok(Step::Publish { expected: 9 }));
+}
+
+#[test]
+fn a_deletion_goes_on_behind_what_has_a_lower_rank() {
+    let mut commit = Commit::new(Kind::Delete, MINE, false, DEADLINE);
+    commit.fenced(seen(9, 1), at(1)).unwrap();
+    conflict(&mut commit);
+    let tombstone = Seen { is_live: false, ..seen(12, 2) };
+    assert_eq!(commit.clone().fenced(tombstone, at(3)), Err(Outcome::Nothing));
+    assert_eq!(commit.clone().fenced(newer(12, 2), at(3)), Err(Outcome::Superseded));
+    assert_eq!(commit.fenced(seen(12, 2), at(3)), Ok(Step::Publish { expected: 12 }));
 }
 
 #[test]
@@ -127,13 +195,21 @@ fn a_condition_is_decided_at_the_fence_and_again_when_somebody_came_first() {
     );
     assert_eq!(commit.fenced(seen(12, 2), at(3)), Ok(Step::Publish { expected: 12 }));
 
+    // What may still be changed cannot be changed with this rank, and two who found nothing there are not both told that they made it.
+    let mut commit = conditional();
+    commit.fenced(seen(9, 1), at(1)).unwrap();
+    conflict(&mut commit);
+    assert_eq!(commit.clone().fenced(newer(12, 2), at(3)), Err(Outcome::Abandoned));
+    let refused = Seen { is_allowed: false, ..newer(12, 2) };
+    assert_eq!(commit.fenced(refused, at(3)), Err(Outcome::Refused));
+
     // Its own first attempt may have been the one that was replaced: 412 would be a lie.
     let mut commit = conditional();
     commit.fenced(seen(9, 1), at(1)).unwrap();
     commit.answered(Answer::TimedOut, at(1_001)).unwrap();
     conflict(&mut commit);
-    let refused = Seen { is_allowed: false, ..seen(12, 2) };
-    assert_eq!(commit.fenced(refused, at(1_003)), Err(Outcome::Unknown));
+    assert_eq!(commit.clone().fenced(refused, at(1_003)), Err(Outcome::Unknown));
+    assert_eq!(commit.fenced(newer(12, 2), at(1_003)), Err(Outcome::Unknown));
 }
 
 /// The mark that the servers leave for what expired expires too; nobody is told.

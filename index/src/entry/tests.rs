@@ -48,6 +48,25 @@ fn a_newer_form_is_refused_by_its_number() {
     assert_eq!(error.to_string(), "form 2 of an entry is newer than this program, which knows up to 1");
 }
 
+/// What a newer program wrote must not be overtaken by what is older.
+#[test]
+fn the_rank_of_a_newer_form_is_known() {
+    let whole = manifest().encode().unwrap();
+    let mut newer = whole[..26].to_vec();
+    newer[0] = 2;
+    newer[1] = 77;
+    assert_eq!(Entry::rank_of(&whole), Some(manifest().rank()));
+    assert_eq!(Entry::rank_of(&newer), Some(Rank { stamp: 9, uid: Uid(7) }));
+    assert_eq!(Entry::rank_of(&whole[..25]), None);
+    assert_eq!(Entry::rank_of(&[&[0], &whole[1..]].concat()), None);
+}
+
+#[test]
+fn ranks_are_ordered_by_their_stamp_first() {
+    let rank = |stamp, uid| Rank { stamp, uid: Uid(uid) };
+    assert!(rank(2, 1) > rank(1, 9) && rank(1, 9) > rank(1, 8) && Some(rank(0, 0)) > None);
+}
+
 #[test]
 fn no_cut_entry_is_an_entry() {
     let whole = Entry { state: State::Tombstone, ..manifest() }.encode().unwrap();

@@ -25,29 +25,31 @@ pub(crate) struct Order<'a> {
     pub(crate) uid: Uid,
     pub(crate) body: Bytes,
     pub(crate) condition: Option<&'a Condition>,
-    /// The path as it was, if that was asked before.
-    pub(crate) fence: Option<Fence>,
+    /// The path as it was when the request had arrived.
+    pub(crate) fence: Fence,
 }
 
-/// Carries `commit` out.
+/// Carries `commit` out; with its end comes what was there at the last barrier.
 pub(crate) async fn carry_out(
     client: &Client,
     shared: &Shared,
     mut commit: Commit,
-    mut order: Order<'_>,
+    order: Order<'_>,
     is_client_here: &(dyn Fn() -> bool + Send + Sync),
-) -> Outcome {
+) -> (Outcome, Option<Slot>) {
     let interest = || Interest { now: shared.clock.now(), is_client_here: is_client_here() };
     let mut step = Ok(commit.start());
+    let mut slot = order.fence.slot.clone();
+    let mut is_first = true;
     let outcome = loop {
         step = match step {
             Err(outcome) => break outcome,
             Ok(Step::Fence) => {
-                let fence = match order.fence.take() {
-                    Some(fence) => Some(fence),
-                    None => barrier(shared, order.key, commit.deadline()).await,
-                };
-                let Some(Fence { slot, .. }) = fence else { break commit.given_up() };
+                if !std::mem::take(&mut is_first) {
+                    let fence = barrier(shared, order.key, commit.deadline()).await;
+                    let Some(fence) = fence else { break commit.given_up() };
+                    slot = fence.slot;
+                }
                 let entry = slot.as_ref().and_then(Slot::entry).filter(|entry| entry.is_live());
                 // Nobody knows whether a condition holds for what cannot be read.
                 let is_unreadable = slot.as_ref().is_some_and(Slot::is_unreadable);
@@ -78,7 +80,7 @@ pub(crate) async fn carry_out(
         Outcome::Abandoned => counts.abandoned += 1,
         Outcome::Refused | Outcome::Nothing | Outcome::Failed(_) => {}
     });
-    outcome
+    (outcome, slot)
 }
 
 /// What was known of a key as a barrier came by that was sent from now on.

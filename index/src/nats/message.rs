@@ -75,13 +75,12 @@ fn content(key: Key, headers: &HeaderMap, payload: &Bytes) -> Content {
     if text(headers, MARKER).is_some() {
         return Content::Expired;
     }
-    match Entry::decode(payload) {
-        Ok(entry) if Key::of(&entry.path) == key => Content::Entry(Arc::new(entry)),
-        Ok(entry) => {
-            Content::Unreadable(format!("the entry of {} lies under another key", entry.path).into())
-        }
-        Err(error) => Content::Unreadable(error.to_string().into()),
-    }
+    let reason = match Entry::decode(payload) {
+        Ok(entry) if Key::of(&entry.path) == key => return Content::Entry(Arc::new(entry)),
+        Ok(entry) => format!("the entry of {} lies under another key", entry.path),
+        Err(error) => error.to_string(),
+    };
+    Content::Unreadable { reason: reason.into(), rank: Entry::rank_of(payload) }
 }
 
 /// A time as one number. Only whether two are the same is asked of it, so its digits will do.
@@ -168,7 +167,9 @@ mod tests {
             let headers = [(SEQUENCE, "7"), TIME_OF, (SUBJECT, subject)];
             read(&layout(), &message(&headers, payload.into(), None)).unwrap().what
         };
-        let unreadable = |key: Key, text: &str| What::Entry(key, Content::Unreadable(text.into()));
+        let rank = Some(entry("a").rank());
+        let unreadable =
+            |key: Key, text: &str| What::Entry(key, Content::Unreadable { reason: text.into(), rank });
         let mut newer = entry("a").encode().unwrap();
         newer[0] = 9;
         let (a, b) = (Key::of("a"), Key::of("b"));

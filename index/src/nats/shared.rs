@@ -135,7 +135,7 @@ impl Shared {
         }
         let changes = state.replica.take_changes();
         for change in changes {
-            if let crate::follower::Content::Unreadable(reason) = &change.slot.content {
+            if let crate::follower::Content::Unreadable { reason, .. } = &change.slot.content {
                 state.counts.unreadable += 1;
                 tracing::error!(stream = self.layout.stream(), seq = change.slot.seq, %reason, "an entry cannot be read");
             }

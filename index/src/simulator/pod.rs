@@ -1,5 +1,6 @@
 //! One pod: the real replica and the real commits, with clients that never rest.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +8,39 @@ use std::time::Duration;
 use super::Variant;
 use crate::barrier::Ticket;
 use crate::commit::{Commit, Interest, Kind, Outcome, Seen, Step};
-use crate::entry::{Entry, State, Uid, Version};
+use crate::entry::{Entry, Rank, State, Uid, Version};
 use crate::follower::{Content, What};
+use crate::index::Fence;
 use crate::key::Key;
 use crate::register::{Did, Operation};
 use crate::replica::Replica;
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(4);
 
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    Get,
+    Change(Kind),
+    /// Commits a version that somebody has put into the object store, who may be dead, or still about to do so.
+    Adopt(Rank),
+}
+
 /// What a client is doing.
 pub(super) struct Job {
     pub(super) path: usize,
     pub(super) client: usize,
     began: u64,
-    pub(super) uid: u128,
-    pub(super) kind: Option<Kind>,
+    uid: u128,
+    ask: Ask,
     commit: Option<Commit>,
+    /// What it makes; known behind its fence.
+    pub(super) rank: Option<Rank>,
+    /// The path as it was at its fence or at the last barrier since.
+    pub(super) seen: Option<Seen>,
     ticket: Option<Ticket>,
+    /// Whether the object store has it: then it may take effect although its own pod never sends it.
+    pub(super) is_held: bool,
     /// Answers to attempts before the current one are nobody's any more.
     pub(super) attempt: u64,
 }
@@ -31,9 +48,22 @@ pub(super) struct Job {
 /// What comes of looking at a job.
 #[derive(Clone, Copy)]
 pub(super) enum Next {
-    Publish { expected: u64, attempt: u64 },
+    /// Its fence is reached, and its body has to arrive.
+    Body,
+    Publish {
+        expected: u64,
+        attempt: u64,
+    },
     Pause(Duration),
     Ended,
+}
+
+/// What clients were told.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) did: Vec<(usize, Operation)>,
+    /// Changes that were acknowledged just now.
+    pub(super) acknowledged: Vec<(usize, Rank)>,
 }
 
 pub(super) struct Pod {
@@ -43,6 +73,9 @@ pub(super) struct Pod {
     pub(super) stopped_until: Duration,
     /// Which process it is.
     pub(super) life: u64,
+    variant: Variant,
+    /// What its clock says at the beginning of time.
+    clock: Duration,
 }
 
 pub(super) fn name(path: usize) -> String {
@@ -50,51 +83,50 @@ pub(super) fn name(path: usize) -> String {
 }
 
 /// The message of a version or tombstone.
-pub(super) fn entry(path: usize, uid: u128, kind: Kind) -> What {
+pub(super) fn entry(path: usize, Rank { stamp, uid }: Rank, kind: Kind) -> What {
     let state = match kind {
         Kind::Put => State::Live(Version::default()),
         Kind::Delete => State::Tombstone,
     };
     let name = name(path);
     let key = Key::of(&name);
-    What::Entry(key, Content::Entry(Arc::new(Entry { path: name.into(), uid: Uid(uid), stamp: 0, state })))
+    What::Entry(key, Content::Entry(Arc::new(Entry { path: name.into(), uid, stamp, state })))
 }
 
 impl Pod {
-    pub(super) fn new(nonce: u64, now: Duration, variant: Variant) -> Self {
+    pub(super) fn new(nonce: u64, now: Duration, clock: Duration, variant: Variant) -> Self {
         let mut replica = Replica::new(nonce, now);
         replica.barriers.ignores_holes = variant == Variant::NoHoleRule;
-        let jobs = HashMap::new();
-        Self { replica, jobs, away_until: Duration::ZERO, stopped_until: Duration::ZERO, life: nonce }
+        let (jobs, away_until, stopped_until) = (HashMap::new(), Duration::ZERO, Duration::ZERO);
+        Self { replica, jobs, away_until, stopped_until, life: nonce, variant, clock }
     }
 
-    fn seen(&self, path: usize) -> Seen {
-        Seen::of(self.replica.follower().slot(Key::of(&name(path))), true)
+    fn fence(&self, path: usize) -> Fence {
+        let key = Key::of(&name(path));
+        Fence { key, slot: self.replica.follower().slot(key).cloned() }
     }
 
-    /// Begins a GET (`kind` none), PUT or DELETE.
-    pub(super) fn begin(
-        &mut self,
-        client: usize,
-        path: usize,
-        uid: u128,
-        kind: Option<Kind>,
-        began: u64,
-        now: Duration,
-    ) -> Job {
-        let commit = kind.map(|kind| Commit::new(kind, Uid(uid), false, now + DEADLINE));
+    /// Begins what `ask` says.
+    pub(super) fn begin(&mut self, client: usize, path: usize, uid: u128, ask: Ask, began: u64) -> Job {
         let ticket = Some(self.replica.join());
-        Job { path, client, began, uid, kind, commit, ticket, attempt: 0 }
+        let rank = match ask {
+            Ask::Adopt(rank) => Some(rank),
+            Ask::Get | Ask::Change(_) => None,
+        };
+        let (commit, seen, is_held, attempt) = (None, None, false, 0);
+        Job { path, client, began, uid, ask, commit, rank, seen, ticket, is_held, attempt }
     }
 
     /// Jobs that a barrier has come by for, or that this variant does not let wait for one.
-    pub(super) fn served(&self, variant: Variant) -> Vec<u64> {
+    pub(super) fn served(&self) -> Vec<u64> {
+        let does_not_wait = |job: &Job| match job.ask {
+            Ask::Get => self.variant == Variant::LocalRead,
+            Ask::Change(_) => self.variant == Variant::LocalFence && job.commit.is_none(),
+            Ask::Adopt(_) => false,
+        };
         let is_served = |job: &Job| {
-            let Some(ticket) = job.ticket else { return false };
-            let is_first = job.commit.is_some() && job.attempt == 0;
-            self.replica.barriers().is_done(ticket)
-                || job.commit.is_none() && variant == Variant::LocalRead
-                || is_first && variant == Variant::LocalFence
+            let is_done = |ticket| self.replica.barriers().is_done(ticket) || does_not_wait(job);
+            job.ticket.is_some_and(is_done)
         };
         let mut served: Vec<u64> =
             self.jobs.iter().filter(|(_, job)| is_served(job)).map(|(number, _)| *number).collect();
@@ -103,47 +135,55 @@ impl Pod {
     }
 
     /// Goes on with a job whose barrier has come by.
-    pub(super) fn go_on(
-        &mut self,
-        number: u64,
-        end: u64,
-        now: Duration,
-        did: &mut Vec<(usize, Operation)>,
-    ) -> Next {
-        let path = self.jobs[&number].path;
-        let seen = self.seen(path);
+    pub(super) fn go_on(&mut self, number: u64, end: u64, now: Duration, told: &mut Told) -> Next {
+        let fence = self.fence(self.jobs[&number].path);
+        let seen = Seen::of(fence.slot.as_ref(), true);
         let job = self.jobs.get_mut(&number).unwrap();
         job.ticket = None;
-        let Some(commit) = &mut job.commit else {
-            let value = seen.uid.filter(|_| seen.is_live).map(|uid| u64::try_from(uid.0).unwrap());
-            did.push((path, Operation { began: job.began, ended: Some(end), did: Did::Read(value) }));
-            return Next::Ended;
+        job.seen = Some(seen);
+        if job.commit.is_some() {
+            return self.fenced(number, end, now, told);
+        }
+        let (rank, kind) = match job.ask {
+            Ask::Change(kind) => {
+                let clock = u64::try_from((self.clock + now).as_micros()).unwrap();
+                (Rank { stamp: fence.stamp_after(clock), uid: Uid(job.uid) }, kind)
+            }
+            Ask::Adopt(rank) if seen.rank < Some(rank) => (rank, Kind::Put),
+            Ask::Get | Ask::Adopt(_) => {
+                let did = Did::Read(value(seen));
+                told.did.push((job.path, Operation { began: job.began, ended: Some(end), did }));
+                return Next::Ended;
+            }
         };
-        let step = commit.fenced(seen, Interest { now, is_client_here: true });
-        self.follow(number, step, end, did)
+        job.rank = Some(rank);
+        let mut commit = Commit::new(kind, rank, false, now + DEADLINE);
+        commit.prejudice = match self.variant {
+            Variant::AlwaysSuperseded => Some(Ordering::Greater),
+            Variant::AlwaysBehind => Some(Ordering::Less),
+            _ => None,
+        };
+        job.commit = Some(commit);
+        Next::Body
     }
 
-    /// Goes on with a commit by some other event.
+    /// Tells a commit what was seen at its barrier.
+    pub(super) fn fenced(&mut self, number: u64, end: u64, now: Duration, told: &mut Told) -> Next {
+        let seen = self.jobs[&number].seen.unwrap();
+        let interest = Interest { now, is_client_here: true };
+        self.step(number, |commit| commit.fenced(seen, interest), end, told)
+    }
+
+    /// Goes on with a commit by some event.
     pub(super) fn step(
         &mut self,
         number: u64,
         event: impl FnOnce(&mut Commit) -> Result<Step, Outcome>,
         end: u64,
-        did: &mut Vec<(usize, Operation)>,
-    ) -> Next {
-        let step = event(self.jobs.get_mut(&number).unwrap().commit.as_mut().unwrap());
-        self.follow(number, step, end, did)
-    }
-
-    fn follow(
-        &mut self,
-        number: u64,
-        step: Result<Step, Outcome>,
-        end: u64,
-        did: &mut Vec<(usize, Operation)>,
+        told: &mut Told,
     ) -> Next {
         let job = self.jobs.get_mut(&number).unwrap();
-        match step {
+        match event(job.commit.as_mut().unwrap()) {
             Ok(Step::Fence) => {
                 job.ticket = Some(self.replica.join());
                 Next::Pause(Duration::MAX)
@@ -154,8 +194,9 @@ impl Pod {
             }
             Ok(Step::Pause(time)) => Next::Pause(time),
             Err(outcome) => {
-                if let Some(operation) = operation(job, &outcome, end) {
-                    did.push((job.path, operation));
+                told.did.extend(operation(job, &outcome, end).map(|operation| (job.path, operation)));
+                if matches!(outcome, Outcome::Committed { .. } | Outcome::Superseded) {
+                    told.acknowledged.push((job.path, job.rank.unwrap()));
                 }
                 Next::Ended
             }
@@ -168,18 +209,38 @@ impl Job {
     pub(super) fn forgotten(&self, end: u64) -> Option<Operation> {
         operation(self, &Outcome::Unknown, end)
     }
+
+    /// What it sends.
+    pub(super) fn what(&self) -> (Rank, Kind) {
+        let kind = if self.ask == Ask::Change(Kind::Delete) { Kind::Delete } else { Kind::Put };
+        (self.rank.unwrap(), kind)
+    }
+}
+
+/// What is read where `seen` is.
+fn value(seen: Seen) -> Option<u64> {
+    let rank = seen.rank.filter(|_| seen.is_live)?;
+    Some(u64::try_from(rank.uid.0).unwrap())
 }
 
 /// What the client may conclude.
 fn operation(job: &Job, outcome: &Outcome, end: u64) -> Option<Operation> {
-    let value = u64::try_from(job.uid).unwrap();
-    let (did, ended) = match (job.kind?, outcome) {
-        (Kind::Put, Outcome::Committed { .. } | Outcome::Superseded) => (Did::Write(Some(value)), Some(end)),
-        (Kind::Put, Outcome::Unknown) => (Did::Write(Some(value)), None),
-        (Kind::Delete, Outcome::Committed { .. }) => (Did::Remove(true), Some(end)),
-        (Kind::Delete, Outcome::Superseded) => (Did::Write(None), Some(end)),
-        (Kind::Delete, Outcome::Nothing) => (Did::Remove(false), Some(end)),
-        (Kind::Delete, Outcome::Unknown) => (Did::Write(None), None),
+    let mine = u64::try_from(job.uid).unwrap();
+    let (did, ended) = match (job.ask, outcome) {
+        (_, Outcome::Failed(reason)) => panic!("{reason}"),
+        (Ask::Change(Kind::Put), Outcome::Committed { .. } | Outcome::Superseded) => {
+            (Did::Write(Some(mine)), Some(end))
+        }
+        (Ask::Change(Kind::Put), Outcome::Unknown) => (Did::Write(Some(mine)), None),
+        (Ask::Change(Kind::Put), Outcome::Abandoned) if job.is_held => (Did::Write(Some(mine)), None),
+        (Ask::Change(Kind::Delete), Outcome::Committed { .. }) => (Did::Remove(true), Some(end)),
+        (Ask::Change(Kind::Delete), Outcome::Superseded) => (Did::Write(None), Some(end)),
+        (Ask::Change(Kind::Delete), Outcome::Nothing) => (Did::Remove(false), Some(end)),
+        (Ask::Change(Kind::Delete), Outcome::Unknown) => (Did::Write(None), None),
+        (Ask::Adopt(rank), Outcome::Committed { .. }) => {
+            (Did::Read(Some(u64::try_from(rank.uid.0).unwrap())), Some(end))
+        }
+        (Ask::Adopt(_), Outcome::Superseded) => (Did::Read(value(job.seen.unwrap())), Some(end)),
         _ => return None,
     };
     Some(Operation { began: job.began, ended, did })

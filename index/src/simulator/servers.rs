@@ -7,8 +7,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::answer::Answer;
-use crate::entry::Uid;
-use crate::follower::{Message, What};
+use crate::entry::{Rank, Uid};
+use crate::follower::{Content, Message, What};
 
 /// What a message is about: only the last one of each subject is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +43,8 @@ pub(super) struct Servers {
     /// How far each server's own copy is.
     copies: [u64; 3],
     pub(super) leaderless_until: Duration,
+    /// Times that something was stored behind what has a higher rank.
+    pub(super) fallen: usize,
 }
 
 impl Servers {
@@ -64,6 +66,9 @@ impl Servers {
         if is_busy || wanted.expected.is_some_and(|expected| expected != last) {
             return Answer::Conflict;
         }
+        if rank(&wanted.what).is_some_and(|rank| self.rank(wanted.subject) >= Some(rank)) {
+            self.fallen += 1;
+        }
         let seq = self.end() + 1;
         let message =
             Message { seq, time: u64::try_from(now.as_nanos()).unwrap() * 7 + seq, what: wanted.what };
@@ -79,6 +84,11 @@ impl Servers {
             }
         }
         Answer::Stored { seq, duplicate: false }
+    }
+
+    /// The rank of the last message of a subject.
+    pub(super) fn rank(&self, subject: Subject) -> Option<Rank> {
+        rank(&self.message(*self.last.get(&subject)?).message.what)
     }
 
     pub(super) fn message(&self, seq: u64) -> &Stored {
@@ -108,5 +118,12 @@ impl Servers {
         let last = &self.last;
         let kept = self.log.iter().filter(|stored| last[&stored.subject] == stored.message.seq);
         self.ids = kept.filter_map(|stored| Some((stored.id?, stored.message.seq))).collect();
+    }
+}
+
+fn rank(what: &What) -> Option<Rank> {
+    match what {
+        What::Entry(_, Content::Entry(entry)) => Some(entry.rank()),
+        _ => None,
     }
 }

@@ -3,13 +3,12 @@
 use super::*;
 use crate::register::is_linearizable;
 
-/// Histories of one seed.
-fn histories(seed: u64, variant: Variant, time: Duration) -> Vec<Vec<Operation>> {
+fn run(seed: u64, variant: Variant, time: Duration) -> Run {
     World::new(seed, variant, time).run()
 }
 
 fn is_right(seed: u64, variant: Variant, time: Duration) -> bool {
-    histories(seed, variant, time).iter().all(|history| is_linearizable(history))
+    run(seed, variant, time).histories.iter().all(|history| is_linearizable(history))
 }
 
 fn seeds() -> u64 {
@@ -22,7 +21,8 @@ const TIME: Duration = Duration::from_secs(3);
 fn every_simulated_history_is_linearizable() {
     let mut operations = 0;
     for seed in 0..seeds() {
-        let histories = histories(seed, Variant::Right, TIME);
+        let Run { histories, misordered } = run(seed, Variant::Right, TIME);
+        assert_eq!(misordered, 0, "seed {seed}: the order is not that of the ranks");
         operations += histories.iter().map(Vec::len).sum::<usize>();
         for history in &histories {
             assert!(is_linearizable(history), "seed {seed}");
@@ -59,4 +59,17 @@ fn a_fence_without_a_barrier_is_noticed() {
 #[test]
 fn f2_commits_that_rely_on_their_id_are_noticed() {
     assert!(refuted(Variant::NoExpectation, 50) > 0);
+}
+
+/// Whether, within `count` seeds, the log and the stamps disagree about who came last.
+fn is_misordered(variant: Variant, count: u64) -> bool {
+    let misordered: usize = (0..count).map(|seed| run(seed, variant, TIME).misordered).sum();
+    println!("{variant:?}: {misordered} times in {count} runs");
+    misordered > 0
+}
+
+#[test]
+fn commits_without_the_stamp_rule_are_noticed() {
+    assert!(is_misordered(Variant::AlwaysSuperseded, 5));
+    assert!(is_misordered(Variant::AlwaysBehind, 5));
 }

@@ -1,13 +1,16 @@
 //! Clients of all pods that put, get and delete a few paths, and a history of what they were told.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use mediaorigin_index::entry::State;
+use mediaorigin_index::entry::{Rank, State};
+use mediaorigin_index::key::Key;
 use mediaorigin_index::register::{Did, Operation};
 use mediaorigin_index::{Fence, Index, Outcome};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -17,6 +20,8 @@ const CLIENTS: usize = 3;
 const PATHS: u64 = 2;
 /// Below what an encoder waits.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// What the clocks of pods say at the beginning, in microseconds: two are nearly right, and one is far behind.
+const CLOCKS: [u64; PODS] = [10_000_000, 10_002_000, 0];
 
 /// What clients do: the right thing, or one of the wrong ones that must be noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,7 @@ pub(super) enum Variant {
 pub(super) struct Workload {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<()>>,
+    watchers: Vec<JoinHandle<()>>,
     began: Instant,
 }
 
@@ -43,6 +49,8 @@ struct Shared {
     round: AtomicU64,
     is_over: AtomicBool,
     did: Mutex<Vec<(String, Operation)>>,
+    /// What the log held, by path and place, as far as somebody saw it.
+    ranks: Mutex<BTreeMap<Key, BTreeMap<u64, Rank>>>,
     /// By pod: when something last succeeded, in microseconds since the beginning, and the longest time without.
     alive: Mutex<[Alive; PODS]>,
 }
@@ -64,6 +72,7 @@ impl Workload {
             round: AtomicU64::new(0),
             is_over: AtomicBool::new(false),
             did: Mutex::default(),
+            ranks: Mutex::default(),
             alive: Mutex::default(),
         });
         let began = Instant::now();
@@ -73,7 +82,9 @@ impl Workload {
             fleet.runtime.spawn(client(shared, number % PODS, place, chance, began))
         };
         let clients = (0..CLIENTS * PODS).map(client).collect();
-        Self { shared, clients, began }
+        let watcher = |pod| fleet.runtime.spawn(watch(Arc::clone(&shared), fleet.pod(pod)));
+        let watchers = (0..PODS).map(watcher).collect();
+        Self { shared, clients, watchers, began }
     }
 
     /// From now on other paths.
@@ -99,7 +110,7 @@ impl Workload {
         self.began.elapsed()
     }
 
-    /// Ends it; the histories, by path.
+    /// Ends it; the histories, by path. The log must have put changes into the order of their ranks.
     pub(super) fn finish(self, fleet: &Fleet) -> Vec<(String, Vec<Operation>)> {
         self.shared.is_over.store(true, Ordering::SeqCst);
         fleet.runtime.block_on(async {
@@ -107,7 +118,11 @@ impl Workload {
                 client.await.unwrap();
             }
         });
-        let mut histories = std::collections::BTreeMap::<String, Vec<Operation>>::new();
+        self.watchers.iter().for_each(JoinHandle::abort);
+        for places in lock(&self.shared.ranks).values() {
+            assert!(places.values().is_sorted_by(|one, next| one < next), "{places:?}");
+        }
+        let mut histories = BTreeMap::<String, Vec<Operation>>::new();
         for (path, operation) in lock(&self.shared.did).drain(..) {
             histories.entry(path).or_default().push(operation);
         }
@@ -119,6 +134,30 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Remembers what the log holds, until the pod is replaced.
+async fn watch(shared: Arc<Shared>, index: Arc<Index>) {
+    let mut changes = index.watch(0).unwrap();
+    drop(index);
+    loop {
+        match changes.recv().await {
+            Ok(change) => {
+                let rank = change.slot.rank().unwrap();
+                lock(&shared.ranks).entry(change.key).or_default().insert(change.slot.seq, rank);
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// What a client was told.
+struct Told {
+    did: Did,
+    is_known: bool,
+    /// The stamp of a change that somebody else's superseded.
+    superseded: Option<u64>,
+}
+
 async fn client(shared: Arc<Shared>, pod: usize, place: Place, mut chance: Rng, epoch: Instant) {
     let mut fence = None;
     while !shared.is_over.load(Ordering::SeqCst) {
@@ -126,36 +165,39 @@ async fn client(shared: Arc<Shared>, pod: usize, place: Place, mut chance: Rng, 
         let round = shared.round.load(Ordering::SeqCst);
         let path = format!("live/{round}/{}.m3u8", chance.u64(..PATHS));
         let began = shared.moment.fetch_add(1, Ordering::SeqCst);
-        let did = match chance.u8(..10) {
+        let told = match chance.u8(..10) {
             0..5 => get(&shared, &index, &path).await,
             kind => {
-                let is_put = kind > 5;
-                change(&shared, &index, &path, is_put, &mut fence).await
+                let clock = CLOCKS[pod] + u64::try_from(epoch.elapsed().as_micros()).unwrap();
+                change(&shared, &index, &path, kind > 5, clock, &mut fence).await
             }
         };
         let now = epoch.elapsed();
         let ended = shared.moment.fetch_add(1, Ordering::SeqCst);
-        if let Some((did, is_known)) = did {
+        if let Some(Told { did, is_known, superseded }) = told {
             let operation = Operation { began, ended: is_known.then_some(ended), did };
-            lock(&shared.did).push((path, operation));
+            lock(&shared.did).push((path.clone(), operation));
             if is_known {
                 let alive = &mut lock(&shared.alive)[pod];
                 alive.successes += 1;
                 alive.longest = alive.longest.max(now.saturating_sub(alive.last));
                 alive.last = now;
             }
+            if let (Some(stamp), Ok(fence)) = (superseded, index.fence(&path, PATIENCE).await) {
+                assert!(fence.stamp() >= stamp, "superseded by what has a lower stamp");
+            }
         }
         sleep(Duration::from_micros(chance.u64(200..4_000))).await;
     }
 }
 
-async fn get(shared: &Shared, index: &Index, path: &str) -> Option<(Did, bool)> {
+async fn get(shared: &Shared, index: &Index, path: &str) -> Option<Told> {
     let answer = match shared.variant {
         Variant::LocalRead => index.get(path),
         Variant::Right | Variant::OldFence => index.strict_get(path, PATIENCE).await,
     };
-    let entry = answer.ok()?;
-    Some((Did::Read(entry.map(|entry| u64::try_from(entry.uid.0).unwrap())), true))
+    let uid = answer.ok()?.map(|entry| u64::try_from(entry.uid.0).unwrap());
+    Some(Told { did: Did::Read(uid), is_known: true, superseded: None })
 }
 
 async fn change(
@@ -163,23 +205,36 @@ async fn change(
     index: &Index,
     path: &str,
     is_put: bool,
+    clock: u64,
     old: &mut Option<(String, Fence)>,
-) -> Option<(Did, bool)> {
+) -> Option<Told> {
     let uid = shared.uid.fetch_add(1, Ordering::SeqCst);
-    let entry = entry(path, uid, |version| if is_put { State::Live(version) } else { State::Tombstone });
-    let outcome = match old.take().filter(|(of, _)| of == path) {
-        Some((_, fence)) => index.commit_after(fence, &entry, None, PATIENCE, || true).await,
-        None => index.commit(&entry, None, PATIENCE, || true).await,
+    let mut entry = entry(path, uid, |version| if is_put { State::Live(version) } else { State::Tombstone });
+    entry.stamp = clock;
+    let old_fence = old.take().filter(|(of, _)| of == path).map(|(_, fence)| fence);
+    let outcome = if is_put || old_fence.is_some() {
+        let fence = match old_fence {
+            Some(fence) => fence,
+            None => index.fence(path, PATIENCE).await.ok()?,
+        };
+        entry.stamp = fence.stamp_after(clock);
+        index.commit_after(fence, &entry, None, PATIENCE, || true).await
+    } else {
+        index.commit(&entry, None, PATIENCE, || true).await
     };
     if shared.variant == Variant::OldFence {
         *old = index.fence(path, PATIENCE).await.ok().map(|fence| (path.to_owned(), fence));
     }
+    let told = |did, is_known| Some(Told { did, is_known, superseded: None });
     let value = is_put.then_some(uid);
     match outcome {
-        Outcome::Committed { .. } if !is_put => Some((Did::Remove(true), true)),
-        Outcome::Nothing => Some((Did::Remove(false), true)),
-        Outcome::Committed { .. } | Outcome::Superseded => Some((Did::Write(value), true)),
-        Outcome::Unknown => Some((Did::Write(value), false)),
+        Outcome::Committed { .. } if !is_put => told(Did::Remove(true), true),
+        Outcome::Nothing => told(Did::Remove(false), true),
+        Outcome::Committed { .. } => told(Did::Write(value), true),
+        Outcome::Superseded => {
+            Some(Told { did: Did::Write(value), is_known: true, superseded: Some(entry.stamp) })
+        }
+        Outcome::Unknown => told(Did::Write(value), false),
         Outcome::Abandoned => None,
         Outcome::Refused | Outcome::Failed(_) => panic!("{outcome:?}"),
     }

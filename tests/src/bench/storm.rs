@@ -111,7 +111,7 @@ fn publish(media: SocketAddr, end: Instant, is_live: &AtomicBool) -> Result<Vec<
         let begin = Instant::now();
         let target = format!("/live/seg{}.ts", times.len() % 20);
         let status = peer.request("PUT", &target, &[], Some(&body))?.head.status;
-        ensure!(matches!(status, 200 | 201), "PUT {target}: {status}");
+        ensure!(matches!(status, 200 | 201 | 204), "PUT {target}: {status}");
         times.push(begin.elapsed());
         is_live.store(true, Relaxed);
         thread::sleep(PACE);

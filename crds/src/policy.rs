@@ -104,6 +104,7 @@ pub struct TierPolicy {
     pub(crate) class: Option<Class>,
     pub(crate) visibility: Option<Visibility>,
     pub(crate) durability: Durability,
+    pub(crate) eager_after: Option<Duration>,
     pub(crate) keep: Duration,
     pub(crate) disk: Keep,
     pub(crate) object_store: Keep,
@@ -115,6 +116,11 @@ impl TierPolicy {
     /// Unique name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// In a fleet: after what time of silence of its log a manifest counts that two pods hold; `None` is never.
+    pub fn eager_after(&self) -> Option<Duration> {
+        self.eager_after
     }
 
     /// What a 2xx answer to a PUT promises.
@@ -159,6 +165,7 @@ impl TierPolicy {
             class: None,
             visibility: None,
             durability: tiers.durability(),
+            eager_after: None,
             keep: Duration::from_mins(1),
             disk: tiers.disk_keep(),
             object_store: tiers.object_store_keep(),

@@ -270,6 +270,14 @@ fn tier_rules() -> Vec<Value> {
             "message": "durability Replicated needs spec.coordination: set it, or write Memory, Disk or Durable"
         }),
         json!({
+            "rule": each("!has(p.consistency) || p.consistency != 'Eager' || has(self.coordination)".to_owned()),
+            "message": "consistency Eager needs spec.coordination: set it, or write Strict"
+        }),
+        json!({
+            "rule": each("!has(p.eagerAfterMilliseconds) || (has(p.consistency) && p.consistency == 'Eager')".to_owned()),
+            "message": "eagerAfterMilliseconds needs consistency: Eager: set it, or remove this"
+        }),
+        json!({
             "rule": each("!has(p.durability) || p.durability != 'Durable' || has(self.objectStore)".to_owned()),
             "message": "durability Durable needs spec.objectStore: set it, or write Memory or Disk"
         }),

@@ -331,6 +331,17 @@ pub struct TierPolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durability: Option<DurabilitySpec>,
 
+    /// What a fleet does with manifests while its log does not commit. `Strict`: whoever reads or writes one waits, and is
+    /// answered with 503 in the end. `Eager`: after `eagerAfterMilliseconds` an upload counts once another pod holds it too, and a
+    /// read gets the newest version that is known. `Eager` needs `spec.coordination`. Default `Strict`.
+    #[serde(default)]
+    pub consistency: ConsistencySpec,
+
+    /// After how many milliseconds of silence `Eager` begins, 10 to 60000; needs `consistency: Eager`. Default 250.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 10, max = 60_000)))]
+    pub eager_after_milliseconds: Option<i32>,
+
     /// Memory tier.
     #[serde(default)]
     pub memory: MemoryTierSpec,
@@ -404,6 +415,17 @@ pub enum DurabilitySpec {
     Replicated,
     /// The object store has it.
     Durable,
+}
+
+/// What a fleet does while its log does not commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ConsistencySpec {
+    /// It waits.
+    #[default]
+    Strict,
+    /// It goes on with what two pods hold.
+    Eager,
 }
 
 /// What an object is.

@@ -9,7 +9,7 @@ use crate::policy::{
 };
 use crate::problem::Problem;
 use crate::v1alpha1::{
-    CdnProfileSpec, ClassSpec, ColdTierSpec, DurabilitySpec, TierPolicySpec, VisibilitySpec,
+    CdnProfileSpec, ClassSpec, ColdTierSpec, ConsistencySpec, DurabilitySpec, TierPolicySpec, VisibilitySpec,
 };
 
 /// Rules in `spec.tierPolicies` at most.
@@ -18,6 +18,8 @@ pub const TIER_POLICIES_MAX: usize = 64;
 const KEEP_SECONDS_MAX: i32 = 315_360_000;
 /// Globs of one rule at most.
 pub const PATHS_MAX: usize = 16;
+/// After what silence of the log `Eager` begins, where a rule does not say.
+const EAGER_AFTER_MILLISECONDS: i32 = 250;
 /// Characters of one glob at most.
 pub const GLOB_LENGTH_MAX: usize = 256;
 
@@ -64,12 +66,14 @@ fn tier_policy(at: &str, spec: &TierPolicySpec, tiers: Tiers, problems: &mut Vec
     let expire = spec
         .expire_seconds
         .map(|seconds| check_range(&format!("{at}.expireSeconds"), seconds, 1, 315_360_000, problems));
+    let eager_after = eager_after(at, spec, tiers, problems);
     TierPolicy {
         name: spec.name.clone(),
         globs: globs(&format!("{at}.match.paths"), &spec.matches.paths, problems),
         class: class(spec.class),
         visibility: visibility(spec.visibility),
         durability,
+        eager_after,
         keep: Duration::from_secs(u64::from(keep)),
         disk,
         object_store,
@@ -102,6 +106,27 @@ fn durability(
     };
     problems.push(Problem::new(field, message));
     Durability::Memory
+}
+
+/// After what time of silence a fleet goes on without its log, if it does.
+fn eager_after(
+    at: &str,
+    spec: &TierPolicySpec,
+    tiers: Tiers,
+    problems: &mut Vec<Problem>,
+) -> Option<Duration> {
+    let field = format!("{at}.eagerAfterMilliseconds");
+    let is_eager = spec.consistency == ConsistencySpec::Eager;
+    if is_eager && !tiers.has_log {
+        let message = "Eager needs spec.coordination: set it, or write Strict";
+        problems.push(Problem::new(format!("{at}.consistency"), message));
+    }
+    if let (Some(_), false) = (spec.eager_after_milliseconds, is_eager) {
+        problems.push(Problem::new(field.clone(), "needs consistency: Eager: set it, or remove this"));
+    }
+    let milliseconds = spec.eager_after_milliseconds.unwrap_or(EAGER_AFTER_MILLISECONDS);
+    let milliseconds = check_range(&field, milliseconds, 10, 60_000, problems);
+    is_eager.then(|| Duration::from_millis(u64::from(milliseconds)))
 }
 
 /// How long the tiers below memory keep: what the rule says, which must fit what exists and what is promised.

@@ -17,6 +17,7 @@ use crate::config::{Config, PARTITIONS_MAX};
 use crate::entry::{Entry, Rank};
 use crate::follower::{Content, Slot};
 use crate::key::{self, Key, Layout};
+use crate::nats::board::Board;
 use crate::nats::commit::{Condition, Order, barrier as wait_for_barrier, carry_out};
 use crate::nats::connect::{ConnectError, connect};
 use crate::nats::shared::{Clock, Counts, Shared};
@@ -163,6 +164,12 @@ impl Index {
         live(self.fence(path, patience).await?.slot)
     }
 
+    /// A path as this pod knows it, without asking anybody: not good enough for a commit.
+    pub fn peek(&self, path: &str) -> Fence {
+        let key = Key::of(path);
+        Fence { key, slot: self.shared(path).slot(key) }
+    }
+
     /// The path as it is now, for [`Self::commit_after`].
     pub async fn fence(&self, path: &str, patience: Duration) -> Result<Fence, ReadError> {
         let key = Key::of(path);
@@ -267,6 +274,12 @@ impl Index {
     /// Changes of one partition from now on, in their order. A listener that is too slow is told how many he missed.
     pub fn watch(&self, partition: usize) -> Option<broadcast::Receiver<Change>> {
         Some(self.partitions.get(partition)?.changes.subscribe())
+    }
+
+    /// Where the pods of this index leave notices of one kind for each other.
+    pub fn board(&self, kind: key::Kind) -> Board {
+        let subject = self.partitions.first().map_or_else(String::new, |shared| shared.layout.notices(kind));
+        Board::new(self.client.clone(), subject)
     }
 
     /// Partitions.

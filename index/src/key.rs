@@ -69,6 +69,15 @@ pub struct Layout {
     partition: u16,
 }
 
+/// What notices are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Uploads that are open.
+    Open,
+    /// Versions that another pod is asked to hold while the log does not commit.
+    Hold,
+}
+
 /// What a subject of a partition is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -93,6 +102,14 @@ impl Layout {
 
     fn prefix(&self) -> String {
         format!("mo.idx.{}.{}.", self.scope.0, self.partition)
+    }
+
+    /// Where the pods leave notices of one kind for each other.
+    pub fn notices(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Open => format!("mo.open.{}", self.scope.0),
+            Kind::Hold => format!("mo.hold.{}", self.scope.0),
+        }
     }
 
     /// All that the stream takes.

@@ -69,10 +69,12 @@ pub mod replica;
 mod simulator;
 mod wire;
 
+pub use async_nats::SubscribeError;
 pub use commit::Outcome;
 pub use config::Config;
 pub use index::{Change, Fence, Health, Index, ReadError};
-pub use key::Scope;
+pub use key::{Kind, Scope};
+pub use nats::board::{Board, NOTICE_BYTES_MAX, Notice, Notices};
 pub use nats::commit::Condition;
 pub use nats::connect::{ConnectError, VERSION_MIN};
 pub use nats::shared::{CUT_OFF_MAX, Counts, WAITERS_MAX};

@@ -30,7 +30,7 @@ impl Below {
         folders: &Folders,
         origin: &mut Origin,
     ) -> Result<Option<Self>, StartError> {
-        if cold.disk.is_none() && cold.object_store.is_none() {
+        if cold.disk.is_none() && cold.object_store.is_none() && cold.coordination.is_none() {
             return Ok(None);
         }
         let runtime = Builder::new_multi_thread()

@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::overload::{self, Decision, Reason};
 use crate::tiers::pieces::ReadError;
 use crate::tiers::walker::{Cold, Tiers, Wish};
-use crate::tiers::{TierError, TierName};
+use crate::tiers::{Record, TierError, TierName};
 use crate::trace;
 
 /// Times that a path is looked up again because its version was replaced before its first byte was read.
@@ -42,24 +42,47 @@ pub async fn read(
             }
             return Some(response::missing(Outcome::Expired, path, treatment));
         }
-        // Only where there is something: that there is nothing yet must be said to those who wait at the live edge.
-        let overload_class = || overload::Class::below(cold.record.modified, clock.now().wall);
-        if let (Decision::Shed(reason), class) = origin.overload.decide(overload_class) {
-            return Some(shed(origin, class, reason).of(cold.record.meta.class));
+        if let Some(answer) = shed_by_load(origin, &cold.record) {
+            return Some(answer);
         }
         match answer(tiers, &cold, clock, request, treatment).await {
             Ok(answer) => return Some(answer.of(cold.record.meta.class)),
             Err(error) if error.is_gone() => tiers.doubt(&cold.record.path),
-            Err(ReadError::Tier(error)) => return Some(unavailable(&error).of(treatment.class)),
-            Err(ReadError::Full(_) | ReadError::Busy) => {
-                return Some(shed(origin, overload_class(), Reason::Fills).of(treatment.class));
-            }
+            Err(error) => return Some(failed(origin, &cold.record, &error, treatment)),
         }
     }
     None
 }
 
-async fn answer(
+/// The answer where a version below memory has to wait for what is live. Only where there is one: that there is nothing yet must
+/// be said to those who wait at the live edge.
+pub(crate) fn shed_by_load(origin: &Origin, record: &Record) -> Option<Answer> {
+    let class = || overload::Class::below(record.modified, origin.clock.now().wall);
+    match origin.overload.decide(class) {
+        (Decision::Admit, _) => None,
+        (Decision::Shed(reason), class) => Some(shed(origin, class, reason).of(record.meta.class)),
+    }
+}
+
+/// The answer where the bytes of a version cannot be had.
+pub(crate) fn failed(
+    origin: &Origin,
+    record: &Record,
+    error: &ReadError,
+    treatment: &Treatment<'_>,
+) -> Answer {
+    match error {
+        ReadError::Tier(error) => unavailable(error),
+        ReadError::Full(_) | ReadError::Busy => {
+            let class = overload::Class::below(record.modified, origin.clock.now().wall);
+            shed(origin, class, Reason::Fills)
+        }
+    }
+    .of(treatment.class)
+}
+
+/// The answer from a version below memory.
+pub(crate) async fn answer(
     tiers: &Arc<Tiers>,
     cold: &Cold,
     clock: &Clock,
@@ -85,7 +108,7 @@ async fn answer(
     };
     let outcome = match cold.tier.name() {
         TierName::ObjectStore => Outcome::ObjectStore,
-        TierName::Disk | TierName::Memory => Outcome::Disk,
+        TierName::Disk | TierName::Memory | TierName::Index => Outcome::Disk,
     };
     Ok(response::cold(request, &chosen, outcome, verdict, content, treatment))
 }

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::connection::{Counters, Refusal, TimeoutPhase};
+use crate::fleet::report::Report as FleetReport;
 use crate::origin::Origin;
 use crate::streams::State;
 use crate::tiers::report::Report;
@@ -33,6 +34,11 @@ struct StreamLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 /// `Content-Type` of OpenMetrics text.
@@ -71,6 +77,9 @@ pub fn registry(origin: &Origin) -> Registry {
     connections(&mut registry, &origin.connections);
     if let Some(below) = &origin.below {
         tiers(&mut registry, &Report::of(below));
+    }
+    if let Some((_, fleet)) = origin.fleet() {
+        index(&mut registry, &FleetReport::of(fleet));
     }
     let help = "Spans dropped because their collector was behind";
     let dropped = origin.book.tracer().map_or(0, Tracer::dropped);
@@ -192,6 +201,44 @@ fn tiers(registry: &mut Registry, report: &Report) {
         counter("object_store_retries", "Requests to the object store that were repeated", store.retries);
         counter("object_store_hedges", "Requests to the object store that were doubled", store.hedges);
     }
+}
+
+fn index(registry: &mut Registry, report: &FleetReport) {
+    let mut gauge =
+        |name: &str, help: &str, value: f64| registry.register(name, help, ConstGauge::new(value));
+    gauge(
+        "index_ready",
+        "1 while the index of the fleet answers for what is there",
+        f64::from(u8::from(report.ready)),
+    );
+    if let Some(age) = report.age_seconds {
+        gauge("index_age_seconds", "Seconds since the index last proved to be up to date", age);
+    }
+    gauge("index_paths", "Paths that the index knows, deleted ones too", report.paths as f64);
+    gauge("index_waiting", "Requests that wait for the index", report.waiting as f64);
+    let mut counter =
+        |name: &str, help: &str, value: u64| registry.register(name, help, ConstCounter::new(value));
+    counter("index_barriers", "Barriers sent to prove that the index is up to date", report.barriers);
+    counter(
+        "index_conflicts",
+        "Attempts to change a path that found somebody had come first",
+        report.conflicts,
+    );
+    counter("index_disconnects", "Connections to NATS that were lost", report.disconnects);
+    let changes = Family::<OutcomeLabels, Counter>::default();
+    for (outcome, count) in [
+        ("committed", report.committed),
+        ("superseded", report.superseded),
+        ("unknown", report.unknown),
+        ("abandoned", report.abandoned),
+    ] {
+        changes.get_or_create(&OutcomeLabels { outcome }).inner().store(count, Ordering::Relaxed);
+    }
+    registry.register(
+        "index_changes",
+        "Changes of paths that were asked of the index, by their end",
+        changes,
+    );
 }
 
 fn streams(registry: &mut Registry, origin: &Origin) {

@@ -21,6 +21,7 @@ pub mod digest;
 pub mod drain;
 pub mod events;
 pub mod exposition;
+pub mod fleet;
 pub mod hex;
 pub mod http;
 pub mod limit;

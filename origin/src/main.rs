@@ -14,6 +14,7 @@ use mediaorigin_crds::units::Bytes;
 use mediaorigin_origin::access::{secret, sign};
 use mediaorigin_origin::args::{Cli, Command, ServeArgs, SignUrlArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
+use mediaorigin_origin::fleet::Pod;
 use mediaorigin_origin::limit::{self, Limit};
 use mediaorigin_origin::log::Requests;
 use mediaorigin_origin::tls::ClientCertificates;
@@ -26,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Serve(args) => run(args).map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => run(*args).map(|()| ExitCode::SUCCESS),
         Command::Validate(args) => Ok(check(&args)),
         Command::SignUrl(args) => sign_url(&args).map(|()| ExitCode::SUCCESS),
     };
@@ -50,6 +51,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         admin_token_file,
         disk_dir,
         object_store_credentials_dir,
+        nats_credentials_dir,
+        peer_listen,
+        peer_address,
+        pod_name,
         tls_dir,
         require_client_certificates,
         unsent_bytes_max,
@@ -80,6 +85,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             SocketAddr::from((Ipv4Addr::LOCALHOST, port))
         }
     };
+    let peer_port = cold.coordination.as_ref().map_or(0, |coordination| coordination.peer_port);
     let spans = trace::settings::Settings::read(otlp_endpoint.as_deref(), |name| std::env::var(name).ok())?;
     let name = resolved.metadata.name.clone();
     let log = log::start(log_format).context("cannot start the log")?;
@@ -93,6 +99,12 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         admin_token_file,
         disk_dir,
         object_store_credentials_dir,
+        pod: Pod {
+            name: pod_name,
+            peer_address,
+            peer_listen: peer_listen.or_else(|| in_pod.then(|| address(peer_port))),
+            credentials_dir: nats_credentials_dir,
+        },
         mediastore_log: (access_log == Requests::Mediastore).then(|| log.sink()),
         log_filter: Some(log.filter.clone()),
         tls_dir,

@@ -7,6 +7,7 @@
 //! Locks, always taken in this order: `order` (whoever changes the set of objects), a shard (whoever looks at a path), a
 //! blob. Readers take a shard and a blob, both for a moment. No lock is held across an await.
 
+pub mod agreed;
 pub mod blob;
 pub mod budget;
 pub mod chunk;

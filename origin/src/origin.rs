@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Live;
 use crate::connection::Counters;
 use crate::events::{Event, Kind};
+use crate::fleet::Fleet;
 use crate::limit::Limit;
 use crate::log::Filter;
 use crate::memory::Memory;
@@ -89,6 +90,12 @@ impl Origin {
         self.below.as_ref().map(|below| &below.tiers)
     }
 
+    /// The other pods and the tiers that are shared with them, in a fleet.
+    pub fn fleet(&self) -> Option<(&Arc<Tiers>, &Arc<Fleet>)> {
+        let tiers = self.tiers()?;
+        Some((tiers, tiers.fleet.as_ref()?))
+    }
+
     /// The same with a certificate for the media port.
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
@@ -122,7 +129,7 @@ impl Origin {
     /// Why it is not ready to serve, if it is not. A draining origin is ready: Kubernetes takes a terminating pod out by
     /// itself, and refusing here would drop encoders that have nowhere else to go.
     pub fn unready(&self) -> Option<String> {
-        self.access.unready()
+        self.access.unready().or_else(|| self.fleet().and_then(|(_, fleet)| fleet.unready()))
     }
 
     /// Whether it is about to stop.

@@ -35,6 +35,8 @@ pub enum Outcome {
     Unchanged,
     /// A version that started later is already there.
     Superseded,
+    /// Held by two pods, while the index of the fleet does not answer.
+    Held,
     /// An upload without a byte: nothing was stored.
     Empty,
     /// A folder, which needs nothing.
@@ -103,6 +105,7 @@ impl Outcome {
             Self::Replaced => "replaced",
             Self::Unchanged => "unchanged",
             Self::Superseded => "superseded",
+            Self::Held => "held",
             Self::Empty => "empty",
             Self::Folder => "folder",
             Self::Deleted => "deleted",

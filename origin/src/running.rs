@@ -1,6 +1,6 @@
 //! A running origin: its sockets, its threads, its end.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -18,6 +18,7 @@ use crate::access_log::Sink;
 use crate::below::Below;
 use crate::clock::Clock;
 use crate::connection::{self, Drain, Settings, Shared};
+use crate::fleet::Pod;
 use crate::limit::Limit;
 use crate::log::Filter;
 use crate::origin::Origin;
@@ -28,6 +29,9 @@ use crate::{drain, http, tend, trace};
 
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: i32 = 1_024;
+
+/// A free port of this machine.
+const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What a start needs beside the configuration.
 #[derive(Clone, Debug)]
@@ -50,6 +54,8 @@ pub struct Options {
     pub disk_dir: Option<PathBuf>,
     /// Folder with the credentials of the object store; wins over the one in the configuration.
     pub object_store_credentials_dir: Option<PathBuf>,
+    /// Who this pod is in a fleet.
+    pub pod: Pod,
     /// Where to write a line for each request as `MediaStore` did, in place of our own.
     pub mediastore_log: Option<Sink>,
     /// Which lines the process logs, where the admin port may change it.
@@ -69,10 +75,9 @@ pub struct Options {
 impl Default for Options {
     /// Free ports on this machine only, the system's clock, two workers, nothing watched: for tests.
     fn default() -> Self {
-        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
-            listen: local,
-            admin_listen: local,
+            listen: LOCAL,
+            admin_listen: LOCAL,
             clock: Clock::system(),
             workers: 2,
             file: None,
@@ -80,6 +85,7 @@ impl Default for Options {
             admin_token_file: None,
             disk_dir: None,
             object_store_credentials_dir: None,
+            pod: Pod::default(),
             mediastore_log: None,
             log_filter: None,
             tls_dir: None,
@@ -171,6 +177,7 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         admin_token_file,
         disk_dir,
         object_store_credentials_dir,
+        pod,
         mediastore_log,
         log_filter,
         tls_dir,
@@ -179,12 +186,15 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         spans,
         memory_limit,
     } = options;
-    let folders = Folders { disk: disk_dir, credentials: object_store_credentials_dir };
     let limit = memory_limit.unwrap_or(Limit::of_spec(Bytes(resolved.cold.memory_limit_bytes)));
     let resolved = Resolved { budget: limit.budget(&resolved.cold)?, ..resolved };
     let tls = tls_of(&resolved.cold, tls_dir, client_certificates)?;
     let (media, media_addr) = bind(listen)?;
     let (admin, admin_addr) = bind(admin_listen)?;
+    let peers =
+        resolved.cold.coordination.as_ref().map(|_| bind(pod.peer_listen.unwrap_or(LOCAL))).transpose()?;
+    let pod = peers.as_ref().map(|(_, bound)| (pod, *bound));
+    let folders = Folders { disk: disk_dir, credentials: object_store_credentials_dir, pod };
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
     let settings = Settings { workers, connections_max, unsent_bytes_max, ..Settings::default() };
     let cold = resolved.cold.clone();

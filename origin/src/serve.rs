@@ -1,14 +1,15 @@
 //! The read path: find the version, ask the evaluator, wait where it says so, answer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::{FutureExt, select_all};
-use mediaorigin_crds::policy::{Keep, Treatment};
+use mediaorigin_crds::policy::{Class as MediaClass, Keep, Treatment};
 
 use crate::clock::Now;
 use crate::cold;
 use crate::config::Hot;
+use crate::fleet;
 use crate::http::coding::{self, Representation};
 use crate::http::described::Described;
 use crate::http::evaluate::{self, Extent, Target, Verdict};
@@ -19,7 +20,7 @@ use crate::memory::blob::State;
 use crate::memory::object::Version;
 use crate::origin::Origin;
 use crate::outcome::Outcome;
-use crate::overload::{Class, Decision};
+use crate::overload::{Class, Decision, Reason};
 use crate::tiers::walker::{Tiers, Wish};
 
 /// How long a GET waits for the first byte of an upload that is open: an LL-DASH packager opens the next segment's upload
@@ -31,6 +32,9 @@ const ATTEMPTS_MAX: usize = 8;
 /// Answers a GET or HEAD.
 pub async fn read(origin: &Origin, hot: &Arc<Hot>, request: &ReadRequest) -> Answer {
     let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
+    if let Some((tiers, fleet)) = origin.fleet() {
+        return fleet::read(origin, tiers, fleet, hot, request).await;
+    }
     let path = request.path.as_str();
     let treatment = hot.policies.treat(path);
     let below = Below { tiers, wish: Wish::of(treatment.policy), origin, request, treatment: &treatment };
@@ -98,8 +102,9 @@ impl Below<'_> {
 
 /// As [`read`], where a complete version is there and nothing must be waited for.
 pub fn at_once(origin: &Origin, hot: &Arc<Hot>, request: &ReadRequest, now: Now) -> Option<Answer> {
-    match origin.memory.find(request.path.as_str(), now) {
-        Found::Complete(version) => {
+    let path = request.path.as_str();
+    match origin.memory.find(path, now) {
+        Found::Complete(version) if is_settled(origin, path, &version) => {
             if let Some(answer) = shed(origin, &version, now) {
                 return Some(answer);
             }
@@ -110,8 +115,17 @@ pub fn at_once(origin: &Origin, hot: &Arc<Hot>, request: &ReadRequest, now: Now)
     }
 }
 
+/// Whether a complete version in memory is the one to be served, without asking anybody. In a fleet that can be said of
+/// media segments alone: their names are used once.
+fn is_settled(origin: &Origin, path: &str, version: &Version) -> bool {
+    origin.fleet().is_none_or(|(_, fleet)| {
+        matches!(version.meta.class, MediaClass::Segment | MediaClass::Part)
+            && fleet.is_current(path, version.uid)
+    })
+}
+
 /// The answer where a read of a complete version has to wait. What is being written never has to: it is the live edge itself.
-fn shed(origin: &Origin, version: &Version, now: Now) -> Option<Answer> {
+pub(crate) fn shed(origin: &Origin, version: &Version, now: Now) -> Option<Answer> {
     let modified = || version.started().map(|started| started.modified);
     let class = || Class::of(version.meta.class, modified(), now.wall);
     match origin.overload.decide(class) {
@@ -123,8 +137,15 @@ fn shed(origin: &Origin, version: &Version, now: Now) -> Option<Answer> {
     }
 }
 
+/// The answer where there is no memory to bring something back.
+pub(crate) fn shed_fill(origin: &Origin, modified: SystemTime, now: Now) -> Answer {
+    let (reason, class) = (Reason::Fills, Class::below(modified, now.wall));
+    origin.metrics.shed(class, reason);
+    response::shed(reason)
+}
+
 /// The answer from a version whose last byte is there.
-fn complete(
+pub(crate) fn complete(
     chosen: &Representation<'_>,
     origin: &Origin,
     hot: &Arc<Hot>,
@@ -156,7 +177,7 @@ fn verdict(chosen: &Representation<'_>, now: Now, request: &ReadRequest, extent:
 }
 
 /// The answer from `version`, or `None` where its writer went away while the request was held.
-async fn answer(
+pub(crate) async fn answer(
     origin: &Origin,
     version: &Arc<Version>,
     request: &ReadRequest,
@@ -183,7 +204,7 @@ async fn answer(
 }
 
 /// Waits until one of the uploads has a byte or ends, or another one opens.
-async fn any_change(uploads: &[(Arc<Version>, u64)]) {
+pub(crate) async fn any_change(uploads: &[(Arc<Version>, u64)]) {
     if !uploads.is_empty() {
         select_all(uploads.iter().map(|(version, seen)| version.blob.changed(*seen).boxed_local())).await;
     }

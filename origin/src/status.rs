@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
+use crate::fleet::report::Report as FleetReport;
 use crate::limit::Source;
 use crate::memory::Counts;
 use crate::origin::Origin;
@@ -40,6 +41,9 @@ pub struct Status {
     /// The tiers below memory, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tiers: Option<Report>,
+    /// The index of the fleet, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<FleetReport>,
     /// Objects.
     pub objects: usize,
     /// Seconds since the newest media segment was complete; absent before the first.
@@ -134,6 +138,7 @@ impl Status {
             draining: origin.is_draining(),
             memory: memory(origin, &counts),
             tiers: origin.below.as_ref().map(Report::of),
+            index: origin.fleet().map(|(_, fleet)| FleetReport::of(fleet)),
             objects: counts.sizes.live + counts.sizes.evictable,
             newest_segment_age_seconds: newest.map(|newest| now.saturating_sub(newest).as_secs_f64()),
             streams: origin.streams.count(),

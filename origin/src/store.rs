@@ -14,6 +14,7 @@ use mediaorigin_crds::policy::{Policies, Treatment, Visibility};
 use crate::access_log::Entry;
 use crate::clock::Clock;
 use crate::cold;
+use crate::fleet::Arrival;
 use crate::http::digests::Mismatch;
 use crate::http::evaluate;
 use crate::http::mime;
@@ -56,20 +57,27 @@ pub async fn write<E: Display>(
     if request.length.is_some_and(|length| length > bytes_max) {
         return failed(&Failure::TooLarge, bytes_max).of(treatment.class);
     }
+    let arrival = tiers.map(|tiers| tiers.arrive(path)).unwrap_or_default();
     let current = memory.committed(path, clock.now());
-    // What is not in memory may be in a tier below: that is asked when the bytes are here.
-    if (current.is_some() || tiers.is_none()) && !may_write(&request.conditions, current.as_deref()) {
+    // What is not in memory may be in a tier below, and in a fleet another pod may know better: that is asked when the bytes are here.
+    let is_known = tiers.is_none() || (current.is_some() && origin.fleet().is_none());
+    if is_known && !may_write(&request.conditions, current.as_deref()) {
         return condition_failed(&request.conditions).of(treatment.class);
     }
     let upload = match memory.open(opening(request, &treatment, uid), clock).await {
         Ok(upload) => upload,
         Err(full) => return failed(&Failure::Full(full), bytes_max).of(treatment.class),
     };
+    // The others are told before it has a byte: a reader may come to any pod.
+    let _announced = origin
+        .fleet()
+        .filter(|_| upload.version().early)
+        .map(|(_, fleet)| fleet.announce(&upload.version().path, uid));
     let received = receive(upload, body, request, bytes_max, limits.upload_idle, clock, entry);
     let answer = match received.await {
         Ok(upload) => {
             let wish = Wish::of(treatment.policy);
-            let answer = match commit(upload, tiers, clock, wish, &request.conditions).await {
+            let answer = match commit(upload, (tiers, arrival), clock, wish, &request.conditions).await {
                 Ok(result) => committed(&result, &request.conditions),
                 Err(error) => cold::unavailable(&error),
             };
@@ -83,14 +91,15 @@ pub async fn write<E: Display>(
 /// Makes an upload the version under its path: in memory, or in all tiers that its rule wants.
 async fn commit(
     upload: Upload,
-    tiers: Option<&Arc<Tiers>>,
+    (tiers, arrival): (Option<&Arc<Tiers>>, Arrival),
     clock: &Clock,
     wish: Wish,
     conditions: &Conditions,
 ) -> Result<Committed, Arc<TierError>> {
     match tiers {
         Some(tiers) => {
-            trace::step("tiers.commit", None, tiers.commit(upload, wish, condition(conditions))).await
+            let commit = tiers.commit(arrival, upload, wish, condition(conditions));
+            trace::step("tiers.commit", None, commit).await
         }
         None => Ok(upload.commit(clock.now(), wish.terms, |current| may_write(conditions, current))),
     }
@@ -215,6 +224,9 @@ fn committed(committed: &Committed, conditions: &Conditions) -> Answer {
         }
         Committed::Superseded(version) => {
             response::stored(StatusCode::NO_CONTENT, Outcome::Superseded, version)
+        }
+        Committed::Held(version) => {
+            response::eager(response::stored(StatusCode::NO_CONTENT, Outcome::Held, version))
         }
         Committed::Empty => Answer::empty(StatusCode::NO_CONTENT, Outcome::Empty),
         Committed::Refused => condition_failed(conditions),

@@ -90,6 +90,8 @@ pub enum TierName {
     Disk,
     /// A bucket.
     ObjectStore,
+    /// What the pods of a fleet agree on.
+    Index,
 }
 
 impl TierName {
@@ -99,6 +101,7 @@ impl TierName {
             Self::Memory => "memory",
             Self::Disk => "disk",
             Self::ObjectStore => "objectStore",
+            Self::Index => "index",
         }
     }
 }

@@ -8,6 +8,7 @@ mod chart;
 mod disk;
 mod e2e;
 mod encoders;
+mod fleet;
 mod gitops;
 mod golden;
 mod hook;

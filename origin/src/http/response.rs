@@ -27,6 +27,7 @@ const REASON_BYTES_MAX: usize = 512;
 const NEVER: &str = "no-store";
 /// Headers beside the lines of a version that most answers have.
 const HEADERS_USUAL: usize = 4;
+const CONSISTENCY: HeaderName = HeaderName::from_static("mediaorigin-consistency");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// An answer.
@@ -50,6 +51,12 @@ pub struct Answer {
     pub expires_at: Option<SystemTime>,
     /// Whether the connection must end: the rest of the request cannot be trusted.
     pub close: bool,
+}
+
+/// The same, of a fleet whose index has not confirmed it.
+pub fn eager(mut answer: Answer) -> Answer {
+    answer.push(CONSISTENCY, HeaderValue::from_static("eager"));
+    answer
 }
 
 impl Answer {

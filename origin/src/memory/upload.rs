@@ -64,6 +64,8 @@ pub enum Committed {
     Superseded(Arc<Version>),
     /// It had no byte; nothing changes.
     Empty,
+    /// In a fleet: this pod and another one hold it, and the index has it as soon as it answers.
+    Held(Arc<Version>),
     /// The condition did not hold; nothing changes.
     Refused,
 }
@@ -78,7 +80,7 @@ pub struct Upload {
     written: u64,
     chunks: u32,
     /// Its place in the order of versions, where that is not the one of its beginning.
-    place: Option<u64>,
+    pub(super) place: Option<u64>,
     is_over: bool,
 }
 
@@ -135,7 +137,7 @@ impl Upload {
         }
     }
 
-    fn sequence(&self) -> Option<u64> {
+    pub(super) fn sequence(&self) -> Option<u64> {
         self.place.or_else(|| self.version.started().map(|started| started.sequence))
     }
 

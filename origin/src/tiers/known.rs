@@ -41,7 +41,7 @@ pub(super) enum Seen {
 
 /// What is known.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(crate) struct Known {
     seen: Cache<Arc<str>, (Option<Arc<Record>>, Duration)>,
     flights: Mutex<std::collections::HashMap<Arc<str>, Flight>>,
     epochs: Box<[AtomicU64]>,
@@ -89,7 +89,7 @@ impl Known {
     }
 
     /// `path` has changed: to `record`, or to what must be asked.
-    pub(super) fn changed(&self, path: &Arc<str>, record: Option<Arc<Record>>, now: Now) {
+    pub(crate) fn changed(&self, path: &Arc<str>, record: Option<Arc<Record>>, now: Now) {
         self.epoch(path).fetch_add(1, Ordering::AcqRel);
         self.flights().remove(path);
         match record {

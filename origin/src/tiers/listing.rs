@@ -40,7 +40,7 @@ impl Tiers {
         let mut names = BTreeMap::new();
         // A page ends where the first tier that has more ends: behind that it is not known what another one has.
         let mut end: Option<String> = None;
-        let mut take = |listed: Vec<Listed>| {
+        let mut take = |listed: Vec<Listed>, is_below: bool| {
             if listed.len() >= limit
                 && let Some(last) = listed.last().map(|last| last.name().to_owned())
                 && end.as_ref().is_none_or(|end| last < *end)
@@ -48,17 +48,25 @@ impl Tiers {
                 end = Some(last);
             }
             for one in listed {
+                // What the index of a fleet knows of a path is all that counts.
+                if is_below && self.fleet.as_ref().is_some_and(|fleet| fleet.hides(one.name())) {
+                    continue;
+                }
                 let newer = |there: &Listed| sequence(&one) > sequence(there);
                 if names.get(one.name()).is_none_or(newer) {
                     names.insert(one.name().to_owned(), one);
                 }
             }
         };
-        take(self.memory.list(folder, after, limit, now));
+        let known = match &self.fleet {
+            None => self.memory.list(folder, after, limit, now),
+            Some(fleet) => fleet.list(folder, after, limit, now).await.map_err(Arc::new)?,
+        };
+        take(known, false);
         for tier in self.below() {
             let (folder, after) = (folder.to_owned(), after.to_owned());
             let listed = self.runtime.spawn(async move { tier.list(&folder, &after, limit).await });
-            take(listed.await.unwrap_or_else(|_| Ok(Vec::new())).map_err(Arc::new)?);
+            take(listed.await.unwrap_or_else(|_| Ok(Vec::new())).map_err(Arc::new)?, true);
         }
         let within = |(name, _): &(String, Listed)| end.as_ref().is_none_or(|end| name <= end);
         let names = names.into_iter().take_while(within).map(|(_, listed)| listed);

@@ -1,5 +1,6 @@
 //! From the settings of an origin to its tiers.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::local::Local;
 use super::object_store::{self, Credentials, ObjectStoreOptions, ObjectStoreTier};
 use super::walker::Tiers;
 use crate::clock::Clock;
+use crate::fleet::{Fleet, JoinError, Pod};
 use crate::memory::Memory;
 
 /// How long a start waits for the disk: longer than Kubernetes lets the pod before it live (60 s).
@@ -24,6 +26,8 @@ pub struct Folders {
     pub disk: Option<PathBuf>,
     /// Where the object store's credentials are.
     pub credentials: Option<PathBuf>,
+    /// Who this pod is among others, and where they reach it.
+    pub pod: Option<(Pod, SocketAddr)>,
 }
 
 /// The tiers that were opened, by what they are.
@@ -50,6 +54,9 @@ pub enum OpenError {
     /// The object store.
     #[error("cannot open the object store: {0}")]
     ObjectStore(#[from] object_store::OpenError),
+    /// The fleet.
+    #[error(transparent)]
+    Fleet(#[from] JoinError),
 }
 
 /// Opens the tiers below `memory`, if the settings have any, the disk with an index of `index_bytes_max`; waits until no other process has the disk's folder.
@@ -69,7 +76,14 @@ pub async fn open(
         Some(config) => Some(Arc::new(open_object_store(config, folders, clock)?)),
         None => None,
     };
-    if disk.is_none() && object_store.is_none() {
+    let fleet = match (&cold.coordination, &folders.pod) {
+        (Some(config), Some((pod, bound))) => {
+            let named = (pod, pod.address(*bound));
+            Some(Arc::new(Fleet::join(config, named, memory, &runtime).await?))
+        }
+        _ => None,
+    };
+    if disk.is_none() && object_store.is_none() && fleet.is_none() {
         return Ok(None);
     }
     let tiers = Tiers::new(
@@ -77,7 +91,7 @@ pub async fn open(
         clock.clone(),
         disk.clone().map(|disk| disk as Arc<dyn Local>),
         object_store.clone().map(|store| store as Arc<dyn super::Tier>),
-        runtime,
+        (runtime, fleet),
     );
     let disk_bytes_max = cold.disk.as_ref().map_or(0, |disk| disk.size_bytes);
     Ok(Some(Opened { tiers, disk, disk_bytes_max, disk_index_bytes_max: index_bytes_max, object_store }))

@@ -13,10 +13,11 @@
 mod tests;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use mediaorigin_crds::policy::{Durability, Keep, TierPolicy};
+use mediaorigin_index::entry::Entry;
 use tokio::runtime::Handle;
 
 use super::known::{Known, Seen};
@@ -25,6 +26,7 @@ use super::locks::Locks;
 use super::outbound::{Copy, Counts, Outbound};
 use super::{ErrorKind, Put, Record, Removed, Tier, TierError, TierName};
 use crate::clock::{Clock, Now};
+use crate::fleet::{Arrival, Client, Fleet};
 use crate::memory::object::Version;
 use crate::memory::upload::{Committed, Terms, Upload};
 use crate::memory::{Deleted, Memory};
@@ -40,6 +42,8 @@ pub struct Wish {
     pub object_store: Keep,
     /// How long memory keeps it, and when it is gone.
     pub terms: Terms,
+    /// In a fleet: after what time of silence a manifest counts that another pod holds.
+    pub eager_after: Option<Duration>,
 }
 
 /// The version that a path had before a change, for its condition.
@@ -52,7 +56,7 @@ pub struct Current {
 }
 
 /// Decides whether a change may be made to what is there.
-pub type Condition = Box<dyn FnOnce(Option<&Current>) -> bool + Send>;
+pub type Condition = Box<dyn Fn(Option<&Current>) -> bool + Send + Sync>;
 
 /// A version in a tier below memory.
 #[derive(Clone, Debug)]
@@ -66,13 +70,15 @@ pub struct Cold {
 /// The tiers of one origin.
 #[derive(Debug)]
 pub struct Tiers {
-    pub(super) memory: Arc<Memory>,
-    pub(super) clock: Clock,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) clock: Clock,
     pub(super) disk: Option<Arc<dyn Local>>,
-    pub(super) object_store: Option<Arc<dyn Tier>>,
+    pub(crate) object_store: Option<Arc<dyn Tier>>,
     /// Where the work of tiers is done: it must not wait for a worker of the media port, nor one of them for it.
-    pub(super) runtime: Handle,
-    pub(super) known: Arc<Known>,
+    pub(crate) runtime: Handle,
+    /// The other pods, where there are any.
+    pub(crate) fleet: Option<Arc<Fleet>>,
+    pub(crate) known: Arc<Known>,
     pub(super) outbound: Outbound,
     pub(super) fills: tokio::sync::Semaphore,
     locks: Locks,
@@ -86,11 +92,12 @@ impl Wish {
             disk: policy.disk(),
             object_store: policy.object_store(),
             terms: Terms { keep: policy.keep(), expire: policy.expire() },
+            eager_after: policy.eager_after(),
         }
     }
 
     /// Until when a tier keeps what is written at `now`; `None` is for as long as it lives.
-    pub(super) fn until(&self, tier: TierName, now: Now) -> Option<SystemTime> {
+    pub(crate) fn until(&self, tier: TierName, now: Now) -> Option<SystemTime> {
         match if tier == TierName::Disk { self.disk } else { self.object_store } {
             Keep::For(time) => now.wall.checked_add(time),
             Keep::Never | Keep::Forever => None,
@@ -105,13 +112,23 @@ impl Tiers {
         clock: Clock,
         disk: Option<Arc<dyn Local>>,
         object_store: Option<Arc<dyn Tier>>,
-        runtime: Handle,
+        (runtime, fleet): (Handle, Option<Arc<Fleet>>),
     ) -> Arc<Self> {
         let outbound = Outbound::new(memory.budget().limit() / 4);
         let fills = tokio::sync::Semaphore::new(super::pieces::FILLS_MAX);
         let (known, locks) = (Arc::new(Known::new()), Locks::new());
-        let tiers =
-            Arc::new(Self { memory, clock, disk, object_store, runtime, known, outbound, fills, locks });
+        let tiers = Arc::new(Self {
+            memory,
+            clock,
+            disk,
+            object_store,
+            runtime,
+            fleet,
+            known,
+            outbound,
+            fills,
+            locks,
+        });
         Outbound::start(&tiers);
         tiers
     }
@@ -154,23 +171,31 @@ impl Tiers {
     /// Makes `upload` the version under its path, durable as `wish` says, if `condition` holds.
     pub async fn commit(
         self: &Arc<Self>,
+        arrival: Arrival,
         upload: Upload,
         wish: Wish,
         condition: Option<Condition>,
     ) -> Result<Committed, Arc<TierError>> {
         let tiers = Arc::clone(self);
-        let task = self.runtime.spawn(async move { tiers.commit_in_turn(upload, wish, condition).await });
+        let (_client, waiting) = Client::new();
+        let task = self.runtime.spawn(async move {
+            let path = Arc::clone(&upload.version().path);
+            let _turn = tiers.locks.turn(&path).await;
+            match &tiers.fleet {
+                None => tiers.commit_in_turn(upload, wish, condition).await,
+                Some(fleet) => tiers.commit_agreed(fleet, upload, wish, condition, arrival, waiting).await,
+            }
+        });
         task.await.unwrap_or_else(|_| Err(Arc::new(stopping())))
     }
 
     async fn commit_in_turn(
-        self: Arc<Self>,
+        self: &Arc<Self>,
         mut upload: Upload,
         wish: Wish,
         condition: Option<Condition>,
     ) -> Result<Committed, Arc<TierError>> {
         let path = Arc::clone(&upload.version().path);
-        let _turn = self.locks.turn(&path).await;
         if let Some(condition) = condition
             && !condition(self.current(&path, &wish).await?.as_ref())
         {
@@ -240,7 +265,7 @@ impl Tiers {
     }
 
     /// Puts a version into the object store, and knows from then on that it is there.
-    pub(super) async fn put_in_store(
+    pub(crate) async fn put_in_store(
         &self,
         store: &Arc<dyn Tier>,
         record: &Arc<Record>,
@@ -258,7 +283,14 @@ impl Tiers {
     }
 
     /// What the rule wants beside that, later.
-    fn copy_on(&self, record: &Arc<Record>, version: &Arc<Version>, pieces: &[Bytes], wish: &Wish, now: Now) {
+    pub(crate) fn copy_on(
+        &self,
+        record: &Arc<Record>,
+        version: &Arc<Version>,
+        pieces: &[Bytes],
+        wish: &Wish,
+        now: Now,
+    ) {
         let copy = |tier: TierName| {
             let version = Some(Arc::clone(version));
             let must = wish.durability == Durability::Disk;
@@ -290,17 +322,23 @@ impl Tiers {
         condition: Option<Condition>,
     ) -> Result<Deleted, Arc<TierError>> {
         let tiers = Arc::clone(self);
-        let task = self.runtime.spawn(async move { tiers.delete_in_turn(path, wish, condition).await });
+        let (_client, waiting) = Client::new();
+        let task = self.runtime.spawn(async move {
+            let _turn = tiers.locks.turn(&path).await;
+            match &tiers.fleet {
+                None => tiers.delete_in_turn(Arc::clone(&path), wish, condition).await,
+                Some(fleet) => tiers.delete_agreed(fleet, Arc::clone(&path), condition, waiting).await,
+            }
+        });
         task.await.unwrap_or_else(|_| Err(Arc::new(stopping())))
     }
 
     async fn delete_in_turn(
-        self: Arc<Self>,
+        self: &Arc<Self>,
         path: Arc<str>,
         wish: Wish,
         condition: Option<Condition>,
     ) -> Result<Deleted, Arc<TierError>> {
-        let _turn = self.locks.turn(&path).await;
         let current = self.current(&path, &wish).await?;
         if condition.is_some_and(|condition| !condition(current.as_ref())) {
             return Ok(Deleted::Refused);
@@ -322,6 +360,11 @@ impl Tiers {
         } else {
             Deleted::Nothing
         })
+    }
+
+    /// Where the bytes of the version of `entry` can be had, beside memory.
+    pub(crate) fn source(&self, _fleet: &Fleet, _entry: &Entry) -> Option<Arc<dyn Tier>> {
+        self.object_store.clone()
     }
 
     /// What a reader would be given now.

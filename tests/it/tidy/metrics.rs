@@ -8,6 +8,7 @@ use mediaorigin_origin::{Options, Running, start_blocking};
 use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::peer::{Answer, Peer, fetch};
 
+use crate::fleet;
 use crate::golden;
 use crate::http2::with_tls;
 use crate::monitoring::operator;
@@ -49,13 +50,20 @@ fn below() -> String {
     plain(&start_blocking(load::parse(&document).unwrap(), options).unwrap())
 }
 
+/// An origin of a fleet, as text, when it is ready.
+fn in_a_fleet() -> String {
+    let (running, _servers) = fleet::pods::alone();
+    fleet::pods::wait_until("the pod to be ready", || running.origin().unready().map_or(Ok(()), Err));
+    plain(&running)
+}
+
 fn plain(running: &Running) -> String {
     String::from_utf8(scrape(running, "text/plain").body).unwrap()
 }
 
 /// What origins say that have everything between them.
-pub(crate) fn every_origin() -> [String; 3] {
-    [plain(&with_tls()), plain(&busy()), below()]
+pub(crate) fn every_origin() -> [String; 4] {
+    [plain(&with_tls()), plain(&busy()), below(), in_a_fleet()]
 }
 
 fn families(text: &str) -> BTreeMap<String, Family> {
@@ -95,8 +103,8 @@ fn table(families: &BTreeMap<String, Family>) -> String {
 fn generated_the_page_about_metrics_says_what_an_origin_says() {
     let mut all = BTreeMap::new();
     // The last one has the most labels.
-    let [tls, busy, below] = every_origin();
-    for text in [below, tls, busy] {
+    let [tls, busy, below, fleet] = every_origin();
+    for text in [fleet, below, tls, busy] {
         all.extend(families(&text));
     }
     check(PAGE, &all);

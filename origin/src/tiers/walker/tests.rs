@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use mediaorigin_crds::policy::{Class, Durability, Keep};
 
 use crate::clock::Clock;
+use crate::fleet::Arrival;
 use crate::memory::blob::{Read, Uid};
 use crate::memory::object::Meta;
 use crate::memory::upload::{Committed, Opening, Terms};
@@ -44,14 +45,34 @@ impl Local for Twin {
 }
 
 const TERMS: Terms = Terms { keep: Duration::ZERO, expire: None };
-const DISK: Wish =
-    Wish { durability: Durability::Disk, disk: Keep::Forever, object_store: Keep::Never, terms: TERMS };
-const DURABLE: Wish =
-    Wish { durability: Durability::Durable, disk: Keep::Never, object_store: Keep::Forever, terms: TERMS };
-const BOTH: Wish =
-    Wish { durability: Durability::Disk, disk: Keep::Forever, object_store: Keep::Forever, terms: TERMS };
-const MEMORY: Wish =
-    Wish { durability: Durability::Memory, disk: Keep::Never, object_store: Keep::Forever, terms: TERMS };
+const DISK: Wish = Wish {
+    durability: Durability::Disk,
+    disk: Keep::Forever,
+    object_store: Keep::Never,
+    terms: TERMS,
+    eager_after: None,
+};
+const DURABLE: Wish = Wish {
+    durability: Durability::Durable,
+    disk: Keep::Never,
+    object_store: Keep::Forever,
+    terms: TERMS,
+    eager_after: None,
+};
+const BOTH: Wish = Wish {
+    durability: Durability::Disk,
+    disk: Keep::Forever,
+    object_store: Keep::Forever,
+    terms: TERMS,
+    eager_after: None,
+};
+const MEMORY: Wish = Wish {
+    durability: Durability::Memory,
+    disk: Keep::Never,
+    object_store: Keep::Forever,
+    terms: TERMS,
+    eager_after: None,
+};
 
 struct World {
     tiers: Arc<Tiers>,
@@ -69,7 +90,8 @@ impl World {
         let store = Arc::new(Twin::new(TierName::ObjectStore));
         let runtime = tokio::runtime::Handle::current();
         let (below, beside) = (Arc::clone(&disk) as Arc<dyn Local>, Arc::clone(&store) as Arc<dyn Tier>);
-        let tiers = Tiers::new(Arc::clone(&memory), clock.clone(), Some(below), Some(beside), runtime);
+        let tiers =
+            Tiers::new(Arc::clone(&memory), clock.clone(), Some(below), Some(beside), (runtime, None));
         Self { tiers, memory, clock, disk, store }
     }
 
@@ -90,7 +112,7 @@ impl World {
         let opening = Opening { path: path.into(), uid: Uid(fastrand::u128(..)), meta, early: true, length };
         let mut upload = self.memory.open(opening, &self.clock).await.unwrap();
         upload.write(data, &self.clock).await.unwrap();
-        self.tiers.commit(upload, wish, condition).await
+        self.tiers.commit(Arrival::default(), upload, wish, condition).await
     }
 
     async fn put(&self, path: &str, data: &[u8], wish: Wish) -> Result<Committed, Arc<TierError>> {

@@ -1,0 +1,232 @@
+//! The fleet: what this pod agrees on with the other pods of its origin.
+//!
+//! ```text
+//! commit   a PUT or DELETE: fence → bytes → durability → index → memory        `Tiers::commit`, `Tiers::delete`
+//! read     a GET: index (behind a barrier where it must be) → memory → bytes of the entry → peers → object store
+//! follow   what others change leaves this pod's memory
+//! ```
+//!
+//! The index (crate `mediaorigin_index`) says which version lies under which path; everything else is asked for bytes of a
+//! version only. Every version has a *stamp*: the place of its beginning in the order of all versions of its path, above the
+//! stamp of whatever had been committed when its request arrived. Index, object store and memory order by it, so they agree.
+
+mod commit;
+mod eager;
+mod entry;
+mod list;
+mod open;
+mod read;
+pub mod report;
+
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mediaorigin_crds::config::CoordinationConfig;
+use mediaorigin_index::entry::Entry;
+use mediaorigin_index::{Change, Config, ConnectError, Health, Index, Kind, Scope, SubscribeError};
+use tokio::runtime::Handle;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinHandle;
+
+use crate::memory::Memory;
+use crate::memory::blob::Uid;
+
+use eager::Eager;
+use open::Open;
+
+pub use commit::Arrival;
+pub(crate) use commit::Client;
+pub use open::Announced;
+pub use read::read;
+
+/// How long a read waits for the index: below the first-byte time-out of players and CDNs.
+const READ_PATIENCE: Duration = Duration::from_secs(2);
+/// How long an upload or a deletion waits for the index, at its end: below what an encoder waits for an answer.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a version that was acknowledged eagerly is tried to be committed, and how often.
+const SETTLE_FOR: Duration = Duration::from_mins(10);
+const SETTLE_PAUSE: Duration = Duration::from_millis(250);
+/// How long a start tries to reach a server.
+const CONNECT_PATIENCE: Duration = Duration::from_mins(1);
+/// Bodies up to this size ride inside the entry of a manifest: a quorum of the log's servers has them.
+const INSIDE_BYTES_MAX: u64 = mediaorigin_index::entry::BODY_BYTES_MAX as u64;
+
+/// This pod among the others.
+pub struct Fleet {
+    index: Index,
+    /// Where other pods fetch what this one holds.
+    address: String,
+    open: Arc<Open>,
+    eager: Arc<Eager>,
+    following: Vec<JoinHandle<()>>,
+}
+
+/// Who this pod is among others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Where other pods fetch what it holds: `host:port`, or only the host; where it listens, if it is not said.
+    pub peer_address: Option<String>,
+    /// Where it listens for them; a free port of this machine, if it is not said.
+    pub peer_listen: Option<SocketAddr>,
+    /// Folder with `username` and `password`; wins over the one in the configuration.
+    pub credentials_dir: Option<PathBuf>,
+}
+
+impl Pod {
+    /// The address that other pods are told, where this one listens at `bound`.
+    pub fn address(&self, bound: SocketAddr) -> String {
+        match self.peer_address.as_deref() {
+            None => bound.to_string(),
+            Some(text) => match text.parse::<IpAddr>() {
+                Ok(ip) => SocketAddr::from((ip, bound.port())).to_string(),
+                Err(_) => text.to_owned(),
+            },
+        }
+    }
+}
+
+/// Why there is no fleet to join.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The name of the fleet cannot be one.
+    #[error(transparent)]
+    Scope(#[from] mediaorigin_index::key::BadScope),
+    /// The credentials cannot be read.
+    #[error("cannot read {file}: {source}")]
+    Credentials {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The index cannot be reached or used.
+    #[error("cannot join the fleet: {0}")]
+    Connect(#[from] ConnectError),
+    /// The notices of other pods cannot be read.
+    #[error("cannot read notices of other pods: {0}")]
+    Notices(String),
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Fleet").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for task in &self.following {
+            task.abort();
+        }
+    }
+}
+
+impl Fleet {
+    /// Joins the fleet; what others change leaves `memory` from then on.
+    pub async fn join(
+        config: &CoordinationConfig,
+        (pod, address): (&Pod, String),
+        memory: &Arc<Memory>,
+        runtime: &Handle,
+    ) -> Result<Self, JoinError> {
+        let mut settings = Config::new(
+            config.servers.clone(),
+            Scope::new(&config.scope)?,
+            pod.name.clone(),
+            fastrand::u64(..),
+        );
+        let dir = pod.credentials_dir.clone().or_else(|| config.credentials_dir.as_ref().map(PathBuf::from));
+        settings.credentials = dir.as_deref().map(credentials).transpose()?;
+        settings.replicas = config.copies;
+        settings.patience = CONNECT_PATIENCE;
+        let index = Index::connect(&settings).await?;
+        let receivers = (0..index.partitions()).filter_map(|partition| index.watch(partition));
+        let (board, holds) = (index.board(Kind::Open), index.board(Kind::Hold));
+        let unread = |error: SubscribeError| JoinError::Notices(error.to_string());
+        let (notices, asked) = (board.read().await.map_err(unread)?, holds.read().await.map_err(unread)?);
+        let eager = Eager::new(holds, address.clone());
+        let open = Open::new(board, runtime.clone(), address.clone());
+        let mut following: Vec<_> = receivers
+            .map(|mut changes| {
+                let (memory, eager) = (Arc::clone(memory), Arc::clone(&eager));
+                runtime.spawn(async move {
+                    loop {
+                        match changes.recv().await {
+                            Ok(change) => follow(&memory, &eager, &change),
+                            // What was missed is noticed by whoever reads: the index is asked for every path.
+                            Err(RecvError::Lagged(_)) => {}
+                            Err(RecvError::Closed) => return,
+                        }
+                    }
+                })
+            })
+            .collect();
+        following.push(runtime.spawn(Arc::clone(&open).run(notices)));
+        following.push(runtime.spawn(Arc::clone(&eager).run(asked)));
+        Ok(Self { index, address, open, eager, following })
+    }
+
+    /// The stamp of what is held under `path` without the index; 0 where nothing is.
+    fn held_stamp(&self, path: &str) -> u64 {
+        self.eager.newer(path, None).map_or(0, |entry| entry.stamp)
+    }
+
+    /// Tells the other pods of an upload of this one that may be read while it grows.
+    pub fn announce(&self, path: &Arc<str>, uid: Uid) -> Announced {
+        self.open.announce(path, uid)
+    }
+
+    /// Where other pods fetch what this one holds.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Why this pod cannot answer for what is there, if it cannot.
+    pub fn unready(&self) -> Option<String> {
+        let of = |health: Health| {
+            let reason = match (health.trouble, health.cut_off, health.age) {
+                (Some(trouble), ..) => trouble,
+                (None, Some(time), _) => format!("no NATS server for {} s", time.as_secs()),
+                (None, None, None) => "the log is being read".to_owned(),
+                (None, None, Some(age)) => format!("the log has not answered for {} s", age.as_secs()),
+            };
+            (!health.is_ready).then(|| format!("the index is not ready: {reason}"))
+        };
+        self.index.health().into_iter().find_map(of)
+    }
+
+    /// How each partition of the index is.
+    pub fn health(&self) -> Vec<Health> {
+        self.index.health()
+    }
+
+    /// Whether the version `uid` is the one under `path`, as far as this pod knows without asking anybody.
+    pub fn is_current(&self, path: &str, uid: Uid) -> bool {
+        self.index.get(path).is_ok_and(|entry| entry.is_some_and(|entry| entry.uid.0 == uid.0))
+    }
+}
+
+/// What somebody changed leaves memory, unless it is what they changed it to.
+fn follow(memory: &Memory, eager: &Eager, change: &Change) {
+    if let Some(entry) = change.slot.entry() {
+        eager.settled(entry);
+        let Entry { path, uid, stamp, .. } = &**entry;
+        memory.outdate(path, Uid(uid.0), *stamp);
+    }
+}
+
+fn credentials(dir: &Path) -> Result<(String, String), JoinError> {
+    let read = |name: &str| {
+        let file = dir.join(name);
+        let text = fs::read_to_string(&file);
+        text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+            .map_err(|source| JoinError::Credentials { file, source })
+    };
+    Ok((read("username")?, read("password")?))
+}

@@ -1,0 +1,412 @@
+//! A PUT or a DELETE in a fleet, from the arrival of its request to the moment at which all pods see it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use futures_util::future::OptionFuture;
+use mediaorigin_crds::policy::{Class, Durability};
+use mediaorigin_index::entry::{Entry, Place};
+use mediaorigin_index::{Condition as IndexCondition, Fence, Outcome, ReadError};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{COMMIT_PATIENCE, Fleet, INSIDE_BYTES_MAX, READ_PATIENCE, SETTLE_FOR, SETTLE_PAUSE, entry};
+use crate::clock::Now;
+use crate::memory::Deleted;
+use crate::memory::blob::Uid;
+use crate::memory::upload::{Committed, Terms, Upload};
+use crate::tiers::walker::{Condition, Tiers, Wish};
+use crate::tiers::{ErrorKind, Put, Record, TierError, TierName};
+
+/// Times that a change begins anew because of what was found in the object store.
+const ATTEMPTS_MAX: usize = 3;
+
+/// A request for a change that has arrived: in a fleet, the path is looked at while the body arrives.
+#[derive(Debug, Default)]
+pub struct Arrival {
+    fence: Option<JoinHandle<Result<Fence, ReadError>>>,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        if let Some(fence) = &self.fence {
+            fence.abort();
+        }
+    }
+}
+
+/// Whether whoever waits for the answer still does.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting(Arc<AtomicBool>);
+
+/// Its end is that of the wait.
+#[derive(Debug)]
+pub(crate) struct Client(Arc<AtomicBool>);
+
+impl Client {
+    /// A client that waits until this value goes.
+    pub(crate) fn new() -> (Self, Waiting) {
+        let is_here = Arc::new(AtomicBool::new(true));
+        (Self(Arc::clone(&is_here)), Waiting(is_here))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Waiting {
+    fn is_here(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a change is to be.
+struct Change {
+    fleet: Arc<Fleet>,
+    path: Arc<str>,
+    condition: Option<Arc<Condition>>,
+    waiting: Waiting,
+}
+
+impl Tiers {
+    /// A request for a change of `path` has arrived.
+    pub fn arrive(&self, path: &str) -> Arrival {
+        let fence = self.fleet.as_ref().map(|fleet| {
+            let (fleet, path) = (Arc::clone(fleet), path.to_owned());
+            self.runtime.spawn(async move { fleet.index.fence(&path, READ_PATIENCE).await })
+        });
+        Arrival { fence }
+    }
+
+    /// Commits an upload in a fleet.
+    pub(crate) async fn commit_agreed(
+        self: &Arc<Self>,
+        fleet: &Arc<Fleet>,
+        mut upload: Upload,
+        wish: Wish,
+        condition: Option<Condition>,
+        arrival: Arrival,
+        waiting: Waiting,
+    ) -> Result<Committed, Arc<TierError>> {
+        let path = Arc::clone(&upload.version().path);
+        let change = Change {
+            fleet: Arc::clone(fleet),
+            path: Arc::clone(&path),
+            condition: condition.map(Arc::new),
+            waiting,
+        };
+        // Whose condition must be decided cannot be answered without the index.
+        let eager_after = wish.eager_after.filter(|_| change.condition.is_none() && is_inside(&upload));
+        let mut fence = match eager_after {
+            None => change.first_fence(arrival).await?,
+            Some(after) => match timeout(after, change.first_fence(arrival)).await {
+                Ok(Ok(fence)) => fence,
+                Ok(Err(_)) | Err(_) => match self.commit_eagerly(&change, upload, &wish).await? {
+                    Settled::Held(committed) => return Ok(committed),
+                    Settled::Alone(unsettled) => {
+                        upload = *unsettled;
+                        change.fence().await?
+                    }
+                },
+            },
+        };
+        for _ in 0..ATTEMPTS_MAX {
+            if let Some(anew) = self.adopt_what_was_before(&change, &fence).await? {
+                fence = anew;
+            }
+            let now = self.clock.now();
+            let there = live(&fence)?;
+            if !change.is_allowed(there.as_deref(), now) {
+                return Ok(Committed::Refused);
+            }
+            upload.take_place(now);
+            upload.pass(fence.stamp().max(fleet.held_stamp(&path)));
+            if upload.is_empty_or_superseded(now) {
+                return Ok(upload.commit(now, wish.terms, |_| true));
+            }
+            let same =
+                upload.same(now).filter(|same| there.as_ref().is_some_and(|there| there.uid.0 == same.uid.0));
+            if same.is_some() {
+                // What it asks for is what was there when it was asked.
+                upload.stand_at(fence.stamp());
+                return Ok(upload.commit_as(same.as_ref(), now, wish.terms, |_| true));
+            }
+            let Some(record) = upload.record(None, wish.terms.expires_at(now)) else {
+                return Ok(Committed::Empty);
+            };
+            let (record, pieces) = (Arc::new(record), upload.pieces());
+            if self.make_durable_in_store(&change, &record, &pieces, &wish, now).await? == Put::Superseded {
+                // There is a later one, of which the index need not know. Where it did not know the path at all, that one may
+                // have been there before us.
+                self.adopt_from_store(fleet, &path).await?;
+                if fence.stamp() > 0 {
+                    return Ok(Committed::Superseded(Arc::clone(upload.version())));
+                }
+                fence = change.fence().await?;
+                continue;
+            }
+            let entry = Arc::new(self.describe(fleet, &record, &pieces, &wish));
+            let outcome = match eager_after {
+                None => change.commit(fence, entry, now).await,
+                Some(after) => {
+                    let mut commit = self.runtime.spawn(change.commit(fence, Arc::clone(&entry), now));
+                    match timeout(after, &mut commit).await {
+                        Ok(outcome) => outcome.unwrap_or(Outcome::Unknown),
+                        Err(_) if fleet.eager.hold(&entry).await => {
+                            self.settle(fleet, entry);
+                            return Ok(hold(upload, self.clock.now(), wish.terms));
+                        }
+                        Err(_) => commit.await.unwrap_or(Outcome::Unknown),
+                    }
+                }
+            };
+            return match outcome {
+                Outcome::Committed { replaced, .. } => {
+                    let committed = upload.commit_agreed(replaced, self.clock.now(), wish.terms);
+                    if let Committed::Created(version) | Committed::Replaced(version) = &committed {
+                        self.copy_on(&record, version, &pieces, &wish, now);
+                    }
+                    Ok(committed)
+                }
+                Outcome::Superseded | Outcome::Nothing => {
+                    Ok(Committed::Superseded(Arc::clone(upload.version())))
+                }
+                Outcome::Refused => Ok(Committed::Refused),
+                outcome => Err(Arc::new(undecided(&path, &outcome))),
+            };
+        }
+        Err(Arc::new(unavailable("write", &path, "the object store and the index do not agree")))
+    }
+
+    /// Makes an upload count without the index, which is silent, where another pod holds it too.
+    async fn commit_eagerly(
+        self: &Arc<Self>,
+        change: &Change,
+        mut upload: Upload,
+        wish: &Wish,
+    ) -> Result<Settled, Arc<TierError>> {
+        let Change { fleet, path, .. } = change;
+        let now = self.clock.now();
+        upload.take_place(now);
+        upload.pass(fleet.index.peek(path).stamp().max(fleet.held_stamp(path)));
+        if upload.is_empty_or_superseded(now) {
+            return Ok(Settled::Alone(Box::new(upload)));
+        }
+        let Some(record) = upload.record(None, wish.terms.expires_at(now)) else {
+            return Ok(Settled::Alone(Box::new(upload)));
+        };
+        let (record, pieces) = (Arc::new(record), upload.pieces());
+        if self.make_durable_in_store(change, &record, &pieces, wish, now).await? == Put::Superseded {
+            return Ok(Settled::Alone(Box::new(upload)));
+        }
+        let entry = Arc::new(self.describe(fleet, &record, &pieces, wish));
+        if !fleet.eager.hold(&entry).await {
+            return Ok(Settled::Alone(Box::new(upload)));
+        }
+        self.settle(fleet, entry);
+        Ok(Settled::Held(hold(upload, now, wish.terms)))
+    }
+
+    /// Commits what was acknowledged eagerly as soon as the log does.
+    fn settle(&self, fleet: &Arc<Fleet>, entry: Arc<Entry>) {
+        let fleet = Arc::clone(fleet);
+        self.runtime.spawn(async move {
+            let deadline = Instant::now() + SETTLE_FOR;
+            while Instant::now() < deadline {
+                match fleet.index.adopt(&entry, COMMIT_PATIENCE).await {
+                    Ok(_) => return fleet.eager.settled(&entry),
+                    Err(error) => tracing::debug!(%error, path = &*entry.path, "not committed yet"),
+                }
+                sleep(SETTLE_PAUSE).await;
+            }
+            tracing::error!(path = &*entry.path, "what was acknowledged eagerly could not be committed");
+        });
+    }
+
+    /// Deletes a path in a fleet.
+    pub(crate) async fn delete_agreed(
+        self: &Arc<Self>,
+        fleet: &Arc<Fleet>,
+        path: Arc<str>,
+        condition: Option<Condition>,
+        waiting: Waiting,
+    ) -> Result<Deleted, Arc<TierError>> {
+        let change = Change {
+            fleet: Arc::clone(fleet),
+            path: Arc::clone(&path),
+            condition: condition.map(Arc::new),
+            waiting,
+        };
+        let mut fence = change.fence().await?;
+        if fence.stamp() == 0
+            && let Some(anew) = self.adopt_anew(&change).await?
+        {
+            fence = anew;
+        }
+        let now = self.clock.now();
+        let there = live(&fence)?;
+        if !change.is_allowed(there.as_deref(), now) {
+            return Ok(Deleted::Refused);
+        }
+        let was_there = entry::current(there.as_deref(), now).is_some();
+        let stamp =
+            fence.stamp_after(self.memory.next_sequence(now).max(fleet.held_stamp(&path).saturating_add(1)));
+        let tombstone = entry::tombstone(&path, Uid(fastrand::u128(..)), stamp);
+        match change.commit(fence, Arc::new(tombstone), now).await {
+            Outcome::Committed { .. } | Outcome::Superseded => {}
+            Outcome::Nothing => return Ok(Deleted::Nothing),
+            Outcome::Refused => return Ok(Deleted::Refused),
+            outcome => return Err(Arc::new(undecided(&path, &outcome))),
+        }
+        self.memory.outdate(&path, Uid(0), stamp);
+        // It is gone for all who ask; what is left in the bucket is only garbage.
+        if let Some(store) = &self.object_store
+            && let Err(error) = store.delete(&path, stamp).await
+        {
+            tracing::warn!(%error, %path, "what was deleted stays in the object store, where nobody finds it");
+        }
+        self.known.changed(&path, None, now);
+        Ok(if was_there { Deleted::Gone } else { Deleted::Nothing })
+    }
+
+    /// Tells the index of what the object store has and the index does not: its writer ended between the two, or it was there
+    /// before the fleet was.
+    pub(super) async fn adopt_from_store(
+        self: &Arc<Self>,
+        fleet: &Arc<Fleet>,
+        path: &Arc<str>,
+    ) -> Result<Option<Arc<Entry>>, Arc<TierError>> {
+        let Some(store) = &self.object_store else { return Ok(None) };
+        let Some(record) = store.find(path).await.map_err(Arc::new)? else { return Ok(None) };
+        let entry = entry::of_record(&record, vec![Place::ObjectStore(path.to_string())], None);
+        let adopted = fleet.index.adopt(&entry, COMMIT_PATIENCE).await;
+        adopted.map_err(|error| Arc::new(unavailable("adopt", path, &error.to_string())))
+    }
+
+    /// Where a condition must be decided about a path that the index has never heard of, the object store may have something.
+    async fn adopt_what_was_before(
+        self: &Arc<Self>,
+        change: &Change,
+        fence: &Fence,
+    ) -> Result<Option<Fence>, Arc<TierError>> {
+        if change.condition.is_none() || fence.stamp() > 0 {
+            return Ok(None);
+        }
+        self.adopt_anew(change).await
+    }
+
+    async fn adopt_anew(self: &Arc<Self>, change: &Change) -> Result<Option<Fence>, Arc<TierError>> {
+        match self.adopt_from_store(&change.fleet, &change.path).await? {
+            Some(_) => change.fence().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn make_durable_in_store(
+        &self,
+        change: &Change,
+        record: &Arc<Record>,
+        pieces: &[Bytes],
+        wish: &Wish,
+        now: Now,
+    ) -> Result<Put, Arc<TierError>> {
+        match &self.object_store {
+            Some(store) if wish.durability == Durability::Durable => {
+                if !change.waiting.is_here() {
+                    return Err(Arc::new(unavailable("write", &change.path, "the client is gone")));
+                }
+                let until: Option<SystemTime> = wish.until(TierName::ObjectStore, now);
+                self.put_in_store(store, &record.until(until), pieces, now).await.map_err(Arc::new)
+            }
+            _ => Ok(Put::Stored),
+        }
+    }
+
+    /// What the index is told of a version: small manifests whole, of others where they are.
+    fn describe(&self, fleet: &Fleet, record: &Record, pieces: &[Bytes], wish: &Wish) -> Entry {
+        if record.meta.class == Class::Manifest && record.size <= INSIDE_BYTES_MAX {
+            return entry::of_record(record, Vec::new(), Some(pieces.concat().into()));
+        }
+        let mut places = vec![Place::Pod(fleet.address().to_owned())];
+        if self.object_store.is_some() && wish.durability == Durability::Durable {
+            places.push(Place::ObjectStore(record.path.to_string()));
+        }
+        entry::of_record(record, places, None)
+    }
+}
+
+impl Change {
+    async fn first_fence(&self, mut arrival: Arrival) -> Result<Fence, Arc<TierError>> {
+        let fence = OptionFuture::from(arrival.fence.as_mut()).await;
+        match fence {
+            Some(Ok(Ok(fence))) => Ok(fence),
+            // It may have been asked in the middle of an election: a later one is as good.
+            Some(_) | None => self.fence().await,
+        }
+    }
+
+    async fn fence(&self) -> Result<Fence, Arc<TierError>> {
+        let fence = self.fleet.index.fence(&self.path, COMMIT_PATIENCE).await;
+        fence.map_err(|error| Arc::new(unavailable("look at", &self.path, &error.to_string())))
+    }
+
+    fn is_allowed(&self, there: Option<&Entry>, now: Now) -> bool {
+        self.condition.as_ref().is_none_or(|condition| condition(entry::current(there, now).as_ref()))
+    }
+
+    fn commit(
+        &self,
+        fence: Fence,
+        entry: Arc<Entry>,
+        now: Now,
+    ) -> impl Future<Output = Outcome> + Send + use<> {
+        let condition = self.condition.clone().map(|condition| -> IndexCondition {
+            Box::new(move |there: Option<&Entry>| condition(entry::current(there, now).as_ref()))
+        });
+        let (fleet, waiting) = (Arc::clone(&self.fleet), self.waiting.clone());
+        let is_here = move || waiting.is_here();
+        async move { fleet.index.commit_after(fence, &entry, condition, COMMIT_PATIENCE, is_here).await }
+    }
+}
+
+/// What became of an upload while the index was silent.
+enum Settled {
+    /// Another pod holds it too.
+    Held(Committed),
+    /// No other pod does.
+    Alone(Box<Upload>),
+}
+
+/// Whether an upload would ride inside its entry.
+fn is_inside(upload: &Upload) -> bool {
+    upload.version().meta.class == Class::Manifest && upload.written() <= INSIDE_BYTES_MAX
+}
+
+fn hold(upload: Upload, now: Now, terms: Terms) -> Committed {
+    match upload.commit_agreed(true, now, terms) {
+        Committed::Replaced(version) => Committed::Held(version),
+        committed => committed,
+    }
+}
+
+fn live(fence: &Fence) -> Result<Option<Arc<Entry>>, Arc<TierError>> {
+    fence.entry().map_err(|error| Arc::new(unavailable("read", "the index", &error.to_string())))
+}
+
+fn undecided(path: &str, outcome: &Outcome) -> TierError {
+    let why = match outcome {
+        Outcome::Failed(text) => text.clone(),
+        Outcome::Abandoned => "it did not answer in time; nothing was changed".to_owned(),
+        _ => "it did not answer in time; whether the change was made is not known".to_owned(),
+    };
+    unavailable("commit", path, &why)
+}
+
+pub(super) fn unavailable(what: &str, path: &str, why: &str) -> TierError {
+    TierError::new(TierName::Index, format!("{what} {path}"), ErrorKind::Unavailable, why)
+}

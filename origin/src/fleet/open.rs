@@ -1,0 +1,167 @@
+//! What other pods are writing: told by notices, renewed every second, forgotten soon after. A hint where an object that
+//! grows can be read; whether it is there is asked of its holder.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mediaorigin_index::{Board, Notices};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, interval};
+
+use crate::memory::blob::Uid;
+
+/// How often an open upload is told of again.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How long what was told is believed.
+const BELIEVED_FOR: Duration = Duration::from_secs(3);
+/// Uploads of others that are remembered; and uploads in one notice.
+const REMEMBERED_MAX: usize = 8_192;
+const NOTICE_MAX: usize = 16;
+
+/// What pods tell each other.
+#[derive(Debug, Serialize, Deserialize)]
+struct Notice {
+    /// Who tells: where the rest can be fetched.
+    at: String,
+    /// Uploads that are open: path and uid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    open: Vec<(String, String)>,
+    /// Uids of uploads that have ended, whatever their end was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    over: Vec<String>,
+}
+
+/// An upload on another pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Elsewhere {
+    pub(super) uid: Uid,
+    pub(super) holder: String,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// By path: the uploads of others, and when they were last told of.
+    others: HashMap<Arc<str>, Vec<(Elsewhere, Instant)>>,
+    own: HashMap<u128, Arc<str>>,
+}
+
+/// The open uploads of a fleet.
+#[derive(Debug)]
+pub(super) struct Open {
+    table: Mutex<Table>,
+    board: Board,
+    runtime: Handle,
+    address: String,
+}
+
+/// An open upload of this pod; it is over with this value.
+#[derive(Debug)]
+pub struct Announced {
+    open: Weak<Open>,
+    uid: Uid,
+}
+
+impl Open {
+    pub(super) fn new(board: Board, runtime: Handle, address: String) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::default(), board, runtime, address })
+    }
+
+    /// Tells the others of an upload of this pod.
+    pub(super) fn announce(self: &Arc<Self>, path: &Arc<str>, uid: Uid) -> Announced {
+        self.table().own.insert(uid.0, Arc::clone(path));
+        self.post(vec![(path.to_string(), uid.to_string())], Vec::new());
+        Announced { open: Arc::downgrade(self), uid }
+    }
+
+    /// Who writes something under `path`: the one that was told of last.
+    pub(super) fn elsewhere(&self, path: &str) -> Option<Elsewhere> {
+        let table = self.table();
+        let told = table.others.get(path)?.iter().filter(|(_, at)| at.elapsed() < BELIEVED_FOR);
+        told.max_by_key(|(_, at)| *at).map(|(elsewhere, _)| elsewhere.clone())
+    }
+
+    /// An upload of another pod is not there any more.
+    pub(super) fn doubt(&self, path: &str, uid: Uid) {
+        let mut table = self.table();
+        let Some(there) = table.others.get_mut(path) else { return };
+        there.retain(|(elsewhere, _)| elsewhere.uid != uid);
+        if there.is_empty() {
+            table.others.remove(path);
+        }
+    }
+
+    /// Hears what others tell, and renews what is our own.
+    pub(super) async fn run(self: Arc<Self>, mut notices: Notices) {
+        let mut renew = interval(RENEW_EVERY);
+        loop {
+            tokio::select! {
+                notice = notices.next() => match notice {
+                    Some(notice) => self.hear(&notice.body),
+                    None => return,
+                },
+                _ = renew.tick() => self.renew(),
+            }
+        }
+    }
+
+    fn hear(&self, notice: &[u8]) {
+        // A newer pod may say what this one does not know.
+        let Ok(Notice { at, open, over }) = serde_json::from_slice(notice) else { return };
+        if at == self.address {
+            return;
+        }
+        let parse = |uid: &str| u128::from_str_radix(uid, 16).map(Uid).ok();
+        let (mut table, now) = (self.table(), Instant::now());
+        for (path, uid) in open {
+            let Some(uid) = parse(&uid) else { continue };
+            if table.others.len() >= REMEMBERED_MAX && !table.others.contains_key(path.as_str()) {
+                continue;
+            }
+            let there = table.others.entry(path.into()).or_default();
+            there.retain(|(elsewhere, seen)| elsewhere.uid != uid && seen.elapsed() < BELIEVED_FOR);
+            there.push((Elsewhere { uid, holder: at.clone() }, now));
+        }
+        for uid in over.iter().filter_map(|uid| parse(uid)) {
+            table.others.retain(|_, there| {
+                there.retain(|(elsewhere, _)| elsewhere.uid != uid);
+                !there.is_empty()
+            });
+        }
+    }
+
+    fn renew(&self) {
+        let mut table = self.table();
+        table.others.retain(|_, there| {
+            there.retain(|(_, seen)| seen.elapsed() < BELIEVED_FOR);
+            !there.is_empty()
+        });
+        let own: Vec<_> =
+            table.own.iter().map(|(uid, path)| (path.to_string(), Uid(*uid).to_string())).collect();
+        drop(table);
+        for open in own.chunks(NOTICE_MAX) {
+            self.post(open.to_vec(), Vec::new());
+        }
+    }
+
+    fn post(&self, open: Vec<(String, String)>, over: Vec<String>) {
+        let notice = Notice { at: self.address.clone(), open, over };
+        let Ok(text) = serde_json::to_vec(&notice) else { return };
+        let board = self.board.clone();
+        self.runtime.spawn(async move { board.post(Bytes::from(text)).await });
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let Some(open) = self.open.upgrade() else { return };
+        open.table().own.remove(&self.uid.0);
+        open.post(Vec::new(), vec![self.uid.to_string()]);
+    }
+}

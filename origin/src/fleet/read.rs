@@ -1,0 +1,229 @@
+//! A GET in a fleet: which version it is about, then its bytes from the nearest place.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mediaorigin_crds::policy::{Class, Treatment};
+use mediaorigin_index::entry::Entry;
+use mediaorigin_index::{Fence, ReadError};
+use tokio::time::{Instant, timeout};
+
+use super::{Fleet, READ_PATIENCE, entry};
+use crate::clock::Now;
+use crate::cold;
+use crate::config::Hot;
+use crate::http::coding;
+use crate::http::request::ReadRequest;
+use crate::http::response::{self, Answer};
+use crate::memory::Found;
+use crate::memory::blob::State;
+use crate::memory::object::Version;
+use crate::memory::upload::Opening;
+use crate::origin::Origin;
+use crate::outcome::Outcome;
+use crate::serve::{self, FIRST_BYTE_WAIT};
+use crate::tiers::walker::{Cold, Tiers, Wish};
+use crate::tiers::{Record, TierError};
+
+/// Times that a path is looked at again because what was found went away before a byte was sent.
+const ATTEMPTS_MAX: usize = 8;
+
+/// What a read has in its hands.
+struct Reading<'a> {
+    origin: &'a Origin,
+    tiers: &'a Arc<Tiers>,
+    fleet: &'a Arc<Fleet>,
+    hot: &'a Arc<Hot>,
+    request: &'a ReadRequest,
+    treatment: &'a Treatment<'a>,
+    wish: Wish,
+}
+
+/// Answers a GET or HEAD of a pod in a fleet.
+pub async fn read(
+    origin: &Origin,
+    tiers: &Arc<Tiers>,
+    fleet: &Arc<Fleet>,
+    hot: &Arc<Hot>,
+    request: &ReadRequest,
+) -> Answer {
+    let path = request.path.as_str();
+    let treatment = hot.policies.treat(path);
+    let wish = Wish::of(treatment.policy);
+    let reading = Reading { origin, tiers, fleet, hot, request, treatment: &treatment, wish };
+    let deadline = Instant::now() + FIRST_BYTE_WAIT;
+    for _ in 0..ATTEMPTS_MAX {
+        let now = origin.clock.now();
+        let look = match fleet.look(path, treatment.class, wish.eager_after).await {
+            Ok(look) => look,
+            Err(error) => return cold::unavailable(&error).of(treatment.class),
+        };
+        let found = match &look.entry {
+            Some(entry) => reading.version(entry, now).await,
+            None => reading.nothing(look.is_unheard_of, deadline).await,
+        };
+        if let Some(answer) = found {
+            return if look.is_eager { response::eager(answer) } else { answer };
+        }
+    }
+    response::missing(Outcome::Missing, path, &treatment)
+}
+
+/// What lies under a path.
+struct Look {
+    entry: Option<Arc<Entry>>,
+    /// Nothing ever has.
+    is_unheard_of: bool,
+    /// The index has not confirmed it.
+    is_eager: bool,
+}
+
+impl Look {
+    fn of(path: &str, fence: &Fence) -> Result<Self, TierError> {
+        let entry = fence.entry().map_err(|error| unavailable(path, &error))?;
+        Ok(Self { entry, is_unheard_of: fence.stamp() == 0, is_eager: false })
+    }
+}
+
+fn unavailable(path: &str, error: &ReadError) -> TierError {
+    super::commit::unavailable("look at", path, &error.to_string())
+}
+
+impl Fleet {
+    /// What lies under `path`. What can change is asked behind a barrier; a media segment that is known is not: its name is used
+    /// once. Of a manifest the newest version counts that is known, where the index is silent and its rule says so.
+    async fn look(&self, path: &str, class: Class, eager_after: Option<Duration>) -> Result<Look, TierError> {
+        if matches!(class, Class::Segment | Class::Part) {
+            let known = Look::of(path, &self.index.peek(path))?;
+            if known.entry.is_some() {
+                return Ok(known);
+            }
+        }
+        let strict = self.index.fence(path, READ_PATIENCE);
+        let Some(after) = eager_after.filter(|_| class == Class::Manifest) else {
+            return Look::of(path, &strict.await.map_err(|error| unavailable(path, &error))?);
+        };
+        let mut strict = pin!(strict);
+        let look = match timeout(after, &mut strict).await {
+            Ok(fence) => Look::of(path, &fence.map_err(|error| unavailable(path, &error))?)?,
+            Err(_) => Look { is_eager: true, ..Look::of(path, &self.index.peek(path))? },
+        };
+        // Nobody is told an older version than he may have been told while the index was silent.
+        if let Some(held) = self.eager.newer(path, look.entry.as_deref()).filter(|held| held.is_live()) {
+            self.eager.was_read();
+            return Ok(Look { entry: Some(held), is_eager: true, ..look });
+        }
+        if look.is_eager && look.entry.is_none() {
+            // That there is nothing only the index can say.
+            return Look::of(path, &strict.await.map_err(|error| unavailable(path, &error))?);
+        }
+        if look.is_eager {
+            self.eager.was_read();
+        }
+        Ok(look)
+    }
+}
+
+impl Reading<'_> {
+    /// The answer from the version of `entry`; `None` where it went away meanwhile.
+    async fn version(&self, entry: &Entry, now: Now) -> Option<Answer> {
+        let path = self.request.path.as_str();
+        let record = entry::record(entry)?;
+        if record.is_expired(now) {
+            return Some(response::missing(Outcome::Expired, path, self.treatment));
+        }
+        if let Some(version) = self.origin.memory.version(path, record.uid) {
+            return self.memory_answer(&version, now).await;
+        }
+        if let Some(body) = entry.version().and_then(|version| version.body.as_ref()) {
+            return self.inside_answer(&record, body, now).await;
+        }
+        self.distant_answer(entry, record).await
+    }
+
+    async fn memory_answer(&self, version: &Arc<Version>, now: Now) -> Option<Answer> {
+        let Self { origin, hot, request, treatment, .. } = self;
+        if version.blob.progress().state == State::Complete {
+            if let Some(answer) = serve::shed(origin, version, now) {
+                return Some(answer);
+            }
+            let chosen = coding::choose(&origin.memory, &origin.clock, version, request).await;
+            return Some(serve::complete(&chosen, origin, hot, request, now));
+        }
+        // All of it is here, and it is in the index already: only its last word is missing.
+        let answer = serve::answer(origin, version, request, treatment).await?;
+        Some(answer.of(version.meta.class))
+    }
+
+    /// A small body comes with the entry: it is brought to memory, and served from there.
+    async fn inside_answer(&self, record: &Record, body: &[u8], now: Now) -> Option<Answer> {
+        let (memory, clock) = (&self.origin.memory, &self.origin.clock);
+        let opening = Opening {
+            path: Arc::clone(&record.path),
+            uid: record.uid,
+            meta: record.meta.clone(),
+            early: false,
+            length: Some(record.size),
+        };
+        let shed = || Some(serve::shed_fill(self.origin, record.modified, now).of(record.meta.class));
+        let Ok(mut upload) = memory.open(opening, clock).await else { return shed() };
+        upload.stand_for(record);
+        if upload.write(body, clock).await.is_err() {
+            return shed();
+        }
+        let version = Arc::clone(upload.version());
+        upload.commit_agreed(true, clock.now(), self.wish.terms);
+        self.memory_answer(&version, now).await
+    }
+
+    /// From another pod or the object store.
+    async fn distant_answer(&self, entry: &Entry, record: Record) -> Option<Answer> {
+        let Self { origin, tiers, fleet, request, treatment, .. } = self;
+        let record = Arc::new(record);
+        let Some(tier) = tiers.source(fleet, entry) else {
+            return Some(response::missing(Outcome::Missing, request.path.as_str(), treatment));
+        };
+        let cold = Cold { record: Arc::clone(&record), tier };
+        if let Some(answer) = cold::shed_by_load(origin, &record) {
+            return Some(answer);
+        }
+        match cold::answer(tiers, &cold, &origin.clock, request, treatment).await {
+            Ok(answer) => Some(answer.of(record.meta.class)),
+            Err(error) if error.is_gone() => {
+                // Where the store has a later version than the index, its writer ended before he could say so.
+                match tiers.adopt_from_store(fleet, &record.path).await {
+                    Ok(_) => None,
+                    Err(error) => Some(cold::unavailable(&error).of(treatment.class)),
+                }
+            }
+            Err(error) => Some(cold::failed(origin, &record, &error, treatment)),
+        }
+    }
+
+    /// The answer where the index has nothing.
+    async fn nothing(&self, is_unheard_of: bool, deadline: Instant) -> Option<Answer> {
+        let Self { origin, tiers, request, treatment, .. } = self;
+        let path = request.path.as_str();
+        match origin.memory.growing(path) {
+            Found::Growing(version) => {
+                let answer = serve::answer(origin, &version, request, treatment).await?;
+                return Some(answer.of(version.meta.class));
+            }
+            Found::Announced(uploads) => {
+                let _held = origin.memory.hold();
+                if tokio::time::timeout_at(deadline, serve::any_change(&uploads)).await.is_err() {
+                    return Some(response::missing(Outcome::Announced, path, treatment));
+                }
+                return None;
+            }
+            _ => {}
+        }
+        // Somebody else may have written it straight into the bucket, or it is older than the fleet.
+        if is_unheard_of && let Some(answer) = cold::read(tiers, &self.wish, origin, request, treatment).await
+        {
+            return Some(answer);
+        }
+        Some(response::missing(Outcome::Missing, path, treatment))
+    }
+}

@@ -1,0 +1,64 @@
+//! How a pod does in its fleet, for `/-/status` and metrics.
+
+use mediaorigin_index::Health;
+use serde::Serialize;
+
+use super::Fleet;
+
+/// The index, all partitions together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Where other pods fetch what this one holds.
+    pub address: String,
+    /// Whether it answers for what is there.
+    pub ready: bool,
+    /// Seconds since the index last proved to be up to date; absent before it ever did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<f64>,
+    /// Paths that it knows, deleted ones too.
+    pub paths: u64,
+    /// Requests that wait for it.
+    pub waiting: u64,
+    /// Barriers sent since the start.
+    pub barriers: u64,
+    /// Changes made since the start.
+    pub committed: u64,
+    /// Changes that gave way to a later one.
+    pub superseded: u64,
+    /// Changes whose end is not known.
+    pub unknown: u64,
+    /// Changes that were given up before anything was sent.
+    pub abandoned: u64,
+    /// Attempts that found that somebody had come first.
+    pub conflicts: u64,
+    /// Connections to NATS that were lost.
+    pub disconnects: u64,
+}
+
+impl Report {
+    /// How it does now.
+    pub fn of(fleet: &Fleet) -> Self {
+        let start = Self { address: fleet.address().to_owned(), ready: true, ..Self::default() };
+        fleet.health().iter().fold(start, Self::with)
+    }
+
+    fn with(self, health: &Health) -> Self {
+        let counts = health.counts;
+        let age = health.age.map(|age| age.as_secs_f64());
+        Self {
+            address: self.address,
+            ready: self.ready && health.is_ready,
+            age_seconds: [self.age_seconds, age].into_iter().flatten().reduce(f64::max),
+            paths: self.paths + health.keys as u64,
+            waiting: self.waiting + health.waiters as u64,
+            barriers: self.barriers + health.barriers.sent,
+            committed: self.committed + counts.committed,
+            superseded: self.superseded + counts.superseded,
+            unknown: self.unknown + counts.unknown,
+            abandoned: self.abandoned + counts.abandoned,
+            conflicts: self.conflicts + counts.conflicts,
+            disconnects: self.disconnects + counts.disconnected,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What one pod has taken, every pod answers for, at once.
+
+use super::pods::Fleet;
+
+const DURABLE: &str = "[{name: durable, match: {paths: [\"vod/**\"]}, durability: Durable}, {name: rest, match: {paths: [\"**\"]}, durability: Memory}]";
+
+fn status(fleet: &Fleet, pod: usize, target: &str) -> u16 {
+    fleet.get(pod, target).head.status
+}
+
+/// Manifests ride in the index; who reads another one than was acknowledged, on any pod, would fail here.
+#[test]
+fn every_pod_answers_for_what_one_has_acknowledged() {
+    let fleet = Fleet::start(3, "[]", false);
+    for turn in 0..30 {
+        let (writer, reader) = (turn % 3, (turn + 1) % 3);
+        let body = format!("#EXTM3U\n#{turn}\n").into_bytes();
+        let stored = fleet.put(writer, "/live/a/index.m3u8", &body);
+        for pod in [reader, writer, (turn + 2) % 3] {
+            let found = fleet.get(pod, "/live/a/index.m3u8");
+            assert_eq!((found.head.status, &found.body), (200, &body), "turn {turn}, pod {pod}");
+            assert_eq!(found.head.header("etag"), stored.head.header("etag"));
+            assert_eq!(
+                found.head.header("last-modified"),
+                fleet.get(writer, "/live/a/index.m3u8").head.header("last-modified")
+            );
+        }
+    }
+    // What one pod said is not there is there when another has taken it, and gone again when a third was told to delete it.
+    assert_eq!(status(&fleet, 0, "/live/b.m3u8"), 404);
+    fleet.put(1, "/live/b.m3u8", b"#EXTM3U\n");
+    assert_eq!(status(&fleet, 0, "/live/b.m3u8"), 200);
+    let deleted = fleet.pod(2).ask("DELETE", "/live/b.m3u8", &[], None).unwrap();
+    assert_eq!(deleted.head.status, 204);
+    for pod in 0..3 {
+        assert_eq!(status(&fleet, pod, "/live/b.m3u8"), 404, "pod {pod}");
+    }
+    let again = fleet.pod(0).ask("DELETE", "/live/b.m3u8", &[], None).unwrap();
+    assert_eq!(again.head.status, 404);
+}
+
+/// A condition is decided by what is there for all, not by what a pod has in memory.
+#[test]
+fn conditions_hold_for_the_whole_fleet() {
+    let fleet = Fleet::start(2, "[]", false);
+    let first = fleet.put(0, "/live/c.m3u8", b"#EXTM3U\n#1\n");
+    let tag = first.head.header("etag").unwrap().to_owned();
+    let put = |pod: usize, name: &str, value: &str| {
+        let body: &[u8] = b"#EXTM3U\n#2\n";
+        fleet.pod(pod).ask("PUT", "/live/c.m3u8", &[(name, value)], Some(body)).unwrap().head.status
+    };
+    assert_eq!(put(1, "if-none-match", "*"), 412);
+    assert_eq!(put(1, "if-match", "\"another\""), 412);
+    assert_eq!(put(1, "if-match", &tag), 204);
+    assert_eq!(put(0, "if-match", &tag), 412, "the pod that took it first has learnt of the second");
+    let found = fleet.pod(0).ask("GET", "/live/c.m3u8", &[("if-none-match", &tag)], None).unwrap();
+    assert_eq!(found.head.status, 200);
+}
+
+/// An object acknowledged at `Durable` outlives the pod that took it; the bucket has it under its own name.
+#[test]
+fn what_is_durable_outlives_its_pod() {
+    let mut fleet = Fleet::start(3, DURABLE, true);
+    let body: Vec<u8> = (0..3_000_000_u32).flat_map(|number| number.to_le_bytes()).take(3_000_000).collect();
+    fleet.put(0, "/vod/film.mp4", &body);
+    fleet.put(0, "/vod/small.mp4", b"few bytes");
+    fleet.kill(0);
+    for pod in [1, 2] {
+        assert_eq!(fleet.get(pod, "/vod/film.mp4").body, body, "pod {pod}");
+        assert_eq!(fleet.get(pod, "/vod/small.mp4").body, b"few bytes");
+        let part =
+            fleet.pod(pod).ask("GET", "/vod/film.mp4", &[("range", "bytes=2500000-2500003")], None).unwrap();
+        assert_eq!((part.head.status, part.body), (206, body[2_500_000..2_500_004].to_vec()));
+    }
+    // Replaced by another pod: no pod serves the old bytes, those in its own memory included.
+    fleet.put(1, "/vod/film.mp4", b"the end");
+    for pod in [2, 1] {
+        assert_eq!(fleet.get(pod, "/vod/film.mp4").body, b"the end", "pod {pod}");
+    }
+    let store = fleet.store.as_ref().unwrap();
+    assert_eq!(store.curl("origin/vod/film.mp4", &[]).unwrap().stdout, b"the end");
+    let deleted = fleet.pod(2).ask("DELETE", "/vod/film.mp4", &[], None).unwrap();
+    assert_eq!(deleted.head.status, 204);
+    fleet.replace(0);
+    for pod in 0..3 {
+        assert_eq!(status(&fleet, pod, "/vod/film.mp4"), 404, "pod {pod}");
+    }
+}
+
+/// Objects that were in the bucket before there was a fleet are served, listed, replaced and deleted as its own.
+#[test]
+fn what_was_in_the_bucket_before_belongs_to_the_fleet() {
+    let fleet = Fleet::start(2, DURABLE, true);
+    let store = fleet.store.as_ref().unwrap();
+    for name in ["old", "older", "oldest"] {
+        store.curl(&format!("origin/vod/{name}.ts"), &["--upload-file", "/proc/self/cmdline"]).unwrap();
+    }
+    assert_eq!(status(&fleet, 0, "/vod/old.ts"), 200);
+    fleet.put(1, "/vod/old.ts", b"new");
+    assert_eq!(fleet.get(0, "/vod/old.ts").body, b"new");
+    let refused = fleet.pod(0).ask("PUT", "/vod/older.ts", &[("if-none-match", "*")], Some(b"new")).unwrap();
+    assert_eq!(refused.head.status, 412);
+    let deleted = fleet.pod(0).ask("DELETE", "/vod/older.ts", &[], None).unwrap();
+    assert_eq!(deleted.head.status, 204);
+    for pod in 0..2 {
+        assert_eq!(status(&fleet, pod, "/vod/older.ts"), 404);
+        let listed = fleet.get(pod, "/?Path=vod").body;
+        let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+        let names: Vec<_> =
+            listed["Items"].as_array().unwrap().iter().map(|item| item["Name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["old.ts", "oldest.ts"], "pod {pod}");
+    }
+}

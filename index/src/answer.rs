@@ -34,6 +34,9 @@ pub enum Answer {
 const WRONG_LAST_SEQUENCE: u32 = 10_071;
 const WRONG_LAST_SEQUENCE_CONSTANT: u32 = 10_164;
 const DUPLICATE_IN_PROCESS: u32 = 10_158;
+const STORE_FAILED: u32 = 10_077;
+const INSUFFICIENT_RESOURCES: u32 = 10_023;
+const STORAGE_EXCEEDED: u32 = 10_047;
 
 #[derive(Deserialize)]
 struct Body {
@@ -66,6 +69,17 @@ impl Answer {
             Ok(_) => Self::Unavailable("an answer without a place".to_owned()),
             Err(error) => Self::Unavailable(format!("an answer that cannot be read: {error}")),
         }
+    }
+
+    /// Whether, and in which words, an answer says that there is no room: in the stream, or on the servers.
+    pub fn full(body: &[u8]) -> Option<String> {
+        let trouble = serde_json::from_slice::<Body>(body).ok()?.error?;
+        // The number for a stream that is full is that of every message that cannot be stored.
+        let is_full = match trouble.err_code {
+            STORE_FAILED => trouble.description.starts_with("maximum "),
+            code => [INSUFFICIENT_RESOURCES, STORAGE_EXCEEDED].contains(&code),
+        };
+        is_full.then_some(trouble.description)
     }
 
     fn trouble(trouble: &Trouble) -> Self {
@@ -108,6 +122,10 @@ mod tests {
         for (body, expected) in cases {
             assert_eq!(Answer::read(body.as_bytes()), expected, "{body}");
         }
+        let full = |code, text| Answer::full(error(503, code, text).as_bytes());
+        assert_eq!(full(10_077, "maximum bytes exceeded").as_deref(), Some("maximum bytes exceeded"));
+        assert_eq!(full(10_047, "no room").as_deref(), Some("no room"));
+        assert_eq!((full(10_077, "disk failure"), Answer::full(br#"{"seq":1}"#)), (None, None));
         assert!(matches!(Answer::read(b"-ERR"), Answer::Unavailable(_)));
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::key::Scope;
 
+/// Bytes of the write-ahead log, unless something else is set.
+pub const WAL_BYTES_MAX: u64 = 1 << 30;
 /// Most partitions.
 pub const PARTITIONS_MAX: u16 = 64;
 
@@ -31,6 +33,8 @@ pub struct Config {
     pub replicas: u8,
     /// Entries leave the index when they are that old; never, if not set.
     pub age_max: Option<Duration>,
+    /// Bytes of the write-ahead log; it only ever grows.
+    pub wal_bytes_max: u64,
     /// How long to try for a first connection.
     pub patience: Duration,
 }
@@ -49,6 +53,7 @@ impl Config {
             channel_folders: 2,
             replicas: 3,
             age_max: None,
+            wal_bytes_max: WAL_BYTES_MAX,
             patience: Duration::from_secs(30),
         }
     }

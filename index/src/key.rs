@@ -62,6 +62,12 @@ impl Scope {
     }
 }
 
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
 /// The subjects of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {

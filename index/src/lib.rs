@@ -7,6 +7,7 @@
 //! fetch, barrier    what it still has to read; when it has seen enough    pure
 //! replica           these together: one partition of one pod              pure
 //! commit, answer    one change, from the request to its answer            pure
+//! wal               bodies that no object store has yet, as messages       pure
 //! nats              connections, streams, messages: the rim               I/O
 //! index             what an origin uses
 //! register          is a history linearizable? for tests and probes       pure
@@ -67,6 +68,7 @@ pub mod register;
 pub mod replica;
 #[cfg(test)]
 mod simulator;
+pub mod wal;
 mod wire;
 
 pub use async_nats::SubscribeError;
@@ -78,3 +80,4 @@ pub use nats::board::{Board, NOTICE_BYTES_MAX, Notice, Notices};
 pub use nats::commit::Condition;
 pub use nats::connect::{ConnectError, VERSION_MIN};
 pub use nats::shared::{CUT_OFF_MAX, Counts, WAITERS_MAX};
+pub use nats::wal::{Kept, OUTSTANDING_BYTES_MAX, Wal, WalError, Writer};

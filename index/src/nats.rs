@@ -8,3 +8,4 @@ pub(crate) mod message;
 pub(crate) mod partition;
 pub(crate) mod shared;
 pub(crate) mod stream;
+pub(crate) mod wal;

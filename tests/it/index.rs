@@ -5,4 +5,5 @@ mod fleet;
 mod linearizability;
 mod log;
 mod ranks;
+mod wal;
 mod workload;

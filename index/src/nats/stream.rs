@@ -10,10 +10,13 @@ use super::api::{ApiError, PATIENCE, ask};
 use super::connect::ConnectError;
 use crate::config::Config;
 use crate::key::Layout;
+use crate::wal::Names;
 
 /// How long the servers keep the mark of what they removed because of its age. A pod that was away for longer may have missed
 /// one, and begins anew.
 pub(crate) const MARK: Duration = Duration::from_mins(30);
+/// How long bodies stay in the write-ahead log: long before, they are in the object store, or nobody brings them there any more.
+const WAL_AGE_MAX: Duration = Duration::from_mins(30);
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 const NOT_FOUND: u32 = 10_059;
 const IN_USE: u32 = 10_058;
@@ -87,11 +90,43 @@ pub(crate) async fn ensure(
     layout: &Layout,
     config: &Config,
 ) -> Result<String, ConnectError> {
-    let name = layout.stream();
-    let wanted = wanted(layout, config);
-    let deadline = Instant::now() + config.patience;
+    make(client, layout.stream(), &wanted(layout, config), config.patience).await
+}
+
+/// What the stream of the write-ahead log must be: what does not fit is refused, so that nothing is lost that was acknowledged.
+fn wanted_of_wal(names: &Names, config: &Config) -> Map<String, Value> {
+    let wanted = json!({
+        "name": names.stream(),
+        "subjects": [names.all()],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "num_replicas": config.replicas,
+        "max_msgs_per_subject": 1,
+        "max_age": nanoseconds(WAL_AGE_MAX),
+        "max_bytes": config.wal_bytes_max,
+        "allow_direct": true,
+    });
+    match wanted {
+        Value::Object(wanted) => wanted,
+        _ => Map::new(),
+    }
+}
+
+/// Makes the stream of the write-ahead log as it must be.
+pub(crate) async fn ensure_wal(client: &Client, names: &Names, config: &Config) -> Result<(), ConnectError> {
+    make(client, names.stream(), &wanted_of_wal(names, config), config.patience).await.map(|_| ())
+}
+
+async fn make(
+    client: &Client,
+    name: String,
+    wanted: &Map<String, Value>,
+    patience: Duration,
+) -> Result<String, ConnectError> {
+    let deadline = Instant::now() + patience;
     loop {
-        let reason = match once(client, &name, &wanted).await {
+        let reason = match once(client, &name, wanted).await {
             Ok(created) => return Ok(created),
             Err(Trouble::Final(reason)) => return Err(ConnectError::Stream { stream: name, reason }),
             Err(Trouble::Passing(reason)) => reason,
@@ -203,6 +238,30 @@ mod tests {
         assert_eq!(aged["max_age"], json!(21_600_000_000_000u64));
         assert_eq!((&aged["allow_msg_ttl"], &aged["allow_rollup_hdrs"]), (&json!(true), &json!(true)));
         assert_eq!(aged["subject_delete_marker_ttl"], json!(1_800_000_000_000u64));
+    }
+
+    #[test]
+    fn the_write_ahead_log_refuses_what_does_not_fit() {
+        let names = Names::new(Scope::new("live").unwrap());
+        let wanted = |mebibytes: u64| {
+            let wal_bytes_max = mebibytes << 20;
+            wanted_of_wal(&names, &Config { wal_bytes_max, ..config() })
+        };
+        let expected = json!({
+            "name": "MO_WAL_live",
+            "subjects": ["mo.wal.live.>"],
+            "retention": "limits",
+            "storage": "file",
+            "discard": "new",
+            "num_replicas": 3,
+            "max_msgs_per_subject": 1,
+            "max_age": 1_800_000_000_000u64,
+            "max_bytes": 1_073_741_824u64,
+            "allow_direct": true,
+        });
+        assert_eq!(Value::Object(wanted_of_wal(&names, &config())), expected);
+        assert_eq!(upgraded(&wanted(4), &wanted(8)).unwrap().unwrap()["max_bytes"], json!(8 << 20));
+        assert_eq!(upgraded(&wanted(8), &wanted(4)), Ok(None));
     }
 
     #[test]

@@ -134,13 +134,13 @@ impl Wal {
             async move { exchange.get(uid, number, patience).await }
         });
         let mut joiner = Joiner::new(size, range);
-        let mut join = move |frame: Result<Frame, WalError>| {
+        let join = move |frame: Result<Frame, WalError>| {
             let frame = frame?;
             let number = frame.number;
             joiner.take(frame).map_err(|damage| WalError::Damaged { uid, number, damage })
         };
         let mut is_over = false;
-        let parts = messages.buffered(READ_AHEAD).map(move |frame| join(frame));
+        let parts = messages.buffered(READ_AHEAD).map(join);
         let until_error = parts.take_while(move |part| {
             let goes_on = !is_over;
             is_over = part.is_err();

@@ -240,7 +240,7 @@ fn operation(job: &Job, outcome: &Outcome, end: u64) -> Option<Operation> {
         (Ask::Adopt(rank), Outcome::Committed { .. }) => {
             (Did::Read(Some(u64::try_from(rank.uid.0).unwrap())), Some(end))
         }
-        (Ask::Adopt(_), Outcome::Superseded) => (Did::Read(value(job.seen.unwrap())), Some(end)),
+        (Ask::Adopt(_), Outcome::Superseded) => (Did::Read(value(job.seen?)), Some(end)),
         _ => return None,
     };
     Some(Operation { began: job.began, ended, did })

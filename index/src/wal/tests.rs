@@ -31,8 +31,9 @@ fn read(frame: &Frame) -> Result<Frame, Damage> {
 fn join(size: u64, range: Range<u64>, frames: &[Frame]) -> Result<Vec<u8>, Damage> {
     let mut joiner = Joiner::new(size, range.clone());
     let mut all = Vec::new();
-    for number in numbers(size, &range) {
-        all.extend(joiner.take(read(&frames[usize::try_from(number).unwrap()])?)?);
+    let wanted = numbers(size, &range);
+    for frame in frames.iter().filter(|frame| wanted.contains(&frame.number)) {
+        all.extend(joiner.take(read(frame)?)?);
     }
     Ok(all)
 }

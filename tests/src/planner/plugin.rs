@@ -69,7 +69,7 @@ impl Plugin {
             }
             "unseen" => {
                 let (kind, why) = rest.split_once(' ').context("a part and why it cannot be read")?;
-                self.unseen.insert(super::world::part(kind)?, why.to_owned());
+                self.unseen.insert(world::part(kind)?, why.to_owned());
             }
             "event" => self.event(observed, rest)?,
             "secret" => self.secret = Some(secret(rest, block)?),

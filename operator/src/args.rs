@@ -21,7 +21,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch `MediaOrigins` and keep their pods true.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print the `CustomResourceDefinition`.
     Crd,
     /// Print what the operator would do about the `MediaOrigins` of a file in a fresh namespace; needs no cluster.

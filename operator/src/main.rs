@@ -10,7 +10,7 @@ use mediaorigin_operator::{cluster, controller, files, logging, offline, trial};
 
 fn main() -> Result<ExitCode, anyhow::Error> {
     match Arguments::parse().command {
-        Command::Run(args) => run(args),
+        Command::Run(args) => run(*args),
         Command::Crd => {
             print!("{}", mediaorigin_crds::crd::yaml()?);
             Ok(ExitCode::SUCCESS)

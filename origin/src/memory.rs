@@ -13,6 +13,7 @@ pub mod budget;
 pub mod chunk;
 pub mod derived;
 pub mod fill;
+pub mod follow;
 pub mod gone;
 mod listing;
 pub mod object;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Now};
 use crate::pressure::Pressure;
-use budget::Budget;
+use budget::{Budget, Permit};
 use gone::{Gone, Reason};
 use object::{Object, Version};
 use order::{Evictable, Order, Sizes};
@@ -192,11 +193,22 @@ impl Memory {
 
     /// Opens an upload; with a known length all its memory is reserved.
     pub async fn open(self: &Arc<Self>, opening: Opening, clock: &Clock) -> Result<Upload, Full> {
+        let (cost, body) = self.pay(&opening, Purpose::Upload, clock).await?;
+        Ok(Upload::new(Arc::clone(self), opening, cost, body))
+    }
+
+    /// What a version costs, and what its bytes do as far as their length is known.
+    async fn pay(
+        &self,
+        opening: &Opening,
+        purpose: Purpose,
+        clock: &Clock,
+    ) -> Result<(Permit, Permit), Full> {
         let cost = opening.meta.cost(&opening.path);
         let body = opening.length.map_or(0, chunk::cost_of_length);
-        let mut permit = self.reserve(cost.saturating_add(body), Purpose::Upload, clock).await?;
-        let Some(cost) = permit.split(cost) else { return Err(Full { bytes: cost }) };
-        Ok(Upload::new(Arc::clone(self), opening, cost, permit))
+        let mut permit = self.reserve(cost.saturating_add(body), purpose, clock).await?;
+        let cost = permit.split(cost).ok_or(Full { bytes: cost })?;
+        Ok((cost, permit))
     }
 
     /// Takes the complete version under `path` away if `condition` holds for it; readers finish it. Uploads go on.

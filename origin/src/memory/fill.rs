@@ -10,7 +10,7 @@ use mediaorigin_crds::policy::Class;
 use super::blob::Uid;
 use super::object::{Meta, Version};
 use super::upload::{Opening, Terms, Upload};
-use super::{Found, Full, Memory, Purpose, chunk};
+use super::{Found, Full, Memory, Purpose};
 use crate::clock::Clock;
 
 /// Bytes of a piece; only the last one of a version is shorter.
@@ -61,11 +61,8 @@ impl Memory {
         };
         let path = Arc::clone(&key.0);
         let opening = Opening { path, uid: Uid(0), meta, early: true, length: Some(length) };
-        let cost = opening.meta.cost(&opening.path);
-        let mut permit =
-            self.reserve(cost.saturating_add(chunk::cost_of_length(length)), Purpose::Fill, clock).await?;
-        let Some(cost) = permit.split(cost) else { return Err(Full { bytes: cost }) };
-        Ok(match Upload::new_unless_there(Arc::clone(self), opening, cost, permit) {
+        let (cost, body) = self.pay(&opening, Purpose::Fill, clock).await?;
+        Ok(match Upload::new_unless_there(Arc::clone(self), opening, cost, body) {
             Ok(upload) => Piece::Ours(upload),
             Err(version) => Piece::There(version),
         })

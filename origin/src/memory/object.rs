@@ -70,6 +70,8 @@ pub struct Version {
 pub struct Object {
     /// What it serves.
     pub version: Arc<Version>,
+    /// Names it among the objects of this memory. Its sequence does not: two pods may give the same one to two paths.
+    pub(super) id: u64,
     /// Its place in the order of versions; that of `version`, or of a later upload of the same bytes.
     pub(super) sequence: u64,
     /// Until when it is not evicted.

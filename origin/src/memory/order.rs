@@ -117,34 +117,40 @@ pub struct Sizes {
 }
 
 impl Order {
+    /// A name for a new object.
+    pub(super) fn next_id(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
     /// Takes in a new object, into the live window.
     pub(super) fn enter(&mut self, object: &Arc<Object>) {
         self.live_bytes += object.size;
         object.version.kept.store(true, Ordering::Relaxed);
-        self.live.insert((object.pinned_until, object.sequence), Arc::clone(object));
+        self.live.insert((object.pinned_until, object.id), Arc::clone(object));
         if !object.on_probation {
             self.names.insert(Arc::clone(&object.version.path), Arc::clone(object));
         }
         if let Some(at) = object.expires_at {
-            self.expiry.insert((at, object.sequence), Arc::clone(object));
+            self.expiry.insert((at, object.id), Arc::clone(object));
         }
     }
 
     /// Forgets an object, wherever it is.
     pub(super) fn leave(&mut self, object: &Object, evictable: &Evictable) {
         if let Some(at) = object.expires_at {
-            self.expiry.remove(&(at, object.sequence));
+            self.expiry.remove(&(at, object.id));
         }
         let path = &object.version.path;
-        if self.names.get(path).is_some_and(|named| named.sequence == object.sequence) {
+        if self.names.get(path).is_some_and(|named| named.id == object.id) {
             self.names.remove(path);
         }
-        if self.live.remove(&(object.pinned_until, object.sequence)).is_some() {
+        if self.live.remove(&(object.pinned_until, object.id)).is_some() {
             self.live_bytes -= object.size;
             object.version.kept.store(false, Ordering::Relaxed);
             return;
         }
-        let Some(place) = self.places.remove(&object.sequence) else { return };
+        let Some(place) = self.places.remove(&object.id) else { return };
         let seat = match self.queue.remove(&place) {
             Some(seat) => Some(seat),
             None => self.leave_probation(place, object.size),
@@ -164,7 +170,7 @@ impl Order {
 
     /// Moves an object of the live window to the evictable part.
     pub(super) fn age(&mut self, object: &Arc<Object>, evictable: &Evictable) {
-        if self.live.remove(&(object.pinned_until, object.sequence)).is_none() {
+        if self.live.remove(&(object.pinned_until, object.id)).is_none() {
             return;
         }
         self.live_bytes -= object.size;
@@ -175,10 +181,10 @@ impl Order {
         if object.on_probation {
             self.tickets += 1;
             self.probation.insert(self.tickets, seat);
-            self.places.insert(object.sequence, self.tickets);
+            self.places.insert(object.id, self.tickets);
             self.probation_bytes += object.size;
         } else {
-            self.enqueue(object.sequence, seat);
+            self.enqueue(object.id, seat);
         }
     }
 
@@ -212,7 +218,7 @@ impl Order {
                 return Some(object);
             }
             self.leave_probation(place, object.size);
-            self.enqueue(object.sequence, seat);
+            self.enqueue(object.id, seat);
         }
         None
     }
@@ -229,7 +235,7 @@ impl Order {
             let Some(object) = seat.peek() else { continue };
             let spared = looked < LOOKS_MAX && seat.was_read.swap(false, Ordering::Relaxed);
             // The place of the victim stays in the books until `leave` closes them.
-            self.enqueue(object.sequence, seat);
+            self.enqueue(object.id, seat);
             if !spared && !object.has_readers() {
                 return Some(object);
             }
@@ -254,9 +260,9 @@ impl Order {
         }
     }
 
-    fn enqueue(&mut self, sequence: u64, seat: Arc<Seat>) {
+    fn enqueue(&mut self, id: u64, seat: Arc<Seat>) {
         self.tickets += 1;
         self.queue.insert(self.tickets, seat);
-        self.places.insert(sequence, self.tickets);
+        self.places.insert(id, self.tickets);
     }
 }

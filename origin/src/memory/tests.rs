@@ -1,6 +1,7 @@
 //! The memory tier: what readers see, what is kept, and that the budget is never exceeded.
 
 mod fills;
+mod follows;
 mod listing;
 
 use std::future::poll_fn;

@@ -73,15 +73,17 @@ pub enum Committed {
 /// An open upload. Dropping it aborts it: whoever reads it is cut off, what was there before stays.
 #[derive(Debug)]
 pub struct Upload {
-    memory: Arc<Memory>,
-    version: Arc<Version>,
+    pub(super) memory: Arc<Memory>,
+    pub(super) version: Arc<Version>,
     /// What is left of the memory reserved for an announced length.
     reserved: Permit,
     written: u64,
     chunks: u32,
     /// Its place in the order of versions, where that is not the one of its beginning.
     pub(super) place: Option<u64>,
-    is_over: bool,
+    /// Whether somebody uploads it here.
+    is_counted: bool,
+    pub(super) is_over: bool,
 }
 
 impl Upload {
@@ -95,10 +97,10 @@ impl Upload {
         slot.uploads.push(Arc::clone(&version));
         drop(shard);
         memory.uploads.fetch_add(1, Ordering::Relaxed);
-        Self { memory, version, reserved, written: 0, chunks: 0, place: None, is_over: false }
+        Self::open(memory, version, reserved, true)
     }
 
-    /// An upload of our own, for what another tier has; whoever was faster is the answer otherwise.
+    /// An upload of our own, for what another tier or pod has; whoever was faster with it is the answer otherwise.
     pub(super) fn new_unless_there(
         memory: Arc<Memory>,
         opening: Opening,
@@ -107,14 +109,16 @@ impl Upload {
     ) -> Result<Self, Arc<Version>> {
         let version = version(&memory, opening, cost);
         let mut shard = memory.shard(&version.path);
-        let there = memory.object(&shard, &version.path).map(|object| Arc::clone(&object.version));
-        let begun = || shard.get(&version.path).and_then(|slot| slot.uploads.first().cloned());
-        if let Some(there) = there.or_else(begun) {
+        if let Some(there) = memory.named(&shard, &version.path, version.uid) {
             return Err(there);
         }
         shard.entry(Arc::clone(&version.path)).or_default().uploads.push(Arc::clone(&version));
         drop(shard);
-        Ok(Self { memory, version, reserved, written: 0, chunks: 0, place: None, is_over: false })
+        Ok(Self::open(memory, version, reserved, false))
+    }
+
+    fn open(memory: Arc<Memory>, version: Arc<Version>, reserved: Permit, is_counted: bool) -> Self {
+        Self { memory, version, reserved, written: 0, chunks: 0, place: None, is_counted, is_over: false }
     }
 
     /// Whether a commit at `now` would store nothing: there is no byte, or a version that started later is there.
@@ -202,7 +206,7 @@ impl Upload {
         condition: impl FnOnce(Option<&Version>) -> bool,
     ) -> Committed {
         let memory = Arc::clone(&self.memory);
-        let later = self.is_behind(&memory, now);
+        let later = if self.place.is_none() { self.is_behind(&memory, now) } else { None };
         let mut order = memory.order();
         let mut shard = memory.shard(&self.version.path);
         let old = memory.object(&shard, &self.version.path);
@@ -234,7 +238,7 @@ impl Upload {
         if let (Some(had), None) = (valid.and_then(|object| object.version.started()), same) {
             version.derived.set_overwrote(had.modified, started.modified);
         }
-        let object = Arc::new(object(&version, sequence, now, terms));
+        let object = Arc::new(object(&version, order.next_id(), sequence, now, terms));
         order.enter(&object);
         if matches!(version.meta.class, Class::Segment | Class::Part) {
             *memory.newest_segment.lock().unwrap_or_else(PoisonError::into_inner) = Some(now.elapsed);
@@ -278,6 +282,10 @@ impl Upload {
     }
 
     fn start(&self, now: Now) {
+        if self.version.started().is_some() {
+            // It began on another pod.
+            return;
+        }
         let sequence = self.memory.sequence.next(now.wall);
         // Only the one writer starts it, and only once.
         let _ = self.version.started.set(Started { sequence, modified: now.wall });
@@ -295,13 +303,13 @@ impl Upload {
         self.memory.reserve(chunk::cost(size), Purpose::Upload, clock).await
     }
 
-    fn unregister(&self, shard: &mut Shard) {
+    pub(super) fn unregister(&self, shard: &mut Shard) {
         let Some(slot) = shard.get_mut(&self.version.path) else { return };
         slot.uploads.retain(|version| !Arc::ptr_eq(version, &self.version));
         if slot.uploads.is_empty() && slot.live.is_none() {
             shard.remove(&self.version.path);
         }
-        if !fill::is_piece(&self.version.path) {
+        if self.is_counted {
             self.memory.uploads.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -339,10 +347,11 @@ fn version(memory: &Memory, opening: Opening, cost: Permit) -> Arc<Version> {
     })
 }
 
-fn object(version: &Arc<Version>, sequence: u64, now: Now, terms: Terms) -> Object {
+fn object(version: &Arc<Version>, id: u64, sequence: u64, now: Now, terms: Terms) -> Object {
     let bytes = version.blob.length().unwrap_or(0);
     Object {
         version: Arc::clone(version),
+        id,
         sequence,
         pinned_until: now.elapsed.saturating_add(terms.keep),
         expires_at: terms.expire.map(|expire| now.elapsed.saturating_add(expire)),

@@ -108,6 +108,7 @@ pub(crate) async fn answer(
     };
     let outcome = match cold.tier.name() {
         TierName::ObjectStore => Outcome::ObjectStore,
+        TierName::Peer => Outcome::Peer,
         TierName::Disk | TierName::Memory | TierName::Index => Outcome::Disk,
     };
     Ok(response::cold(request, &chosen, outcome, verdict, content, treatment))

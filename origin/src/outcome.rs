@@ -7,6 +7,8 @@ use crate::memory::gone::Reason;
 pub enum Outcome {
     /// Served a complete object.
     Hit,
+    /// Served a complete object from another pod.
+    Peer,
     /// Served a complete object from the disk.
     Disk,
     /// Served a complete object from the object store.
@@ -91,6 +93,7 @@ impl Outcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
+            Self::Peer => "peer",
             Self::Disk => "disk",
             Self::ObjectStore => "object-store",
             Self::Growing => "growing",
@@ -132,6 +135,7 @@ impl Outcome {
     pub const fn cache_status(self) -> Option<&'static str> {
         Some(match self {
             Self::Hit => "mediaorigin; hit",
+            Self::Peer => "mediaorigin; hit; detail=peer",
             Self::Disk => "mediaorigin; hit; detail=disk",
             Self::ObjectStore => "mediaorigin; fwd=miss; detail=object-store",
             Self::Growing => "mediaorigin; hit; detail=growing",

@@ -86,6 +86,8 @@ impl Record {
 pub enum TierName {
     /// This pod's memory.
     Memory,
+    /// Other pods' memory.
+    Peer,
     /// Files of this pod.
     Disk,
     /// A bucket.
@@ -99,6 +101,7 @@ impl TierName {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
+            Self::Peer => "peer",
             Self::Disk => "disk",
             Self::ObjectStore => "objectStore",
             Self::Index => "index",
@@ -138,12 +141,24 @@ pub enum Listed {
 /// Bytes of a version, in order.
 pub type Bytestream = BoxStream<'static, Result<Bytes, TierError>>;
 
-/// What a tier below memory does. All of it may be called from many tasks at once; a dropped future may leave a call done
-/// or not done, never half done.
-pub trait Tier: Send + Sync + fmt::Debug {
+/// Where the bytes of a version can be read.
+pub trait Source: Send + Sync + fmt::Debug {
     /// Which one it is.
     fn name(&self) -> TierName;
 
+    /// The bytes in `range` (within the version's size) of exactly this version: after a replacement either its own bytes
+    /// or an error, never a mix. A corrupt byte is an error before or instead of it, and the stream of a whole version is
+    /// checked as a whole.
+    fn read<'a>(
+        &'a self,
+        record: &'a Arc<Record>,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Bytestream, TierError>>;
+}
+
+/// What a tier below memory does. All of it may be called from many tasks at once; a dropped future may leave a call done
+/// or not done, never half done.
+pub trait Tier: Source {
     /// Keeps a version whose bytes are `body` in order, in place of any older one of its path.
     ///
     /// When it returns `Stored`, the version survives the end of this process at any later moment. An older version never
@@ -155,15 +170,6 @@ pub trait Tier: Send + Sync + fmt::Debug {
 
     /// The version under `path`, expired or not.
     fn find<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Arc<Record>>, TierError>>;
-
-    /// The bytes in `range` (within the version's size) of exactly this version: after a replacement either its own bytes
-    /// or an error, never a mix. A corrupt byte is an error before or instead of it, and the stream of a whole version is
-    /// checked as a whole.
-    fn read<'a>(
-        &'a self,
-        record: &'a Arc<Record>,
-        range: Range<u64>,
-    ) -> BoxFuture<'a, Result<Bytestream, TierError>>;
 
     /// Takes away whatever is there under `path` with a sequence up to `through`. When it returns, that is gone for good:
     /// neither a crash nor a late retry brings it back. That holds for `Nothing` too.

@@ -12,7 +12,7 @@ use mediaorigin_crds::policy::Class;
 use mediaorigin_origin::memory::blob::Uid;
 use mediaorigin_origin::memory::object::Meta;
 use mediaorigin_origin::tiers::disk::{Disk, DiskOptions};
-use mediaorigin_origin::tiers::{ErrorKind, Put, Record, Removed, Tier};
+use mediaorigin_origin::tiers::{ErrorKind, Put, Record, Removed, Source, Tier};
 
 /// Bytes of the file system.
 const MEGABYTES: u64 = 16;

@@ -19,7 +19,7 @@ use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::memory::blob::Uid;
 use mediaorigin_origin::memory::object::Meta;
 use mediaorigin_origin::tiers::object_store::{Credentials, Limits, ObjectStoreOptions, ObjectStoreTier};
-use mediaorigin_origin::tiers::{Put, Record, Tier, TierError};
+use mediaorigin_origin::tiers::{Put, Record, Source, Tier, TierError};
 use mediaorigin_tests::faults::{Fate, FaultProxy, Seen};
 use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::s3::{ACCESS_KEY, BUCKET, S3Server};

@@ -38,7 +38,7 @@ pub use self::scan::{OpenError, Scan};
 pub use self::tallies::Counts;
 use self::threads::{Lane, Threads};
 use self::write::Writing;
-use super::{Bytestream, LastError, Listed, Put, Record, Removed, Tier, TierError, TierName};
+use super::{Bytestream, LastError, Listed, Put, Record, Removed, Source, Tier, TierError, TierName};
 
 /// Why a version left although nobody asked for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -198,11 +198,21 @@ impl Disk {
     }
 }
 
-impl Tier for Disk {
+impl Source for Disk {
     fn name(&self) -> TierName {
         TierName::Disk
     }
 
+    fn read<'a>(
+        &'a self,
+        record: &'a Arc<Record>,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Bytestream, TierError>> {
+        self.inner.read(record, range).boxed()
+    }
+}
+
+impl Tier for Disk {
     fn put<'a>(
         &'a self,
         record: &'a Arc<Record>,
@@ -213,14 +223,6 @@ impl Tier for Disk {
 
     fn find<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Arc<Record>>, TierError>> {
         ready(Ok(self.inner.index().find(path))).boxed()
-    }
-
-    fn read<'a>(
-        &'a self,
-        record: &'a Arc<Record>,
-        range: Range<u64>,
-    ) -> BoxFuture<'a, Result<Bytestream, TierError>> {
-        self.inner.read(record, range).boxed()
     }
 
     fn delete<'a>(&'a self, path: &'a str, through: u64) -> BoxFuture<'a, Result<Removed, TierError>> {

@@ -51,7 +51,7 @@ use probe::Probe;
 use requests::Requests;
 
 use super::fence::{FENCES_MAX, Fence};
-use super::{Bytestream, LastError, Listed, Put, Record, Removed, Tier, TierError, TierName};
+use super::{Bytestream, LastError, Listed, Put, Record, Removed, Source, Tier, TierError, TierName};
 use crate::clock::Clock;
 
 /// Writers of one key wait for each other; two keys may share a lock.
@@ -175,11 +175,23 @@ impl ObjectStoreTier {
     }
 }
 
-impl Tier for ObjectStoreTier {
+impl Source for ObjectStoreTier {
     fn name(&self) -> TierName {
         TierName::ObjectStore
     }
 
+    fn read<'a>(
+        &'a self,
+        record: &'a Arc<Record>,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Bytestream, TierError>> {
+        let read = self.shared.read(record, range);
+        read.map(|result| result.map_err(|failure| tier_error(format!("read {}", record.path), failure)))
+            .boxed()
+    }
+}
+
+impl Tier for ObjectStoreTier {
     fn put<'a>(
         &'a self,
         record: &'a Arc<Record>,
@@ -193,16 +205,6 @@ impl Tier for ObjectStoreTier {
     fn find<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Arc<Record>>, TierError>> {
         let find = self.shared.find(path);
         find.map(move |result| result.map_err(|failure| tier_error(format!("find {path}"), failure))).boxed()
-    }
-
-    fn read<'a>(
-        &'a self,
-        record: &'a Arc<Record>,
-        range: Range<u64>,
-    ) -> BoxFuture<'a, Result<Bytestream, TierError>> {
-        let read = self.shared.read(record, range);
-        read.map(|result| result.map_err(|failure| tier_error(format!("read {}", record.path), failure)))
-            .boxed()
     }
 
     fn delete<'a>(&'a self, path: &'a str, through: u64) -> BoxFuture<'a, Result<Removed, TierError>> {

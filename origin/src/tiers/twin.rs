@@ -12,7 +12,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::watch;
 
 use super::fence::Fence;
-use super::{Bytestream, ErrorKind, Listed, Put, Record, Removed, Tier, TierError, TierName};
+use super::{Bytestream, ErrorKind, Listed, Put, Record, Removed, Source, Tier, TierError, TierName};
 
 /// A call of a tier, to be failed, held or counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -175,29 +175,9 @@ impl State {
     }
 }
 
-impl Tier for Twin {
+impl Source for Twin {
     fn name(&self) -> TierName {
         self.name
-    }
-
-    fn put<'a>(
-        &'a self,
-        record: &'a Arc<Record>,
-        body: &'a [Bytes],
-    ) -> BoxFuture<'a, Result<Put, TierError>> {
-        async move {
-            self.enter(Operation::Put, &record.path).await?;
-            Ok(self.state().put(record, body))
-        }
-        .boxed()
-    }
-
-    fn find<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Arc<Record>>, TierError>> {
-        async move {
-            self.enter(Operation::Find, path).await?;
-            Ok(self.state().objects.get(path).map(|(record, _)| record.clone()))
-        }
-        .boxed()
     }
 
     fn read<'a>(
@@ -227,6 +207,28 @@ impl Tier for Twin {
                 .collect();
             let error = broken.map(|(_, kind)| Err(self.error(Operation::Read, &record.path, kind)));
             Ok(stream::iter(pieces.into_iter().chain(error)).boxed())
+        }
+        .boxed()
+    }
+}
+
+impl Tier for Twin {
+    fn put<'a>(
+        &'a self,
+        record: &'a Arc<Record>,
+        body: &'a [Bytes],
+    ) -> BoxFuture<'a, Result<Put, TierError>> {
+        async move {
+            self.enter(Operation::Put, &record.path).await?;
+            Ok(self.state().put(record, body))
+        }
+        .boxed()
+    }
+
+    fn find<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Option<Arc<Record>>, TierError>> {
+        async move {
+            self.enter(Operation::Find, path).await?;
+            Ok(self.state().objects.get(path).map(|(record, _)| record.clone()))
         }
         .boxed()
     }

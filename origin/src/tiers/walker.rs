@@ -24,7 +24,7 @@ use super::known::{Known, Seen};
 use super::local::Local;
 use super::locks::Locks;
 use super::outbound::{Copy, Counts, Outbound};
-use super::{ErrorKind, Put, Record, Removed, Tier, TierError, TierName};
+use super::{ErrorKind, Put, Record, Removed, Source, Tier, TierError, TierName};
 use crate::clock::{Clock, Now};
 use crate::fleet::{Arrival, Client, Fleet};
 use crate::memory::object::Version;
@@ -64,7 +64,7 @@ pub struct Cold {
     /// What is known of it.
     pub record: Arc<Record>,
     /// Where it is.
-    pub tier: Arc<dyn Tier>,
+    pub tier: Arc<dyn Source>,
 }
 
 /// The tiers of one origin.
@@ -144,7 +144,7 @@ impl Tiers {
         if let Some(disk) = &self.disk
             && let Some(record) = disk.find(path).await.map_err(Arc::new)?
         {
-            return Ok(Some(Cold { record, tier: Arc::clone(disk) as Arc<dyn Tier> }));
+            return Ok(Some(Cold { record, tier: Arc::clone(disk) as Arc<dyn Source> }));
         }
         let Some(store) = self.object_store.as_ref().filter(|_| wish.object_store != Keep::Never) else {
             return Ok(None);
@@ -160,7 +160,9 @@ impl Tiers {
             }
         };
         let is_current = |record: &Arc<Record>| !self.outbound.is_behind(path, record.sequence);
-        Ok(record.filter(is_current).map(|record| Cold { record, tier: Arc::clone(store) }))
+        Ok(record
+            .filter(is_current)
+            .map(|record| Cold { record, tier: Arc::clone(store) as Arc<dyn Source> }))
     }
 
     /// Forgets what was believed of the object store, which has shown that it is not so.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::tiers::object_store::{ObjectStoreOptions, ObjectStoreTier};
-use mediaorigin_origin::tiers::{ErrorKind, Tier, TierError};
+use mediaorigin_origin::tiers::{ErrorKind, Source, Tier, TierError};
 use mediaorigin_tests::s3::S3Server;
 
 use super::{SECRET, Secret, World, options, record};

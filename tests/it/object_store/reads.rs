@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mediaorigin_origin::tiers::object_store::{Conditions, Limits};
-use mediaorigin_origin::tiers::{ErrorKind, Listed, Removed, Tier};
+use mediaorigin_origin::tiers::{ErrorKind, Listed, Removed, Source, Tier};
 use mediaorigin_tests::faults::{Fate, Seen};
 
 use super::{World, body, collect, first, limits, record};

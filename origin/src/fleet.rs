@@ -15,6 +15,7 @@ mod eager;
 mod entry;
 mod list;
 mod open;
+pub mod peers;
 mod read;
 pub mod report;
 

@@ -1,8 +1,9 @@
 //! HTTP: the pure parts (`request`, `path`, `evaluate`, `range`, `cors`, `mime`, `view`, `caching`, `tags`, `described`, `response`) and the
-//! wiring (`app`, `fast`, `admin`).
+//! wiring (`app`, `fast`, `admin`, `bearer`).
 
 pub mod admin;
 pub mod app;
+pub mod bearer;
 pub mod body;
 pub mod caching;
 pub mod cmcd;

@@ -13,6 +13,7 @@ pub mod access;
 pub mod access_log;
 pub mod args;
 mod below;
+mod causes;
 pub mod clock;
 pub mod cold;
 pub mod config;

@@ -16,8 +16,8 @@ pub use filter::{Filter, FilterError, LENGTH_MAX};
 
 /// Lines that may wait for the writer.
 const LINES_MAX: usize = 8_192;
-/// What is logged when `RUST_LOG` says nothing.
-const FILTER: &str = "info,actix_server=warn";
+/// What is logged when `RUST_LOG` says nothing. The dispatcher calls it an error when an answer to another pod is cut on purpose.
+const FILTER: &str = "info,actix_server=warn,actix_http::h1::dispatcher=off";
 
 /// Counted for the whole process, as its log is one.
 static DROPPED: AtomicU64 = AtomicU64::new(0);

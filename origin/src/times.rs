@@ -11,6 +11,17 @@ pub fn text(time: SystemTime) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
+/// Microseconds since 1970; before is 1970.
+pub fn micros(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The time that [`micros`] made a number.
+pub fn of_micros(micros: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(micros)
+}
+
 /// A duration as people write it: numbers with `d`, `h`, `m` or `s`, the larger units first, each at most once: `1d12h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let units = [('d', 86_400_u64), ('h', 3_600), ('m', 60), ('s', 1)];

@@ -1,6 +1,6 @@
 //! The path of a request as the key of an object: decoded once, refused where two spellings could mean one file.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Characters of a path at most.
 pub const LENGTH_MAX: usize = 900;
@@ -80,6 +80,20 @@ impl fmt::Display for ObjectPath {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
     }
+}
+
+/// Everything but unreserved characters (RFC 3986 §2.3) and those of `kept` as `%XX`.
+pub fn encode(bytes: &[u8], kept: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || kept.contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
 }
 
 fn decode(encoded: &str) -> Result<String, PathError> {

@@ -3,17 +3,14 @@
 //! Only with the token that is in a file of the pod; without such a file the path does not exist. The body is what the file will say. It
 //! is taken whole or not at all, and never replaces a newer generation or another origin's configuration.
 
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use crate::config::{Change, FILE_BYTES_MAX, Way};
-use crate::digest::Digest;
+use crate::http::bearer;
 use crate::origin::Origin;
 use crate::reload;
-
-/// Shortest token that is believed: an empty file must not open the door.
-const TOKEN_BYTES_MIN: usize = 16;
 
 /// What is served after a push.
 #[derive(Debug, Serialize)]
@@ -31,7 +28,7 @@ pub(super) async fn take(http: HttpRequest, origin: web::Data<Origin>, body: web
     let Some(token) = token(&origin) else {
         return HttpResponse::NotFound().body("this origin was started without --admin-token-file\n");
     };
-    if !shows(&http, &token) {
+    if !bearer::shows(&http, &token) {
         return HttpResponse::Unauthorized()
             .insert_header((WWW_AUTHENTICATE, "Bearer"))
             .body("the token of --admin-token-file is needed\n");
@@ -71,11 +68,4 @@ fn token(origin: &Origin) -> Option<Vec<u8>> {
             Some(Vec::new())
         }
     }
-}
-
-fn shows(http: &HttpRequest, token: &[u8]) -> bool {
-    let shown = http.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-    let shown = shown.strip_prefix(b"Bearer ").unwrap_or_default();
-    // By their digests: neither the token nor its length can be guessed from how long the comparison takes.
-    token.len() >= TOKEN_BYTES_MIN && Digest::of(shown) == Digest::of(token)
 }

@@ -8,6 +8,7 @@ use actix_web::http::header::HeaderName;
 
 use super::Refusal;
 use crate::digest::Digest;
+use crate::http::path::encode;
 use crate::http::view::RequestView;
 
 /// The header with the digest of the body.
@@ -66,11 +67,11 @@ fn payloads(request: &impl RequestView, in_header: bool) -> Result<Vec<String>, 
 
 /// The path of the target, encoded once more; without its empty segments, and with them where it has some.
 fn paths(raw: &str) -> Vec<String> {
-    let mut paths = vec![encoded(raw.as_bytes(), b"/")];
+    let mut paths = vec![encode(raw.as_bytes(), b"/")];
     if raw.contains("//") {
         let segments: Vec<&str> = raw.split('/').filter(|segment| !segment.is_empty()).collect();
         let end = if raw.ends_with('/') { "/" } else { "" };
-        paths.insert(0, encoded(format!("/{}{end}", segments.join("/")).as_bytes(), b"/"));
+        paths.insert(0, encode(format!("/{}{end}", segments.join("/")).as_bytes(), b"/"));
     }
     paths
 }
@@ -87,24 +88,10 @@ pub(crate) fn parameters(query: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
 fn query(raw: &str) -> String {
     let all = parameters(raw).into_iter().filter(|(name, _)| name != b"X-Amz-Signature");
     let mut pairs: Vec<(String, String)> =
-        all.map(|(name, value)| (encoded(&name, b""), encoded(&value, b""))).collect();
+        all.map(|(name, value)| (encode(&name, b""), encode(&value, b""))).collect();
     pairs.sort_unstable();
     let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join("&")
-}
-
-/// Everything but unreserved characters (RFC 3986 §2.3) and those of `kept` as `%XX`.
-fn encoded(bytes: &[u8], kept: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || kept.contains(byte) {
-            text.push(char::from(*byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
 }
 
 /// `%XX` as bytes; what is no such thing stays.

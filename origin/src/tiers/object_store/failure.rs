@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use crate::causes;
 use crate::tiers::ErrorKind;
 
 /// Why a request did not do what it was sent for.
@@ -74,7 +75,7 @@ impl Error for Failure {}
 impl From<object_store::Error> for Failure {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as E;
-        let text = explain(&with_causes(&error));
+        let text = explain(&causes::text(&error));
         let fault = match &error {
             E::NotFound { .. } if is_no_bucket(&error.to_string()) => Fault::Denied,
             E::NotFound { .. } => Fault::Absent,
@@ -143,20 +144,6 @@ fn is_no_bucket(text: &str) -> bool {
 fn status(text: &str) -> Option<u16> {
     let (_, rest) = text.split_once("non-2xx status code: ")?;
     rest.get(..3)?.parse().ok()
-}
-
-/// An error with those of its causes that it does not repeat: "connection refused" is in the last one.
-fn with_causes(error: &object_store::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// How long a text for a log is at most.

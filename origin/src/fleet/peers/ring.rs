@@ -1,0 +1,94 @@
+//! Whom to ask first: for each version another pod, the same for all who choose among the same ones (rendezvous hashing: Thaler and
+//! Ravishankar, 1998). A pod that comes or goes changes the choice for its own share of the versions only.
+
+use std::net::SocketAddr;
+
+use crate::digest::Digest;
+use crate::memory::blob::Uid;
+
+/// The one of `pods` that the others ask first for `uid`.
+pub fn parent(pods: &[SocketAddr], uid: Uid) -> Option<SocketAddr> {
+    pods.iter().copied().max_by_key(|pod| (weight(*pod, uid), *pod))
+}
+
+/// All of `pods`, in the order in which they are asked for `uid`.
+pub fn order(pods: &[SocketAddr], uid: Uid) -> Vec<SocketAddr> {
+    let mut weighed: Vec<_> = pods.iter().map(|pod| (weight(*pod, uid), *pod)).collect();
+    weighed.sort_unstable_by(|one, other| other.cmp(one));
+    weighed.into_iter().map(|(_, pod)| pod).collect()
+}
+
+/// Pods of two programs must agree: nothing that differs from build to build, and no seed.
+fn weight(pod: SocketAddr, uid: Uid) -> u64 {
+    let digest = Digest::of(format!("{uid} {pod}").as_bytes());
+    digest.bytes()[..8].iter().fold(0, |weight, byte| weight << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    const VERSIONS: u128 = 20_000;
+
+    fn pods(count: u8) -> Vec<SocketAddr> {
+        (0..count).map(|number| SocketAddr::from(([10, 0, 0, number], 8_082))).collect()
+    }
+
+    fn choices(pods: &[SocketAddr]) -> Vec<SocketAddr> {
+        (0..VERSIONS).map(|uid| parent(pods, Uid(uid)).unwrap()).collect()
+    }
+
+    #[test]
+    fn nobody_among_nobody() {
+        assert_eq!(parent(&[], Uid(1)), None);
+        assert!(order(&[], Uid(1)).is_empty());
+    }
+
+    #[test]
+    fn each_pod_has_its_share() {
+        for count in [2, 3, 10] {
+            let mut shares: HashMap<SocketAddr, usize> = HashMap::new();
+            for pod in choices(&pods(count)) {
+                *shares.entry(pod).or_default() += 1;
+            }
+            let fair = usize::try_from(VERSIONS).unwrap() / usize::from(count);
+            assert_eq!(shares.len(), usize::from(count));
+            assert!(shares.values().all(|share| share.abs_diff(fair) < fair / 8), "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn a_pod_that_comes_or_goes_moves_its_own_share_only() {
+        let (few, many) = (pods(9), pods(10));
+        let newcomer = many[9];
+        let (before, after) = (choices(&few), choices(&many));
+        let moved = before.iter().zip(&after).filter(|(before, after)| before != after);
+        assert!(moved.clone().all(|(_, after)| *after == newcomer));
+        let fair = before.len() / 10;
+        assert!(moved.count().abs_diff(fair) < fair / 8);
+    }
+
+    #[test]
+    fn the_order_of_the_list_means_nothing_and_the_first_is_the_parent() {
+        let pods = pods(10);
+        let turned: Vec<_> = pods.iter().rev().copied().collect();
+        for uid in (0..100).map(Uid) {
+            let ordered = order(&pods, uid);
+            assert_eq!(ordered, order(&turned, uid));
+            assert_eq!(ordered.first().copied(), parent(&turned, uid));
+            // Without the first the rest is asked in the same order.
+            let rest: Vec<_> = pods.iter().copied().filter(|pod| *pod != ordered[0]).collect();
+            assert_eq!(order(&rest, uid), ordered[1..]);
+        }
+    }
+
+    /// Whoever changes this splits a fleet in two while it is rolled out.
+    #[test]
+    fn the_choice_is_the_same_in_every_build() {
+        let chosen: Vec<_> =
+            (0..5).map(|uid| parent(&pods(10), Uid(uid)).unwrap().ip().to_string()).collect();
+        assert_eq!(chosen, ["10.0.0.8", "10.0.0.0", "10.0.0.5", "10.0.0.9", "10.0.0.7"]);
+    }
+}

@@ -51,6 +51,14 @@ impl Memory {
         }
     }
 
+    /// The piece, if all of it is here.
+    pub fn whole_piece(&self, key: &PieceKey, clock: &Clock) -> Option<Arc<Version>> {
+        match self.find(&key.0, clock.now()) {
+            Found::Complete(version) => Some(version),
+            _ => None,
+        }
+    }
+
     /// Begins to fill a piece of `length` bytes, unless somebody was faster.
     pub async fn fill(self: &Arc<Self>, key: &PieceKey, length: u64, clock: &Clock) -> Result<Piece, Full> {
         let meta = Meta {

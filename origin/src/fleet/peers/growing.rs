@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::client::{Bytestream, PeerError, Peers};
+use super::wire::About;
 use crate::clock::Clock;
 use crate::memory::blob::Uid;
 use crate::memory::object::Version;
@@ -221,7 +222,8 @@ impl Place {
         let Follows { memory, clock, peers, .. } = &*self.follows;
         let mut fetched = peers.follow(address, path, self.uid).await?;
         let first = fetched.bytes.next().await.ok_or(FollowError::Empty)??;
-        let (meta, started) = (fetched.description.meta, fetched.description.started);
+        let nothing = || PeerError::Broken("it says nothing of what it gives".to_owned());
+        let About { meta, started } = fetched.description.about.ok_or_else(nothing)?;
         let length = fetched.description.size;
         let opening = Opening { path: Arc::clone(path), uid: self.uid, meta, early: true, length };
         // Only what is here and over has this name: otherwise it would have been found.

@@ -5,6 +5,7 @@
 //!     complete                        with its length
 //!     growing                         to its end, in chunks; an upload that is given up cuts the connection
 //!     growing, a range with an end    with the length of the range, as soon as its bytes come
+//!     a range within a piece          also where only that piece is held, which was fetched or read from below
 //! 401 without the token, 404 where this pod does not hold that version, 416, 503 when too many ask: go elsewhere at once
 //! ```
 
@@ -15,21 +16,22 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use actix_web::dev::Server;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_RANGE, HeaderValue, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::{Method, StatusCode};
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde::Deserialize;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::Semaphore;
 
-use super::wire::{DESCRIPTION, Description};
+use super::wire::{About, DESCRIPTION, Description};
 use super::{Counters, Token, count};
 use crate::clock::Clock;
 use crate::http::bearer;
 use crate::http::range::{self, Span, Spec};
 use crate::memory::Memory;
 use crate::memory::blob::Uid;
+use crate::memory::fill::{PIECE_BYTES, PieceKey};
 use crate::memory::object::{Reader, Version};
 
 mod answer;
@@ -155,45 +157,80 @@ async fn blob(
     }
     let uid = u128::from_str_radix(&uid, 16).ok().map(Uid);
     let question = question.filter(|_| http.query_string().len() <= QUESTION_LENGTH_MAX);
-    let version = uid
-        .zip(question)
-        .and_then(|(uid, question)| port.memory.version(&question.path, uid, port.clock.now()));
-    let Some(version) = version else { return HttpResponse::NotFound().finish() };
+    let Some((uid, question)) = uid.zip(question) else { return HttpResponse::NotFound().finish() };
     let asked = http.headers().get(RANGE).and_then(|range| range.to_str().ok());
-    let Some(extent) = Extent::of(version.blob.length(), asked) else {
-        return HttpResponse::RangeNotSatisfiable().finish();
+    let (held, extent) = match port.held(&question.path, uid, asked) {
+        Some((held, Some(extent))) => (held, extent),
+        Some((_, None)) => return HttpResponse::RangeNotSatisfiable().finish(),
+        None => return HttpResponse::NotFound().finish(),
     };
     let places = if extent.end.is_some() { &port.answers } else { &port.follows };
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
         count(&port.counters.refused, 1);
         return HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 0)).finish();
     };
-    if version.started().is_none() {
+    if held.version.started().is_none() {
         // Whoever asks has heard of an upload that is open: its first byte is near, or it will never come.
-        let _ = tokio::time::timeout(port.first_byte_wait, version.blob.reach(1)).await;
+        let _ = tokio::time::timeout(port.first_byte_wait, held.version.blob.reach(1)).await;
     }
-    let Some(description) = describe(&version, &extent) else { return HttpResponse::NotFound().finish() };
+    let Some(description) = held.describe(&extent) else { return HttpResponse::NotFound().finish() };
     let mut answer = HttpResponse::build(extent.status());
     answer.insert_header((DESCRIPTION, description));
-    if let Some(range) = extent.content_range(version.blob.length()) {
+    if let Some(range) = extent.content_range(held.size()) {
         answer.insert_header((CONTENT_RANGE, range));
     }
     let length = extent.length();
-    if http.method() == actix_web::http::Method::HEAD {
+    if http.method() == Method::HEAD {
         return answer.body(Answer { content: Content::Head(length), place: None, counters: None });
     }
     count(&port.counters.answers, 1);
-    let reader = Reader::new(version, extent.first, extent.end.unwrap_or(u64::MAX));
-    let content = Content::Version { reader, left: length };
+    let content = Content::Version { reader: held.reader(&extent), left: length };
     answer.body(Answer { content, place: Some(place), counters: Some(Arc::clone(&port.counters)) })
 }
 
-/// The header about a version; `None` while it has no byte.
-fn describe(version: &Version, extent: &Extent) -> Option<HeaderValue> {
-    let started = version.started()?;
-    let (meta, size) = (version.meta.clone(), version.blob.length());
-    let text = Description { meta, started, size, first: extent.first }.encode();
-    HeaderValue::from_bytes(text.as_bytes()).ok()
+/// What this pod has of a version.
+struct Held {
+    version: Arc<Version>,
+    /// Where it lies in the version that is asked for, if it is only a piece of it.
+    piece_at: Option<u64>,
+}
+
+impl Port {
+    /// What this pod has of what is asked for, and which bytes of it those are, if it has them.
+    fn held(&self, path: &str, uid: Uid, asked: Option<&str>) -> Option<(Held, Option<Extent>)> {
+        if let Some(version) = self.memory.version(path, uid, self.clock.now()) {
+            let extent = Extent::of(version.blob.length(), asked);
+            return Some((Held { version, piece_at: None }, extent));
+        }
+        // Only a piece that is here to its end: one that is being filled may come from whoever asks.
+        let extent = Extent::of(None, asked)?;
+        let (index, last) = (extent.first / PIECE_BYTES, extent.end?.checked_sub(1)?);
+        let piece = self.memory.whole_piece(&PieceKey::new(uid, index), &self.clock)?;
+        let start = index * PIECE_BYTES;
+        let is_inside = last - start < piece.blob.length()?;
+        is_inside.then_some((Held { version: piece, piece_at: Some(start) }, Some(extent)))
+    }
+}
+
+impl Held {
+    /// The size of the version that is asked for, as far as it is known.
+    fn size(&self) -> Option<u64> {
+        self.version.blob.length().filter(|_| self.piece_at.is_none())
+    }
+
+    /// The header about it; `None` while it has no byte.
+    fn describe(&self, extent: &Extent) -> Option<HeaderValue> {
+        let about = About { meta: self.version.meta.clone(), started: self.version.started()? };
+        let about = Some(about).filter(|_| self.piece_at.is_none());
+        let text = Description { about, size: self.size(), first: extent.first }.encode();
+        HeaderValue::from_bytes(text.as_bytes()).ok()
+    }
+
+    fn reader(&self, extent: &Extent) -> Reader {
+        let start = self.piece_at.unwrap_or(0);
+        let end = extent.end.map_or(u64::MAX, |end| end - start);
+        Reader::new(Arc::clone(&self.version), extent.first - start, end)
+    }
 }
 
 /// Which bytes an answer has.

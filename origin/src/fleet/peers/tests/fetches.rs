@@ -15,13 +15,10 @@ async fn a_complete_version_comes_whole_with_all_that_is_known_of_it() {
     let version = holder.put(PATH, &data).await;
     let fetched = soon(asker.peers.fetch(holder.address, PATH, version.uid, None)).await.unwrap();
     let description = fetched.description;
-    assert_eq!(
-        (description.meta, description.size, description.first),
-        (version.meta.clone(), Some(3_000_000), 0)
-    );
-    let started = version.started().unwrap();
-    assert_eq!(description.started.sequence, started.sequence);
-    assert_eq!(times::micros(description.started.modified), times::micros(started.modified));
+    assert_eq!((description.size, description.first), (Some(3_000_000), 0));
+    let (about, started) = (description.about.unwrap(), version.started().unwrap());
+    assert_eq!((&about.meta, about.started.sequence), (&version.meta, started.sequence));
+    assert_eq!(times::micros(about.started.modified), times::micros(started.modified));
     assert_eq!(all(fetched.bytes).await.unwrap(), data);
     let (there, here) = (holder.counts(), asker.counts());
     assert_eq!((there.answers, there.sent, there.refused), (1, 3_000_000, 0));

@@ -145,6 +145,38 @@ async fn ten_pods_at_once_fetch_each_piece_once() {
     assert_eq!((holder.counts().answers, holder.counts().refused), (20, 0));
 }
 
+/// A pod that has read a version has pieces of it; others may have those when its holder is gone.
+#[tokio::test]
+async fn pieces_are_given_on() {
+    const SIZE: u64 = PIECE_BYTES + 1_000;
+    let (mut holder, reader, asker) = (Pod::start(), Pod::start(), Pod::start());
+    let data = pattern(usize::try_from(SIZE).unwrap(), 6);
+    let version = holder.put(PATH, &data).await;
+    let record = record(&version);
+    let runtime = tokio::runtime::Handle::current();
+    let tiers = Tiers::new(Arc::clone(&reader.memory), reader.clock.clone(), None, None, runtime);
+    let tier = Arc::new(holders(&reader, &[holder.address], None));
+    let cold = Cold { record: Arc::clone(&record), tier };
+    assert!(read_cold(&tiers, &cold).await.unwrap() == data, "other bytes");
+    holder.stop();
+
+    let order = [holder.address, reader.address];
+    let holders = holders(&asker, &order, None);
+    for range in [0..PIECE_BYTES, PIECE_BYTES..SIZE, 5..6, PIECE_BYTES - 1..PIECE_BYTES, SIZE - 3..SIZE] {
+        let (start, end) = (usize::try_from(range.start).unwrap(), usize::try_from(range.end).unwrap());
+        assert!(read(&holders, &record, range.clone()).await.unwrap() == data[start..end], "{range:?}");
+    }
+    // Neither across a border nor behind the end, nor without saying how far.
+    let ask = async |range| asker.peers.fetch(reader.address, PATH, record.uid, range).await.map(|_| ());
+    for range in [Some(PIECE_BYTES - 1..PIECE_BYTES + 1), Some(SIZE - 1..SIZE + 1), Some(5..u64::MAX), None] {
+        assert_eq!(ask(range.clone()).await, Err(PeerError::Gone), "{range:?}");
+    }
+    let follow = asker.follows.attach(reader.address, &PATH.into(), record.uid).await;
+    assert!(follow.is_err(), "a piece says nothing of its version");
+    reader.memory.evict_all(reader.clock.now());
+    assert_eq!(ask(Some(0..9)).await, Err(PeerError::Gone));
+}
+
 async fn read_cold(tiers: &Arc<Tiers>, cold: &Cold) -> Result<Vec<u8>, ReadError> {
     let mut reader = soon(tiers.open(cold, 0, cold.record.size)).await?;
     let mut data = Vec::new();

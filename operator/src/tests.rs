@@ -10,10 +10,10 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
-    ClassSpec, CoordinationSpec, CorsRuleSpec, CpuSpec, DiskSpec, DurabilitySpec, EnvVarSpec, LimitsSpec,
-    MatchSpec, MediaOriginSpec, MemorySpec, MemoryTierSpec, MethodSpec, NatsSpec, ObjectStoreSpec,
-    SecretRefSpec, ServiceTypeSpec, TierPolicySpec, TlsSpec, TolerationOperatorSpec, TolerationSpec,
-    VisibilitySpec, WriteAccessSpec,
+    ClassSpec, ConsistencySpec, CoordinationSpec, CorsRuleSpec, CpuSpec, DiskSpec, DurabilitySpec,
+    EnvVarSpec, LimitsSpec, MatchSpec, MediaOriginSpec, MemorySpec, MemoryTierSpec, MethodSpec, NatsSpec,
+    ObjectStoreSpec, SecretRefSpec, ServiceTypeSpec, TierPolicySpec, TlsSpec, TolerationOperatorSpec,
+    TolerationSpec, VisibilitySpec, WriteAccessSpec,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -102,6 +102,8 @@ fn tier_policies() -> impl Strategy<Value = Vec<TierPolicySpec>> {
                 class,
                 visibility,
                 durability,
+                consistency: ConsistencySpec::Strict,
+                eager_after_milliseconds: None,
                 memory: MemoryTierSpec { keep_seconds },
                 disk: None,
                 object_store: None,

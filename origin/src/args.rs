@@ -59,19 +59,9 @@ pub struct ServeArgs {
     /// MediaOrigin: the environment, as for the cloud's own tools.
     #[arg(long, value_name = "DIR")]
     pub object_store_credentials_dir: Option<PathBuf>,
-    /// Folder with `username` and `password` of NATS, where spec.coordination asks for credentials.
-    #[arg(long, value_name = "DIR")]
-    pub nats_credentials_dir: Option<PathBuf>,
-    /// Address for other pods of a fleet, which fetch here what this one holds. Default with an OriginConfig: all addresses and the
-    /// port in it; otherwise a free one on this machine.
-    #[arg(long, value_name = "ADDRESS")]
-    pub peer_listen: Option<SocketAddr>,
-    /// Address under which other pods reach that: an IP address, or with its port. Default: the one that is listened on.
-    #[arg(long, value_name = "ADDRESS", env = "POD_IP")]
-    pub peer_address: Option<String>,
-    /// Name of this pod among others.
-    #[arg(long, value_name = "NAME", env = "POD_NAME", default_value = "origin")]
-    pub pod_name: String,
+    /// Who this pod is in a fleet.
+    #[command(flatten)]
+    pub pod: PodArgs,
     /// Folder with `tls.crt` and `tls.key`: the media port speaks TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1. Read again when it changes.
     #[arg(long, value_name = "DIR")]
     pub tls_dir: Option<PathBuf>,
@@ -103,6 +93,24 @@ pub struct ServeArgs {
     /// How requests are logged.
     #[arg(long, value_enum, default_value = "own", env = "MEDIAORIGIN_ACCESS_LOG")]
     pub access_log: Requests,
+}
+
+/// Who a pod is in a fleet.
+#[derive(Debug, Args)]
+pub struct PodArgs {
+    /// Folder with `username` and `password` of NATS, where spec.coordination asks for credentials.
+    #[arg(long, value_name = "DIR")]
+    pub nats_credentials_dir: Option<PathBuf>,
+    /// Address for other pods of a fleet, which fetch here what this one holds. Default with an OriginConfig: all addresses and the
+    /// port in it; otherwise a free one on this machine.
+    #[arg(long, value_name = "ADDRESS")]
+    pub peer_listen: Option<SocketAddr>,
+    /// Address under which other pods reach that: an IP address, or with its port. Default: the one that is listened on.
+    #[arg(long, value_name = "ADDRESS", env = "POD_IP")]
+    pub peer_address: Option<String>,
+    /// Name of this pod among others.
+    #[arg(long, value_name = "NAME", env = "POD_NAME", default_value = "origin")]
+    pub pod_name: String,
 }
 
 fn quantity(text: &str) -> Result<Bytes, QuantityError> {

@@ -224,6 +224,17 @@ fn index(registry: &mut Registry, report: &FleetReport) {
         "Attempts to change a path that found somebody had come first",
         report.conflicts,
     );
+    let help = "Uploads acknowledged because another pod held them, while the index was silent";
+    counter("index_eager_uploads", help, report.eager_uploads);
+    counter("index_eager_reads", "Reads answered while the index was silent", report.eager_reads);
+    counter("peer_fetches", "Versions, or parts of them, that other pods were asked for", report.fetches);
+    counter(
+        "peer_fetches_failed",
+        "Those of them that brought nothing, or ended early",
+        report.fetches_failed,
+    );
+    counter("peer_received_bytes", "Bytes from other pods", report.fetched_bytes);
+    counter("peer_sent_bytes", "Bytes to other pods", report.given_bytes);
     counter("index_disconnects", "Connections to NATS that were lost", report.disconnects);
     let changes = Family::<OutcomeLabels, Counter>::default();
     for (outcome, count) in [

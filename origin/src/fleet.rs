@@ -10,7 +10,9 @@
 //! version only. Every version has a *stamp*: the place of its beginning in the order of all versions of its path, above the
 //! stamp of whatever had been committed when its request arrived. Index, object store and memory order by it, so they agree.
 
+mod adopt;
 mod commit;
+mod delete;
 mod eager;
 mod entry;
 mod list;
@@ -27,17 +29,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mediaorigin_crds::config::CoordinationConfig;
-use mediaorigin_index::entry::Entry;
-use mediaorigin_index::{Change, Config, ConnectError, Health, Index, Kind, Scope, SubscribeError};
+use mediaorigin_index::entry::{Entry, Place};
+use mediaorigin_index::{Config, ConnectError, Health, Index, Kind, Scope, SubscribeError};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
+use crate::clock::{Clock, Now};
 use crate::memory::Memory;
 use crate::memory::blob::Uid;
 
+use crate::memory::upload::Terms;
+use crate::tiers::Source;
 use eager::Eager;
 use open::Open;
+use peers::client::{self, PeerError, Peers};
+use peers::growing::{self, Follows, Word};
+use peers::tier::Holders;
+use peers::{Counters, Token, server};
 
 pub use commit::Arrival;
 pub(crate) use commit::Client;
@@ -51,6 +60,8 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a version that was acknowledged eagerly is tried to be committed, and how often.
 const SETTLE_FOR: Duration = Duration::from_mins(10);
 const SETTLE_PAUSE: Duration = Duration::from_millis(250);
+/// How long what was followed here while it grew elsewhere stays in memory.
+const FOLLOWED_KEEP: Duration = Duration::from_mins(1);
 /// How long a start tries to reach a server.
 const CONNECT_PATIENCE: Duration = Duration::from_mins(1);
 /// Bodies up to this size ride inside the entry of a manifest: a quorum of the log's servers has them.
@@ -63,6 +74,10 @@ pub struct Fleet {
     address: String,
     open: Arc<Open>,
     eager: Arc<Eager>,
+    peers: Arc<Peers>,
+    follows: Arc<Follows>,
+    token: Token,
+    counters: Arc<Counters>,
     following: Vec<JoinHandle<()>>,
 }
 
@@ -112,6 +127,9 @@ pub enum JoinError {
     /// The notices of other pods cannot be read.
     #[error("cannot read notices of other pods: {0}")]
     Notices(String),
+    /// There is no way to ask other pods.
+    #[error("cannot ask other pods: {0}")]
+    Peers(#[from] PeerError),
 }
 
 impl fmt::Debug for Fleet {
@@ -133,7 +151,7 @@ impl Fleet {
     pub async fn join(
         config: &CoordinationConfig,
         (pod, address): (&Pod, String),
-        memory: &Arc<Memory>,
+        (memory, clock): (&Arc<Memory>, &Clock),
         runtime: &Handle,
     ) -> Result<Self, JoinError> {
         let mut settings = Config::new(
@@ -144,6 +162,17 @@ impl Fleet {
         );
         let dir = pod.credentials_dir.clone().or_else(|| config.credentials_dir.as_ref().map(PathBuf::from));
         settings.credentials = dir.as_deref().map(credentials).transpose()?;
+        let password = settings.credentials.as_ref().map_or("", |(_, password)| password.as_str());
+        let (token, counters) =
+            (Token::of(password.as_bytes(), &config.scope), Arc::new(Counters::default()));
+        let peers = Arc::new(Peers::new(&token, client::Limits::default(), Arc::clone(&counters))?);
+        let follows = Follows::new(
+            Arc::clone(memory),
+            clock.clone(),
+            Arc::clone(&peers),
+            growing::Limits::default(),
+            runtime.clone(),
+        );
         settings.replicas = config.copies;
         settings.patience = CONNECT_PATIENCE;
         let index = Index::connect(&settings).await?;
@@ -156,10 +185,17 @@ impl Fleet {
         let mut following: Vec<_> = receivers
             .map(|mut changes| {
                 let (memory, eager) = (Arc::clone(memory), Arc::clone(&eager));
+                let (follows, clock) = (Arc::clone(&follows), clock.clone());
                 runtime.spawn(async move {
                     loop {
                         match changes.recv().await {
-                            Ok(change) => follow(&memory, &eager, &change),
+                            Ok(change) => {
+                                if let Some(entry) = change.slot.entry() {
+                                    eager.settled(entry);
+                                    memory.outdate(&entry.path, Uid(entry.uid.0), entry.stamp);
+                                    heard(&follows, entry, clock.now());
+                                }
+                            }
                             // What was missed is noticed by whoever reads: the index is asked for every path.
                             Err(RecvError::Lagged(_)) => {}
                             Err(RecvError::Closed) => return,
@@ -170,7 +206,7 @@ impl Fleet {
             .collect();
         following.push(runtime.spawn(Arc::clone(&open).run(notices)));
         following.push(runtime.spawn(Arc::clone(&eager).run(asked)));
-        Ok(Self { index, address, open, eager, following })
+        Ok(Self { index, address, open, eager, peers, follows, token, counters, following })
     }
 
     /// The stamp of what is held under `path` without the index; 0 where nothing is.
@@ -181,6 +217,25 @@ impl Fleet {
     /// Tells the other pods of an upload of this one that may be read while it grows.
     pub fn announce(&self, path: &Arc<str>, uid: Uid) -> Announced {
         self.open.announce(path, uid)
+    }
+
+    /// How other pods are answered.
+    pub fn port(&self) -> (server::Settings, Arc<Counters>) {
+        (server::Settings::new(self.token.clone()), Arc::clone(&self.counters))
+    }
+
+    /// Where the bytes of the version of `entry` are, beside this pod's memory: on the pods that the entry names, else in `store`.
+    pub(crate) fn holders(&self, entry: &Entry, store: Option<Arc<dyn Source>>) -> Option<Arc<dyn Source>> {
+        let places = entry.version().map_or(&[][..], |version| &version.places);
+        let others = places.iter().filter_map(|place| match place {
+            Place::Pod(address) if *address != self.address => address.parse().ok(),
+            _ => None,
+        });
+        let others: Vec<SocketAddr> = others.collect();
+        if others.is_empty() {
+            return store;
+        }
+        Some(Arc::new(Holders::new(Arc::clone(&self.peers), others, store)))
     }
 
     /// Where other pods fetch what this one holds.
@@ -213,12 +268,12 @@ impl Fleet {
     }
 }
 
-/// What somebody changed leaves memory, unless it is what they changed it to.
-fn follow(memory: &Memory, eager: &Eager, change: &Change) {
-    if let Some(entry) = change.slot.entry() {
-        eager.settled(entry);
-        let Entry { path, uid, stamp, .. } = &**entry;
-        memory.outdate(path, Uid(uid.0), *stamp);
+/// The index has `entry`: an upload of another pod that is followed under its name is complete with its last byte.
+fn heard(follows: &Follows, entry: &Entry, now: Now) {
+    if let Some(record) = entry::record(entry) {
+        let expire = record.expires_at.map(|at| at.duration_since(now.wall).unwrap_or_default());
+        let terms = Terms { keep: FOLLOWED_KEEP, expire };
+        follows.finish(record.uid, Word::Committed { sequence: record.sequence, terms });
     }
 }
 

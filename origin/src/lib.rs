@@ -26,6 +26,7 @@ pub mod fleet;
 pub mod hex;
 pub mod http;
 pub mod limit;
+mod listen;
 pub mod log;
 pub mod manifest;
 pub mod mediastore;

@@ -12,7 +12,7 @@ use mediaorigin_crds::load as contract;
 use mediaorigin_crds::names;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_origin::access::{secret, sign};
-use mediaorigin_origin::args::{Cli, Command, ServeArgs, SignUrlArgs, ValidateArgs};
+use mediaorigin_origin::args::{Cli, Command, PodArgs, ServeArgs, SignUrlArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::fleet::Pod;
 use mediaorigin_origin::limit::{self, Limit};
@@ -51,10 +51,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         admin_token_file,
         disk_dir,
         object_store_credentials_dir,
-        nats_credentials_dir,
-        peer_listen,
-        peer_address,
-        pod_name,
+        pod,
         tls_dir,
         require_client_certificates,
         unsent_bytes_max,
@@ -99,12 +96,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         admin_token_file,
         disk_dir,
         object_store_credentials_dir,
-        pod: Pod {
-            name: pod_name,
-            peer_address,
-            peer_listen: peer_listen.or_else(|| in_pod.then(|| address(peer_port))),
-            credentials_dir: nats_credentials_dir,
-        },
+        pod: identity(pod, in_pod.then(|| address(peer_port))),
         mediastore_log: (access_log == Requests::Mediastore).then(|| log.sink()),
         log_filter: Some(log.filter.clone()),
         tls_dir,
@@ -119,6 +111,17 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     wait(running, drain::Limits { min: seconds(drain_min_seconds), max: seconds(drain_seconds) }).await?;
     drop(log);
     Ok(())
+}
+
+/// Who this pod is, which listens at `usual` for others where nothing else is said.
+fn identity(args: PodArgs, usual: Option<SocketAddr>) -> Pod {
+    let PodArgs { nats_credentials_dir, peer_listen, peer_address, pod_name } = args;
+    Pod {
+        name: pod_name,
+        peer_address,
+        peer_listen: peer_listen.or(usual),
+        credentials_dir: nats_credentials_dir,
+    }
 }
 
 /// What a pod mounts a program must be given: a publisher's folder, a disk's, a certificate's.

@@ -1,17 +1,17 @@
 //! A running origin: its sockets, its threads, its end.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::{io, thread};
 
+use actix_server::Server;
 use actix_web::{App, HttpServer};
 use mediaorigin_crds::budget::TooSmall;
 use mediaorigin_crds::config::Cold;
 use mediaorigin_crds::load::Resolved;
 use mediaorigin_crds::units::Bytes;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::oneshot;
 
 use crate::access_log::Sink;
@@ -19,19 +19,15 @@ use crate::below::Below;
 use crate::clock::Clock;
 use crate::connection::{self, Drain, Settings, Shared};
 use crate::fleet::Pod;
+use crate::fleet::peers::server;
 use crate::limit::Limit;
+use crate::listen::{self, LOCAL};
 use crate::log::Filter;
 use crate::origin::Origin;
 use crate::tiers::open::{self, Folders};
 use crate::tls::{ClientCertificates, Tls, TlsError};
 use crate::trace::export::{ExportError, Exporter};
 use crate::{drain, http, tend, trace};
-
-/// Connections that the kernel holds until they are accepted.
-const BACKLOG: i32 = 1_024;
-
-/// A free port of this machine.
-const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What a start needs beside the configuration.
 #[derive(Clone, Debug)]
@@ -155,6 +151,8 @@ struct Parts {
     drain: Drain,
     media: TcpListener,
     admin: TcpListener,
+    /// Where other pods of a fleet ask.
+    peers: Option<TcpListener>,
     settings: Settings,
     file: Option<(PathBuf, String)>,
 }
@@ -189,11 +187,9 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
     let limit = memory_limit.unwrap_or(Limit::of_spec(Bytes(resolved.cold.memory_limit_bytes)));
     let resolved = Resolved { budget: limit.budget(&resolved.cold)?, ..resolved };
     let tls = tls_of(&resolved.cold, tls_dir, client_certificates)?;
-    let (media, media_addr) = bind(listen)?;
-    let (admin, admin_addr) = bind(admin_listen)?;
-    let peers =
-        resolved.cold.coordination.as_ref().map(|_| bind(pod.peer_listen.unwrap_or(LOCAL))).transpose()?;
-    let pod = peers.as_ref().map(|(_, bound)| (pod, *bound));
+    let (media, media_addr) = listen::bind(listen)?;
+    let (admin, admin_addr) = listen::bind(admin_listen)?;
+    let (peers, pod) = listen::for_peers(&resolved.cold, pod)?.unzip();
     let folders = Folders { disk: disk_dir, credentials: object_store_credentials_dir, pod };
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
     let settings = Settings { workers, connections_max, unsent_bytes_max, ..Settings::default() };
@@ -212,7 +208,8 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
     }
     let drain = Drain::new();
     let below = below.map(|below| below.tend(&origin));
-    let parts = Parts { origin: Arc::clone(&origin), drain: drain.clone(), media, admin, settings, file };
+    let parts =
+        Parts { origin: Arc::clone(&origin), drain: drain.clone(), media, admin, peers, settings, file };
     let (stop, stopped) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let (tell, told) = mpsc::channel();
@@ -333,7 +330,7 @@ async fn serve(
     tell: &mpsc::Sender<io::Result<()>>,
     stop: oneshot::Receiver<Stop>,
 ) -> io::Result<()> {
-    let Parts { origin, drain, media, admin, settings, file } = parts;
+    let Parts { origin, drain, media, admin, peers, settings, file } = parts;
     let state = Arc::clone(&origin);
     let app = move || App::new().configure(http::app::configure(Arc::clone(&state)));
     let (counters, pressure) = (Arc::clone(&origin.connections), origin.memory.pressure().clone());
@@ -347,8 +344,18 @@ async fn serve(
         .disable_signals()
         .listen(admin)?
         .run();
+    let peers = match (peers, origin.fleet()) {
+        (Some(listener), Some((_, fleet))) => {
+            let (settings, counters) = fleet.port();
+            let memory = Arc::clone(&origin.memory);
+            Some(server::serve(listener, settings, memory, origin.clock.clone(), counters)?)
+        }
+        _ => None,
+    };
+    let peers_handle = peers.as_ref().map(Server::handle);
     let (media_handle, admin_handle) = (media.handle(), admin.handle());
-    let servers = [actix_rt::spawn(media), actix_rt::spawn(admin)];
+    let servers = [Some(media), Some(admin), peers].into_iter().flatten().map(actix_rt::spawn);
+    let servers: Vec<_> = servers.collect();
     let (file, text) = file.map_or((None, String::new()), |(file, text)| (Some(file), text));
     let tending = actix_rt::spawn(tend::run(origin, file, text));
     // The receiver waits for exactly this.
@@ -356,33 +363,13 @@ async fn serve(
     let how = stop.await.unwrap_or(Stop::Now);
     media_handle.stop(how == Stop::Gracefully).await;
     admin_handle.stop(false).await;
+    if let Some(handle) = peers_handle {
+        handle.stop(false).await;
+    }
     tending.abort();
     for server in servers {
         // They end because they were stopped; how is of no interest any more.
         let _ = server.await;
     }
     Ok(())
-}
-
-/// Listens; an address for all of IPv6 also takes IPv4, and becomes IPv4 only where there is no IPv6.
-fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let fallback = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-    listen(address)
-        .or_else(|error| {
-            if address.is_ipv6() && address.ip().is_unspecified() { listen(fallback) } else { Err(error) }
-        })
-        .map_err(|source| StartError::Listen { address, source })
-}
-
-fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    let listener = TcpListener::from(socket);
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }

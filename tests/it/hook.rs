@@ -49,7 +49,7 @@ fn a_git_hook_refuses_what_an_api_server_would_refuse() {
     let text = String::from_utf8_lossy(&text);
     assert!(!refused.status.success());
     assert!(text.contains("origins/live.yaml: spec.memory.limt: unknown field"), "{text}");
-    assert!(text.contains("spec.replicas: more than one pod needs a shared index"), "{text}");
+    assert!(text.contains("spec.replicas: more than one pod needs spec.coordination"), "{text}");
     // Mended in the work tree alone is not mended.
     folder.write("origins/live.yaml", &with("{memory: {limit: 2Gi}}")).unwrap();
     assert!(!git(at, &["commit", "-m", "a change"]).status.success());

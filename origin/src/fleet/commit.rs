@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::OptionFuture;
@@ -14,8 +14,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{COMMIT_PATIENCE, Fleet, INSIDE_BYTES_MAX, READ_PATIENCE, SETTLE_FOR, SETTLE_PAUSE, entry};
 use crate::clock::Now;
-use crate::memory::Deleted;
-use crate::memory::blob::Uid;
 use crate::memory::upload::{Committed, Terms, Upload};
 use crate::tiers::walker::{Condition, Tiers, Wish};
 use crate::tiers::{ErrorKind, Put, Record, TierError, TierName};
@@ -66,11 +64,11 @@ impl Waiting {
 }
 
 /// What a change is to be.
-struct Change {
-    fleet: Arc<Fleet>,
-    path: Arc<str>,
-    condition: Option<Arc<Condition>>,
-    waiting: Waiting,
+pub(super) struct Change {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) path: Arc<str>,
+    pub(super) condition: Option<Arc<Condition>>,
+    pub(super) waiting: Waiting,
 }
 
 impl Tiers {
@@ -102,7 +100,7 @@ impl Tiers {
         };
         // Whose condition must be decided cannot be answered without the index.
         let eager_after = wish.eager_after.filter(|_| change.condition.is_none() && is_inside(&upload));
-        let mut fence = match eager_after {
+        let fence = match eager_after {
             None => change.first_fence(arrival).await?,
             Some(after) => match timeout(after, change.first_fence(arrival)).await {
                 Ok(Ok(fence)) => fence,
@@ -115,8 +113,21 @@ impl Tiers {
                 },
             },
         };
+        self.commit_behind(&change, fence, upload, &wish, eager_after).await
+    }
+
+    /// Commits an upload that began behind `fence`.
+    async fn commit_behind(
+        self: &Arc<Self>,
+        change: &Change,
+        mut fence: Fence,
+        mut upload: Upload,
+        wish: &Wish,
+        eager_after: Option<Duration>,
+    ) -> Result<Committed, Arc<TierError>> {
+        let Change { fleet, path, .. } = change;
         for _ in 0..ATTEMPTS_MAX {
-            if let Some(anew) = self.adopt_what_was_before(&change, &fence).await? {
+            if let Some(anew) = self.adopt_what_was_before(change, &fence).await? {
                 fence = anew;
             }
             let now = self.clock.now();
@@ -125,7 +136,7 @@ impl Tiers {
                 return Ok(Committed::Refused);
             }
             upload.take_place(now);
-            upload.pass(fence.stamp().max(fleet.held_stamp(&path)));
+            upload.pass(fence.stamp().max(fleet.held_stamp(path)));
             if upload.is_empty_or_superseded(now) {
                 return Ok(upload.commit(now, wish.terms, |_| true));
             }
@@ -140,47 +151,57 @@ impl Tiers {
                 return Ok(Committed::Empty);
             };
             let (record, pieces) = (Arc::new(record), upload.pieces());
-            if self.make_durable_in_store(&change, &record, &pieces, &wish, now).await? == Put::Superseded {
+            if self.make_durable_in_store(change, &record, &pieces, wish, now).await? == Put::Superseded {
                 // There is a later one, of which the index need not know. Where it did not know the path at all, that one may
                 // have been there before us.
-                self.adopt_from_store(fleet, &path).await?;
+                self.adopt_from_store(fleet, path).await?;
                 if fence.stamp() > 0 {
-                    return Ok(Committed::Superseded(Arc::clone(upload.version())));
+                    return Ok(superseded(upload));
                 }
                 fence = change.fence().await?;
                 continue;
             }
-            let entry = Arc::new(self.describe(fleet, &record, &pieces, &wish));
-            let outcome = match eager_after {
-                None => change.commit(fence, entry, now).await,
-                Some(after) => {
-                    let mut commit = self.runtime.spawn(change.commit(fence, Arc::clone(&entry), now));
-                    match timeout(after, &mut commit).await {
-                        Ok(outcome) => outcome.unwrap_or(Outcome::Unknown),
-                        Err(_) if fleet.eager.hold(&entry).await => {
-                            self.settle(fleet, entry);
-                            return Ok(hold(upload, self.clock.now(), wish.terms));
-                        }
-                        Err(_) => commit.await.unwrap_or(Outcome::Unknown),
-                    }
-                }
+            let entry = Arc::new(self.describe(fleet, &record, &pieces, wish));
+            let Some(outcome) = self.submit(change, fence, &entry, now, eager_after).await else {
+                return Ok(hold(upload, self.clock.now(), wish.terms));
             };
             return match outcome {
                 Outcome::Committed { replaced, .. } => {
                     let committed = upload.commit_agreed(replaced, self.clock.now(), wish.terms);
                     if let Committed::Created(version) | Committed::Replaced(version) = &committed {
-                        self.copy_on(&record, version, &pieces, &wish, now);
+                        self.copy_on(&record, version, &pieces, wish, now);
                     }
                     Ok(committed)
                 }
-                Outcome::Superseded | Outcome::Nothing => {
-                    Ok(Committed::Superseded(Arc::clone(upload.version())))
-                }
+                Outcome::Superseded | Outcome::Nothing => Ok(superseded(upload)),
                 Outcome::Refused => Ok(Committed::Refused),
-                outcome => Err(Arc::new(undecided(&path, &outcome))),
+                outcome => Err(Arc::new(undecided(path, &outcome))),
             };
         }
-        Err(Arc::new(unavailable("write", &path, "the object store and the index do not agree")))
+        Err(Arc::new(unavailable("write", path, "the object store and the index do not agree")))
+    }
+
+    /// Asks the index to commit; `None` where it was silent, and another pod holds the version too.
+    async fn submit(
+        self: &Arc<Self>,
+        change: &Change,
+        fence: Fence,
+        entry: &Arc<Entry>,
+        now: Now,
+        eager_after: Option<Duration>,
+    ) -> Option<Outcome> {
+        let commit = change.commit(fence, Arc::clone(entry), now);
+        let Some(after) = eager_after else { return Some(commit.await) };
+        let mut commit = self.runtime.spawn(commit);
+        // The origin stops where a task does not come to its end.
+        if let Ok(outcome) = timeout(after, &mut commit).await {
+            return Some(outcome.unwrap_or(Outcome::Unknown));
+        }
+        if change.fleet.eager.hold(entry).await {
+            self.settle(&change.fleet, Arc::clone(entry));
+            return None;
+        }
+        Some(commit.await.unwrap_or(Outcome::Unknown))
     }
 
     /// Makes an upload count without the index, which is silent, where another pod holds it too.
@@ -228,85 +249,6 @@ impl Tiers {
         });
     }
 
-    /// Deletes a path in a fleet.
-    pub(crate) async fn delete_agreed(
-        self: &Arc<Self>,
-        fleet: &Arc<Fleet>,
-        path: Arc<str>,
-        condition: Option<Condition>,
-        waiting: Waiting,
-    ) -> Result<Deleted, Arc<TierError>> {
-        let change = Change {
-            fleet: Arc::clone(fleet),
-            path: Arc::clone(&path),
-            condition: condition.map(Arc::new),
-            waiting,
-        };
-        let mut fence = change.fence().await?;
-        if fence.stamp() == 0
-            && let Some(anew) = self.adopt_anew(&change).await?
-        {
-            fence = anew;
-        }
-        let now = self.clock.now();
-        let there = live(&fence)?;
-        if !change.is_allowed(there.as_deref(), now) {
-            return Ok(Deleted::Refused);
-        }
-        let was_there = entry::current(there.as_deref(), now).is_some();
-        let stamp =
-            fence.stamp_after(self.memory.next_sequence(now).max(fleet.held_stamp(&path).saturating_add(1)));
-        let tombstone = entry::tombstone(&path, Uid(fastrand::u128(..)), stamp);
-        match change.commit(fence, Arc::new(tombstone), now).await {
-            Outcome::Committed { .. } | Outcome::Superseded => {}
-            Outcome::Nothing => return Ok(Deleted::Nothing),
-            Outcome::Refused => return Ok(Deleted::Refused),
-            outcome => return Err(Arc::new(undecided(&path, &outcome))),
-        }
-        self.memory.outdate(&path, Uid(0), stamp);
-        // It is gone for all who ask; what is left in the bucket is only garbage.
-        if let Some(store) = &self.object_store
-            && let Err(error) = store.delete(&path, stamp).await
-        {
-            tracing::warn!(%error, %path, "what was deleted stays in the object store, where nobody finds it");
-        }
-        self.known.changed(&path, None, now);
-        Ok(if was_there { Deleted::Gone } else { Deleted::Nothing })
-    }
-
-    /// Tells the index of what the object store has and the index does not: its writer ended between the two, or it was there
-    /// before the fleet was.
-    pub(super) async fn adopt_from_store(
-        self: &Arc<Self>,
-        fleet: &Arc<Fleet>,
-        path: &Arc<str>,
-    ) -> Result<Option<Arc<Entry>>, Arc<TierError>> {
-        let Some(store) = &self.object_store else { return Ok(None) };
-        let Some(record) = store.find(path).await.map_err(Arc::new)? else { return Ok(None) };
-        let entry = entry::of_record(&record, vec![Place::ObjectStore(path.to_string())], None);
-        let adopted = fleet.index.adopt(&entry, COMMIT_PATIENCE).await;
-        adopted.map_err(|error| Arc::new(unavailable("adopt", path, &error.to_string())))
-    }
-
-    /// Where a condition must be decided about a path that the index has never heard of, the object store may have something.
-    async fn adopt_what_was_before(
-        self: &Arc<Self>,
-        change: &Change,
-        fence: &Fence,
-    ) -> Result<Option<Fence>, Arc<TierError>> {
-        if change.condition.is_none() || fence.stamp() > 0 {
-            return Ok(None);
-        }
-        self.adopt_anew(change).await
-    }
-
-    async fn adopt_anew(self: &Arc<Self>, change: &Change) -> Result<Option<Fence>, Arc<TierError>> {
-        match self.adopt_from_store(&change.fleet, &change.path).await? {
-            Some(_) => change.fence().await.map(Some),
-            None => Ok(None),
-        }
-    }
-
     async fn make_durable_in_store(
         &self,
         change: &Change,
@@ -350,16 +292,16 @@ impl Change {
         }
     }
 
-    async fn fence(&self) -> Result<Fence, Arc<TierError>> {
+    pub(super) async fn fence(&self) -> Result<Fence, Arc<TierError>> {
         let fence = self.fleet.index.fence(&self.path, COMMIT_PATIENCE).await;
         fence.map_err(|error| Arc::new(unavailable("look at", &self.path, &error.to_string())))
     }
 
-    fn is_allowed(&self, there: Option<&Entry>, now: Now) -> bool {
+    pub(super) fn is_allowed(&self, there: Option<&Entry>, now: Now) -> bool {
         self.condition.as_ref().is_none_or(|condition| condition(entry::current(there, now).as_ref()))
     }
 
-    fn commit(
+    pub(super) fn commit(
         &self,
         fence: Fence,
         entry: Arc<Entry>,
@@ -394,11 +336,18 @@ fn hold(upload: Upload, now: Now, terms: Terms) -> Committed {
     }
 }
 
-fn live(fence: &Fence) -> Result<Option<Arc<Entry>>, Arc<TierError>> {
+/// Its readers have all of it; it is not what lies under its path.
+fn superseded(upload: Upload) -> Committed {
+    let version = Arc::clone(upload.version());
+    upload.end();
+    Committed::Superseded(version)
+}
+
+pub(super) fn live(fence: &Fence) -> Result<Option<Arc<Entry>>, Arc<TierError>> {
     fence.entry().map_err(|error| Arc::new(unavailable("read", "the index", &error.to_string())))
 }
 
-fn undecided(path: &str, outcome: &Outcome) -> TierError {
+pub(super) fn undecided(path: &str, outcome: &Outcome) -> TierError {
     let why = match outcome {
         Outcome::Failed(text) => text.clone(),
         Outcome::Abandoned => "it did not answer in time; nothing was changed".to_owned(),

@@ -104,8 +104,8 @@ mod tests {
             },
             size: 3,
             sequence: 1_790_000_000_000_001,
-            modified: SystemTime::UNIX_EPOCH + Duration::from_micros(1_790_000_000_000_000),
-            expires_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)),
+            modified: SystemTime::UNIX_EPOCH + Duration::from_micros(1_790_000_000_123_456),
+            expires_at: Some(SystemTime::UNIX_EPOCH + Duration::from_micros(1_800_000_000_654_321)),
         };
         for class in Class::ALL {
             for encoding in [None, Some("gzip")] {

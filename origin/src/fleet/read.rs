@@ -9,6 +9,7 @@ use mediaorigin_index::entry::Entry;
 use mediaorigin_index::{Fence, ReadError};
 use tokio::time::{Instant, timeout};
 
+use super::open::Elsewhere;
 use super::{Fleet, READ_PATIENCE, entry};
 use crate::clock::Now;
 use crate::cold;
@@ -28,6 +29,9 @@ use crate::tiers::{Record, TierError};
 
 /// Times that a path is looked at again because what was found went away before a byte was sent.
 const ATTEMPTS_MAX: usize = 8;
+
+/// Age of a version in the object store from which on nobody can be about to commit it: far beyond every time-out of an upload.
+const UNDECIDED_MAX: Duration = Duration::from_hours(1);
 
 /// What a read has in its hands.
 struct Reading<'a> {
@@ -53,9 +57,12 @@ pub async fn read(
     let wish = Wish::of(treatment.policy);
     let reading = Reading { origin, tiers, fleet, hot, request, treatment: &treatment, wish };
     let deadline = Instant::now() + FIRST_BYTE_WAIT;
-    for _ in 0..ATTEMPTS_MAX {
+    let eager_after = wish.eager_after.filter(|_| treatment.class == Class::Manifest);
+    for attempt in 0..ATTEMPTS_MAX {
         let now = origin.clock.now();
-        let look = match fleet.look(path, treatment.class, wish.eager_after).await {
+        // What was known is not there any more: then it is asked what is.
+        let is_settled = attempt == 0 && matches!(treatment.class, Class::Segment | Class::Part);
+        let look = match fleet.look(path, is_settled, eager_after).await {
             Ok(look) => look,
             Err(error) => return cold::unavailable(&error).of(treatment.class),
         };
@@ -93,15 +100,20 @@ fn unavailable(path: &str, error: &ReadError) -> TierError {
 impl Fleet {
     /// What lies under `path`. What can change is asked behind a barrier; a media segment that is known is not: its name is used
     /// once. Of a manifest the newest version counts that is known, where the index is silent and its rule says so.
-    async fn look(&self, path: &str, class: Class, eager_after: Option<Duration>) -> Result<Look, TierError> {
-        if matches!(class, Class::Segment | Class::Part) {
+    async fn look(
+        &self,
+        path: &str,
+        is_settled: bool,
+        eager_after: Option<Duration>,
+    ) -> Result<Look, TierError> {
+        if is_settled {
             let known = Look::of(path, &self.index.peek(path))?;
             if known.entry.is_some() {
                 return Ok(known);
             }
         }
         let strict = self.index.fence(path, READ_PATIENCE);
-        let Some(after) = eager_after.filter(|_| class == Class::Manifest) else {
+        let Some(after) = eager_after else {
             return Look::of(path, &strict.await.map_err(|error| unavailable(path, &error))?);
         };
         let mut strict = pin!(strict);
@@ -133,7 +145,7 @@ impl Reading<'_> {
         if record.is_expired(now) {
             return Some(response::missing(Outcome::Expired, path, self.treatment));
         }
-        if let Some(version) = self.origin.memory.version(path, record.uid) {
+        if let Some(version) = self.origin.memory.wanted(path, record.uid) {
             return self.memory_answer(&version, now).await;
         }
         if let Some(body) = entry.version().and_then(|version| version.body.as_ref()) {
@@ -151,7 +163,11 @@ impl Reading<'_> {
             let chosen = coding::choose(&origin.memory, &origin.clock, version, request).await;
             return Some(serve::complete(&chosen, origin, hot, request, now));
         }
-        // All of it is here, and it is in the index already: only its last word is missing.
+        // It is in the index already: only its end is missing here, or that it was heard of.
+        let Self { fleet, .. } = self;
+        if let Ok(Some(entry)) = fleet.index.peek(request.path.as_str()).entry() {
+            super::heard(&fleet.follows, &entry, now);
+        }
         let answer = serve::answer(origin, version, request, treatment).await?;
         Some(answer.of(version.meta.class))
     }
@@ -203,7 +219,7 @@ impl Reading<'_> {
 
     /// The answer where the index has nothing.
     async fn nothing(&self, is_unheard_of: bool, deadline: Instant) -> Option<Answer> {
-        let Self { origin, tiers, request, treatment, .. } = self;
+        let Self { origin, fleet, request, treatment, .. } = self;
         let path = request.path.as_str();
         match origin.memory.growing(path) {
             Found::Growing(version) => {
@@ -219,11 +235,45 @@ impl Reading<'_> {
             }
             _ => {}
         }
-        // Somebody else may have written it straight into the bucket, or it is older than the fleet.
-        if is_unheard_of && let Some(answer) = cold::read(tiers, &self.wish, origin, request, treatment).await
-        {
-            return Some(answer);
+        if let Some(Elsewhere { uid, holder }) = fleet.open.elsewhere(path) {
+            let named: Arc<str> = Arc::from(path);
+            let attached = match holder.parse() {
+                Ok(address) => fleet.follows.attach(address, &named, uid).await.ok(),
+                Err(_) => None,
+            };
+            if let Some(version) = attached {
+                let now = origin.clock.now();
+                return self.memory_answer(&version, now).await;
+            }
+            fleet.open.doubt(path, uid);
+        }
+        if is_unheard_of {
+            return self.unheard_of(path).await;
         }
         Some(response::missing(Outcome::Missing, path, treatment))
+    }
+
+    /// The answer where the index has never heard of a path. Somebody else may have written it straight into the bucket, or it is
+    /// older than the fleet. What was written by a pod just now is told to the index first, which may not have been asked to
+    /// commit it yet, or ever: who reads it next, wherever, finds it too.
+    async fn unheard_of(&self, path: &str) -> Option<Answer> {
+        let Self { origin, tiers, fleet, request, treatment, wish, .. } = self;
+        let missing = || Some(response::missing(Outcome::Missing, path, treatment));
+        let unavailable = |error: Arc<TierError>| Some(cold::unavailable(&error).of(treatment.class));
+        let cold = match tiers.find(path, wish).await {
+            Err(error) => return unavailable(error),
+            Ok(None) => return missing(),
+            Ok(Some(cold)) => cold,
+        };
+        let age = origin.clock.now().wall.duration_since(cold.record.modified).unwrap_or_default();
+        if cold.record.sequence == 0 || age > UNDECIDED_MAX {
+            return cold::read(tiers, wish, origin, request, treatment).await.or_else(missing);
+        }
+        tiers.doubt(&cold.record.path);
+        match tiers.adopt_from_store(fleet, &cold.record.path).await {
+            Ok(Some(_)) => None,
+            Ok(None) => missing(),
+            Err(error) => unavailable(error),
+        }
     }
 }

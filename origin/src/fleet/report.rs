@@ -34,12 +34,35 @@ pub struct Report {
     pub conflicts: u64,
     /// Connections to NATS that were lost.
     pub disconnects: u64,
+    /// Uploads that were acknowledged because another pod held them too.
+    pub eager_uploads: u64,
+    /// Reads that were answered without the index.
+    pub eager_reads: u64,
+    /// Versions, or parts of them, that other pods were asked for.
+    pub fetches: u64,
+    /// Those of them that brought nothing, or ended early.
+    pub fetches_failed: u64,
+    /// Bytes from other pods.
+    pub fetched_bytes: u64,
+    /// Bytes to other pods.
+    pub given_bytes: u64,
 }
 
 impl Report {
     /// How it does now.
     pub fn of(fleet: &Fleet) -> Self {
-        let start = Self { address: fleet.address().to_owned(), ready: true, ..Self::default() };
+        let (peers, (eager_uploads, eager_reads)) = (fleet.counters.counts(), fleet.eager.counts());
+        let start = Self {
+            address: fleet.address().to_owned(),
+            ready: true,
+            eager_uploads,
+            eager_reads,
+            fetches: peers.fetches,
+            fetches_failed: peers.failed + peers.broken,
+            fetched_bytes: peers.received,
+            given_bytes: peers.sent,
+            ..Self::default()
+        };
         fleet.health().iter().fold(start, Self::with)
     }
 
@@ -47,7 +70,6 @@ impl Report {
         let counts = health.counts;
         let age = health.age.map(|age| age.as_secs_f64());
         Self {
-            address: self.address,
             ready: self.ready && health.is_ready,
             age_seconds: [self.age_seconds, age].into_iter().flatten().reduce(f64::max),
             paths: self.paths + health.keys as u64,
@@ -59,6 +81,7 @@ impl Report {
             abandoned: self.abandoned + counts.abandoned,
             conflicts: self.conflicts + counts.conflicts,
             disconnects: self.disconnects + counts.disconnected,
+            ..self
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::tiers::Record;
 
 impl Memory {
     /// The version `uid` under `path`, complete or being written; it counts as read.
-    pub fn version(&self, path: &str, uid: Uid) -> Option<Arc<Version>> {
+    pub fn wanted(&self, path: &str, uid: Uid) -> Option<Arc<Version>> {
         let shard = self.shard(path);
         let slot = shard.get(path);
         let live = slot.and_then(|slot| slot.live.clone()).or_else(|| self.evictable.get(path));

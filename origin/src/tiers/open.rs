@@ -79,7 +79,7 @@ pub async fn open(
     let fleet = match (&cold.coordination, &folders.pod) {
         (Some(config), Some((pod, bound))) => {
             let named = (pod, pod.address(*bound));
-            Some(Arc::new(Fleet::join(config, named, memory, &runtime).await?))
+            Some(Arc::new(Fleet::join(config, named, (memory, clock), &runtime).await?))
         }
         _ => None,
     };

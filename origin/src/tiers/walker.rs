@@ -365,8 +365,8 @@ impl Tiers {
     }
 
     /// Where the bytes of the version of `entry` can be had, beside memory.
-    pub(crate) fn source(&self, _fleet: &Fleet, _entry: &Entry) -> Option<Arc<dyn Tier>> {
-        self.object_store.clone()
+    pub(crate) fn source(&self, fleet: &Fleet, entry: &Entry) -> Option<Arc<dyn Source>> {
+        fleet.holders(entry, self.object_store.clone().map(|store| store as Arc<dyn Source>))
     }
 
     /// What a reader would be given now.

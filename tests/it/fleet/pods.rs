@@ -211,6 +211,14 @@ impl Fleet {
         answer
     }
 
+    /// What a pod has counted.
+    pub(super) fn metric(&self, pod: usize, name: &str) -> u64 {
+        let answer = mediaorigin_tests::peer::fetch(self.pod(pod).admin, "GET", "/metrics").unwrap();
+        let text = String::from_utf8(answer.body).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name}: {text}"))
+    }
+
     /// A read.
     #[track_caller]
     pub(super) fn get(&self, pod: usize, target: &str) -> Answer {

@@ -1,6 +1,8 @@
 //! What one pod has taken, every pod answers for, at once.
 
-use super::pods::Fleet;
+use mediaorigin_tests::peer::{Peer, Piece};
+
+use super::pods::{Fleet, wait_until};
 
 const DURABLE: &str = "[{name: durable, match: {paths: [\"vod/**\"]}, durability: Durable}, {name: rest, match: {paths: [\"**\"]}, durability: Memory}]";
 
@@ -61,7 +63,7 @@ fn conditions_hold_for_the_whole_fleet() {
 #[test]
 fn what_is_durable_outlives_its_pod() {
     let mut fleet = Fleet::start(3, DURABLE, true);
-    let body: Vec<u8> = (0..3_000_000_u32).flat_map(|number| number.to_le_bytes()).take(3_000_000).collect();
+    let body: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).take(3_000_000).collect();
     fleet.put(0, "/vod/film.mp4", &body);
     fleet.put(0, "/vod/small.mp4", b"few bytes");
     fleet.kill(0);
@@ -109,5 +111,60 @@ fn what_was_in_the_bucket_before_belongs_to_the_fleet() {
         let names: Vec<_> =
             listed["Items"].as_array().unwrap().iter().map(|item| item["Name"].as_str().unwrap()).collect();
         assert_eq!(names, ["old.ts", "oldest.ts"], "pod {pod}");
+    }
+}
+
+/// A segment that only one pod has in its memory is read through every pod, and fetched once by each, however often it is read there.
+#[test]
+fn what_one_pod_holds_every_pod_serves() {
+    let fleet = Fleet::start(3, "[]", false);
+    let body: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).take(5_000_000).collect();
+    let stored = fleet.put(0, "/live/a/seg1.ts", &body);
+    for pod in [1, 2, 1, 2] {
+        let found = fleet.get(pod, "/live/a/seg1.ts");
+        assert_eq!((found.head.status, &found.body), (200, &body), "pod {pod}");
+        assert_eq!(found.head.header("etag"), stored.head.header("etag"));
+        let part =
+            fleet.pod(pod).ask("GET", "/live/a/seg1.ts", &[("range", "bytes=4999996-")], None).unwrap();
+        assert_eq!((part.head.status, part.body), (206, body[4_999_996..].to_vec()));
+    }
+    for pod in [1, 2] {
+        let fetched = fleet.metric(pod, "mediaorigin_peer_received_bytes_total");
+        assert!((5_000_000..5_100_000).contains(&fetched), "pod {pod} fetched {fetched} bytes");
+    }
+}
+
+/// A reader on another pod follows an upload chunk by chunk, and is cut off when it breaks.
+#[test]
+fn what_grows_on_one_pod_is_followed_on_another() {
+    let fleet = Fleet::start(2, "[]", false);
+    let chunked = [("Transfer-Encoding".to_owned(), "chunked".to_owned())];
+    let mut writer = Peer::connect(fleet.pod(0).media).unwrap();
+    writer.send_head("PUT", "/live/a/seg1.m4s", &chunked).unwrap();
+    writer.send_chunk(b"first").unwrap();
+    // The news of it is on its way: until it is there, there is nothing.
+    let mut reader = Peer::follow(fleet.pod(1).media, "/live/a/seg1.m4s").unwrap();
+    assert_eq!(reader.read_exact(5).unwrap(), b"first");
+    for chunk in [&b"second"[..], b"third"] {
+        writer.send_chunk(chunk).unwrap();
+        assert_eq!(reader.read_exact(chunk.len()).unwrap(), chunk);
+    }
+    writer.send_chunk(b"").unwrap();
+    assert_eq!(writer.read_head().unwrap().status, 201);
+    assert_eq!(reader.read_rest().unwrap(), (Vec::new(), Piece::End));
+    assert_eq!(fleet.get(1, "/live/a/seg1.m4s").body, b"firstsecondthird");
+
+    let mut writer = Peer::connect(fleet.pod(0).media).unwrap();
+    writer.send_head("PUT", "/live/a/seg2.m4s", &chunked).unwrap();
+    writer.send_chunk(b"first").unwrap();
+    let mut reader = Peer::follow(fleet.pod(1).media, "/live/a/seg2.m4s").unwrap();
+    assert_eq!(reader.read_exact(5).unwrap(), b"first");
+    writer.cut().unwrap();
+    assert_eq!(reader.read_rest().unwrap(), (Vec::new(), Piece::Cut));
+    for pod in 0..2 {
+        wait_until("the broken upload to be gone", || match fleet.get(pod, "/live/a/seg2.m4s").head.status {
+            404 => Ok(()),
+            status => Err(status.to_string()),
+        });
     }
 }

@@ -86,8 +86,8 @@ fn what_is_written_is_read(fleet: &Fleet) {
 fn many_write_at_once(fleet: &Fleet) {
     let wals = [fleet.wal(0), fleet.wal(1)];
     let one = |uid: u128| {
-        let (writer, reader) =
-            (wals[usize::from(uid % 2 == 0)].clone(), wals[usize::from(uid % 2 == 1)].clone());
+        let [one, other] = wals.clone();
+        let (writer, reader) = if uid.is_multiple_of(2) { (one, other) } else { (other, one) };
         fleet.runtime.spawn(async move {
             let all = bytes(uid, 2_000_000 + usize::try_from(uid).unwrap());
             write(&writer, uid, &all, 70_000, PATIENCE).await.unwrap();

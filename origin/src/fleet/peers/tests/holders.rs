@@ -125,7 +125,7 @@ async fn ten_pods_at_once_fetch_each_piece_once() {
     let mut readers = Vec::new();
     for pod in &pods {
         let runtime = tokio::runtime::Handle::current();
-        let tiers = Tiers::new(Arc::clone(&pod.memory), pod.clock.clone(), None, None, runtime);
+        let tiers = Tiers::new(Arc::clone(&pod.memory), pod.clock.clone(), None, None, (runtime, None));
         let tier = Arc::new(holders(pod, &[holder.address], None));
         for _ in 0..10 {
             let (tiers, barrier, data) = (Arc::clone(&tiers), Arc::clone(&barrier), Arc::clone(&data));
@@ -154,7 +154,7 @@ async fn pieces_are_given_on() {
     let version = holder.put(PATH, &data).await;
     let record = record(&version);
     let runtime = tokio::runtime::Handle::current();
-    let tiers = Tiers::new(Arc::clone(&reader.memory), reader.clock.clone(), None, None, runtime);
+    let tiers = Tiers::new(Arc::clone(&reader.memory), reader.clock.clone(), None, None, (runtime, None));
     let tier = Arc::new(holders(&reader, &[holder.address], None));
     let cold = Cold { record: Arc::clone(&record), tier };
     assert!(read_cold(&tiers, &cold).await.unwrap() == data, "other bytes");

@@ -1,0 +1,60 @@
+//! A DELETE in a fleet.
+
+use std::sync::Arc;
+
+use mediaorigin_index::Outcome;
+
+use super::commit::{Change, Waiting, live, undecided};
+use super::{Fleet, entry};
+use crate::memory::Deleted;
+use crate::memory::blob::Uid;
+use crate::tiers::TierError;
+use crate::tiers::walker::{Condition, Tiers};
+
+impl Tiers {
+    /// Deletes a path in a fleet.
+    pub(crate) async fn delete_agreed(
+        self: &Arc<Self>,
+        fleet: &Arc<Fleet>,
+        path: Arc<str>,
+        condition: Option<Condition>,
+        waiting: Waiting,
+    ) -> Result<Deleted, Arc<TierError>> {
+        let change = Change {
+            fleet: Arc::clone(fleet),
+            path: Arc::clone(&path),
+            condition: condition.map(Arc::new),
+            waiting,
+        };
+        let mut fence = change.fence().await?;
+        if fence.stamp() == 0
+            && let Some(anew) = self.adopt_anew(&change).await?
+        {
+            fence = anew;
+        }
+        let now = self.clock.now();
+        let there = live(&fence)?;
+        if !change.is_allowed(there.as_deref(), now) {
+            return Ok(Deleted::Refused);
+        }
+        let was_there = entry::current(there.as_deref(), now).is_some();
+        let stamp =
+            fence.stamp_after(self.memory.next_sequence(now).max(fleet.held_stamp(&path).saturating_add(1)));
+        let tombstone = entry::tombstone(&path, Uid(fastrand::u128(..)), stamp);
+        match change.commit(fence, Arc::new(tombstone), now).await {
+            Outcome::Committed { .. } | Outcome::Superseded => {}
+            Outcome::Nothing => return Ok(Deleted::Nothing),
+            Outcome::Refused => return Ok(Deleted::Refused),
+            outcome => return Err(Arc::new(undecided(&path, &outcome))),
+        }
+        self.memory.outdate(&path, Uid(0), stamp);
+        // It is gone for all who ask; what is left in the bucket is only garbage.
+        if let Some(store) = &self.object_store
+            && let Err(error) = store.delete(&path, stamp).await
+        {
+            tracing::warn!(%error, %path, "what was deleted stays in the object store, where nobody finds it");
+        }
+        self.known.changed(&path, None, now);
+        Ok(if was_there { Deleted::Gone } else { Deleted::Nothing })
+    }
+}

@@ -56,7 +56,7 @@ fn row_4_durations_are_integers_with_the_unit_in_the_name() {
         let name = path.rsplit('.').next().unwrap_or_default().to_lowercase();
         ["seconds", "timeout", "duration", "interval", "ttl", "idle"].iter().any(|word| name.ends_with(word))
     };
-    let unit = |path: &str| path.ends_with("Seconds");
+    let unit = |path: &str| path.ends_with("Seconds") || path.ends_with("Milliseconds");
     let wrong = broken(|path, schema| {
         path.starts_with(".spec") && about_time(path) && !(unit(path) && schema["type"] == "integer")
     });

@@ -28,6 +28,7 @@ tierPolicies:
   class: Segment
   visibility: Early
   durability: Memory
+  consistency: Strict
   memory: {keepSeconds: 30}
   disk: {keepSeconds: 60}
   objectStore: {keepSeconds: 600}
@@ -66,12 +67,21 @@ podTemplate:
 
 /// What cannot: [`FULL`] has it instead of its disk then.
 const FLEET: &str = "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3}}";
-const FLEET_FIELD: &str = "coordination";
+/// What only a fleet has: the field, where it is in a spec, and where in the schema.
+const OF_FLEETS: [[&str; 3]; 2] = [
+    ["spec.coordination", "/coordination", "/properties/coordination"],
+    [
+        "spec.tierPolicies[0].eagerAfterMilliseconds",
+        "/tierPolicies/0/eagerAfterMilliseconds",
+        "/properties/tierPolicies/items/properties/eagerAfterMilliseconds",
+    ],
+];
 
 /// Values within a bound that a CEL rule forbids beside the rest of the full spec.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("spec.replicas", "100"),
     ("spec.tierPolicies[0].durability", "\"Replicated\""),
+    ("spec.tierPolicies[0].consistency", "\"Eager\""),
     ("spec.coordination.nats.copies", "2"),
     ("spec.coordination.nats.copies", "4"),
     ("spec.service.type", "\"ClusterIP\""),
@@ -104,9 +114,12 @@ pub(super) fn full() -> Value {
 /// The spec of a fleet, without what that cannot have.
 fn fleet() -> Value {
     let mut spec = full();
-    spec[FLEET_FIELD] = serde_yaml::from_str(FLEET).unwrap();
+    spec["coordination"] = serde_yaml::from_str(FLEET).unwrap();
     spec.as_object_mut().unwrap().remove("disk");
-    spec["tierPolicies"][0].as_object_mut().unwrap().remove("disk");
+    let rule = &mut spec["tierPolicies"][0];
+    rule.as_object_mut().unwrap().remove("disk");
+    rule["consistency"] = json!("Eager");
+    rule["eagerAfterMilliseconds"] = json!(500);
     spec
 }
 
@@ -119,8 +132,9 @@ pub(super) fn cases() -> Vec<Case> {
     let mut maker = Maker { cases: vec![everything(&full), everything(&fleet)], around: full.clone() };
     maker.walk("spec", "", schema, &full);
     maker.around = fleet.clone();
-    let (field, pointer) = (format!("spec.{FLEET_FIELD}"), format!("/{FLEET_FIELD}"));
-    maker.walk(&field, &pointer, &schema["properties"][FLEET_FIELD], &fleet[FLEET_FIELD]);
+    for [field, pointer, place] in OF_FLEETS {
+        maker.walk(field, pointer, schema.pointer(place).unwrap(), fleet.pointer(pointer).unwrap());
+    }
     maker.cases
 }
 
@@ -223,11 +237,12 @@ impl Maker {
             Value::Object(object)
         };
         let required = schema["required"].as_array().cloned().unwrap_or_default();
-        let properties = schema["properties"].as_object().unwrap().iter();
-        // In a walk of its own.
-        let is_here = |name: &str| field != "spec" || name != FLEET_FIELD;
-        for (name, property) in properties.filter(|(name, _)| is_here(name)) {
+        for (name, property) in schema["properties"].as_object().unwrap() {
             let below = format!("{field}.{name}");
+            // In a walk of its own.
+            if OF_FLEETS.iter().any(|[of_fleets, ..]| *of_fleets == below) {
+                continue;
+            }
             let absent = with(name, &|object| drop(object.remove(name)));
             let null = with(name, &|object| drop(object.insert(name.clone(), Value::Null)));
             if required.contains(&json!(name)) {

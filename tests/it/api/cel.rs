@@ -264,6 +264,28 @@ pub(super) const RULES: &[Rule] = &[
         )],
     ),
     both(
+        "consistency Eager needs spec.coordination: set it, or write Strict",
+        &[
+            "{tierPolicies: [{name: a, match: {paths: ['**']}, consistency: Strict}]}",
+            "{coordination: {nats: {url: 'nats://nats'}}, tierPolicies: [{name: a, match: {paths: ['**']}, consistency: Eager}]}",
+        ],
+        &[(
+            "spec.tierPolicies[0].consistency",
+            "{objectStore: {url: 's3://b'}, tierPolicies: [{name: a, match: {paths: ['**']}, consistency: Eager}]}",
+        )],
+    ),
+    both(
+        "eagerAfterMilliseconds needs consistency: Eager: set it, or remove this",
+        &[
+            "{coordination: {nats: {url: 'nats://nats'}}, tierPolicies: [{name: a, match: {paths: ['**']}, consistency: Eager, \
+             eagerAfterMilliseconds: 500}]}",
+        ],
+        &[(
+            "spec.tierPolicies[0].eagerAfterMilliseconds",
+            "{coordination: {nats: {url: 'nats://nats'}}, tierPolicies: [{name: a, match: {paths: ['**']}, eagerAfterMilliseconds: 500}]}",
+        )],
+    ),
+    both(
         "durability Durable needs spec.objectStore: set it, or write Memory or Disk",
         &[
             "{objectStore: {url: 's3://b'}, tierPolicies: [{name: a, match: {paths: ['**']}, durability: Durable}]}",

@@ -62,7 +62,7 @@ pub struct Settings {
     pub connections_max: usize,
     /// How long a question for an upload without a byte waits for its first one.
     pub first_byte_wait: Duration,
-    /// How long another pod may take nothing before its connection is cut.
+    /// How long another pod may take nothing, or be at its question, before its connection is cut.
     pub stall_max: Duration,
 }
 
@@ -124,6 +124,7 @@ pub fn serve(
         .workers(workers)
         .max_connections(connections_max)
         .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(stall_max)
         .tcp_nodelay(true)
         // A pod that ends its direction is gone, and its place is free.
         .h1_allow_half_closed(false)

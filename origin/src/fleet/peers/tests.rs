@@ -67,7 +67,7 @@ impl Pod {
         let counters = Arc::new(Counters::default());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let mut settings = Settings::new(token());
+        let mut settings = Settings { stall_max: PATIENCE, ..Settings::new(token()) };
         change(&mut settings);
         let shared = (Arc::clone(&memory), clock.clone(), Arc::clone(&counters));
         let (tell, told) = mpsc::channel();

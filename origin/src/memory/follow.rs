@@ -15,7 +15,7 @@ use crate::clock::{Clock, Now};
 impl Memory {
     /// The version `uid` under `path`, complete or growing, without a mark as read. Whether it may be read early was for
     /// those to look at who tell its name.
-    pub fn version(&self, path: &str, uid: Uid, now: Now) -> Option<Arc<Version>> {
+    pub fn holding(&self, path: &str, uid: Uid, now: Now) -> Option<Arc<Version>> {
         if fill::is_piece(path) {
             return None;
         }

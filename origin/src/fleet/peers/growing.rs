@@ -136,7 +136,7 @@ impl Follows {
             let mut open = self.open();
             if let Some(follow) = open.get(&uid) {
                 (follow.opened.clone(), None)
-            } else if let Some(version) = self.memory.version(path, uid, self.clock.now()) {
+            } else if let Some(version) = self.memory.holding(path, uid, self.clock.now()) {
                 return Ok(version);
             } else if open.len() >= self.limits.follows_max {
                 return Err(FollowError::Busy);

@@ -199,7 +199,7 @@ struct Held {
 impl Port {
     /// What this pod has of what is asked for, and which bytes of it those are, if it has them.
     fn held(&self, path: &str, uid: Uid, asked: Option<&str>) -> Option<(Held, Option<Extent>)> {
-        if let Some(version) = self.memory.version(path, uid, self.clock.now()) {
+        if let Some(version) = self.memory.holding(path, uid, self.clock.now()) {
             let extent = Extent::of(version.blob.length(), asked);
             return Some((Held { version, piece_at: None }, extent));
         }

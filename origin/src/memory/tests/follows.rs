@@ -81,7 +81,7 @@ async fn two_paths_may_have_the_same_place() {
 async fn a_version_is_found_by_its_name() {
     let world = World::new(1 << 20);
     let named =
-        |path: &str, uid| world.memory.version(path, uid, world.clock.now()).map(|version| version.uid);
+        |path: &str, uid| world.memory.holding(path, uid, world.clock.now()).map(|version| version.uid);
     let hidden = {
         let mut upload = world.open("a", None).await.unwrap();
         upload.write(b"abc", &world.clock).await.unwrap();

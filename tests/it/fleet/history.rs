@@ -231,9 +231,9 @@ fn histories_of_what_is_durable_are_linearizable_when_pods_are_killed() {
 fn what_is_read_without_a_barrier_is_noticed() {
     let fleet = Fleet::start(3, "[]", false);
     let workload = Workload::start(&fleet, 7, "ts");
-    for _ in 0..20 {
+    for _ in 0..10 {
         workload.shared.round.fetch_add(1, Ordering::SeqCst);
-        workload.go_on(200);
+        workload.go_on(100);
     }
     assert!(!not_linearizable(&workload.finish()).unwrap().is_empty(), "nothing was noticed");
 }

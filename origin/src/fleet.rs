@@ -16,6 +16,7 @@ mod delete;
 mod eager;
 mod entry;
 mod list;
+mod log;
 mod open;
 pub mod peers;
 mod read;
@@ -42,6 +43,7 @@ use crate::memory::blob::Uid;
 use crate::memory::upload::Terms;
 use crate::tiers::Source;
 use eager::Eager;
+use log::{Log, Logged};
 use open::Open;
 use peers::client::{self, PeerError, Peers};
 use peers::growing::{self, Follows, Word};
@@ -78,6 +80,7 @@ pub struct Fleet {
     follows: Arc<Follows>,
     token: Token,
     counters: Arc<Counters>,
+    log: Arc<Log>,
     following: Vec<JoinHandle<()>>,
 }
 
@@ -206,7 +209,8 @@ impl Fleet {
             .collect();
         following.push(runtime.spawn(Arc::clone(&open).run(notices)));
         following.push(runtime.spawn(Arc::clone(&eager).run(asked)));
-        Ok(Self { index, address, open, eager, peers, follows, token, counters, following })
+        let log = Arc::new(Log::new(settings));
+        Ok(Self { index, address, open, eager, peers, follows, token, counters, log, following })
     }
 
     /// The stamp of what is held under `path` without the index; 0 where nothing is.
@@ -224,7 +228,8 @@ impl Fleet {
         (server::Settings::new(self.token.clone()), Arc::clone(&self.counters))
     }
 
-    /// Where the bytes of the version of `entry` are, beside this pod's memory: on the pods that the entry names, else in `store`.
+    /// Where the bytes of the version of `entry` are, beside this pod's memory: on the pods that the entry names, else in the log,
+    /// else in `store`.
     pub(crate) fn holders(&self, entry: &Entry, store: Option<Arc<dyn Source>>) -> Option<Arc<dyn Source>> {
         let places = entry.version().map_or(&[][..], |version| &version.places);
         let others = places.iter().filter_map(|place| match place {
@@ -232,10 +237,16 @@ impl Fleet {
             _ => None,
         });
         let others: Vec<SocketAddr> = others.collect();
+        let below = if places.contains(&Place::Log) {
+            let logged: Arc<dyn Source> = Arc::new(Logged { log: Arc::clone(&self.log), below: store });
+            Some(logged)
+        } else {
+            store
+        };
         if others.is_empty() {
-            return store;
+            return below;
         }
-        Some(Arc::new(Holders::new(Arc::clone(&self.peers), others, store)))
+        Some(Arc::new(Holders::new(Arc::clone(&self.peers), others, below)))
     }
 
     /// Where other pods fetch what this one holds.

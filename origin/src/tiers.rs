@@ -37,6 +37,7 @@ pub mod tend;
 #[cfg(test)]
 pub(crate) mod twin;
 pub mod walker;
+mod wish;
 
 /// What a tier keeps of a version beside its bytes: enough to answer for it.
 #[derive(Clone, Debug, PartialEq, Eq)]

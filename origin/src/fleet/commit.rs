@@ -161,6 +161,9 @@ impl Tiers {
                 fence = change.fence().await?;
                 continue;
             }
+            if wish.durability == Durability::Replicated && !is_inside(&upload) {
+                fleet.log.keep(&record, &pieces).await.map_err(Arc::new)?;
+            }
             let entry = Arc::new(self.describe(fleet, &record, &pieces, wish));
             let Some(outcome) = self.submit(change, fence, &entry, now, eager_after).await else {
                 return Ok(hold(upload, self.clock.now(), wish.terms));
@@ -275,6 +278,9 @@ impl Tiers {
             return entry::of_record(record, Vec::new(), Some(pieces.concat().into()));
         }
         let mut places = vec![Place::Pod(fleet.address().to_owned())];
+        if wish.durability == Durability::Replicated {
+            places.push(Place::Log);
+        }
         if self.object_store.is_some() && wish.durability == Durability::Durable {
             places.push(Place::ObjectStore(record.path.to_string()));
         }

@@ -13,10 +13,10 @@
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use mediaorigin_crds::policy::{Durability, Keep, TierPolicy};
+use mediaorigin_crds::policy::{Durability, Keep};
 use mediaorigin_index::entry::Entry;
 use tokio::runtime::Handle;
 
@@ -24,27 +24,13 @@ use super::known::{Known, Seen};
 use super::local::Local;
 use super::locks::Locks;
 use super::outbound::{Copy, Counts, Outbound};
+pub use super::wish::Wish;
 use super::{ErrorKind, Put, Record, Removed, Source, Tier, TierError, TierName};
 use crate::clock::{Clock, Now};
 use crate::fleet::{Arrival, Client, Fleet};
 use crate::memory::object::Version;
-use crate::memory::upload::{Committed, Terms, Upload};
+use crate::memory::upload::{Committed, Upload};
 use crate::memory::{Deleted, Memory};
-
-/// What a rule wants of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// What a 2xx to an upload promises.
-    pub durability: Durability,
-    /// How long the disk keeps it.
-    pub disk: Keep,
-    /// How long the object store keeps it.
-    pub object_store: Keep,
-    /// How long memory keeps it, and when it is gone.
-    pub terms: Terms,
-    /// In a fleet: after what time of silence a manifest counts that another pod holds.
-    pub eager_after: Option<Duration>,
-}
 
 /// The version that a path had before a change, for its condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,27 +68,6 @@ pub struct Tiers {
     pub(super) outbound: Outbound,
     pub(super) fills: tokio::sync::Semaphore,
     locks: Locks,
-}
-
-impl Wish {
-    /// The wish of a rule.
-    pub fn of(policy: &TierPolicy) -> Self {
-        Self {
-            durability: policy.durability(),
-            disk: policy.disk(),
-            object_store: policy.object_store(),
-            terms: Terms { keep: policy.keep(), expire: policy.expire() },
-            eager_after: policy.eager_after(),
-        }
-    }
-
-    /// Until when a tier keeps what is written at `now`; `None` is for as long as it lives.
-    pub(crate) fn until(&self, tier: TierName, now: Now) -> Option<SystemTime> {
-        match if tier == TierName::Disk { self.disk } else { self.object_store } {
-            Keep::For(time) => now.wall.checked_add(time),
-            Keep::Never | Keep::Forever => None,
-        }
-    }
 }
 
 impl Tiers {

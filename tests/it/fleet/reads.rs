@@ -89,6 +89,24 @@ fn what_is_durable_outlives_its_pod() {
     }
 }
 
+/// An object acknowledged at `Replicated`, which no bucket has, outlives the pod that took it and a server of the log.
+#[test]
+fn what_is_replicated_outlives_its_pod_and_a_server() {
+    let mut fleet = Fleet::start(3, "[{name: all, match: {paths: [\"**\"]}, durability: Replicated}]", false);
+    let body: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).take(3_000_000).collect();
+    fleet.put(0, "/live/a/seg1.ts", &body);
+    fleet.put(0, "/live/a/seg2.ts", b"few bytes");
+    fleet.kill(0);
+    fleet.nats.kill(1);
+    for pod in [1, 2] {
+        wait_until("the log to answer", || match fleet.get(pod, "/live/a/seg1.ts") {
+            answer if answer.head.status == 200 && answer.body == body => Ok(()),
+            answer => Err(format!("pod {pod}: {} with {} bytes", answer.head.status, answer.body.len())),
+        });
+        assert_eq!(fleet.get(pod, "/live/a/seg2.ts").body, b"few bytes");
+    }
+}
+
 /// Objects that were in the bucket before there was a fleet are served, listed, replaced and deleted as its own.
 #[test]
 fn what_was_in_the_bucket_before_belongs_to_the_fleet() {

@@ -41,6 +41,20 @@ fn every_pod_answers_for_what_one_has_acknowledged() {
     assert_eq!(again.head.status, 404);
 }
 
+/// Proves MS-26: a GET from another pod gets the bytes of the PUT before it, a thousand times.
+#[test]
+fn ms_26_a_get_from_another_pod_right_after_a_put_gets_the_new_bytes() {
+    let fleet = Fleet::start(2, "[]", false);
+    let mut peers = [0, 1].map(|pod| Peer::connect(fleet.pod(pod).media).unwrap());
+    for turn in 0..1_000_usize {
+        let body = turn.to_string();
+        let stored = peers[turn % 2].request("PUT", "/live/a.m3u8", &[], Some(body.as_bytes())).unwrap();
+        assert!(matches!(stored.head.status, 201 | 204), "turn {turn}: {}", stored.head.status);
+        let found = peers[(turn + 1) % 2].request("GET", "/live/a.m3u8", &[], None).unwrap();
+        assert_eq!((found.head.status, found.body), (200, body.into_bytes()), "turn {turn}");
+    }
+}
+
 /// A condition is decided by what is there for all, not by what a pod has in memory.
 #[test]
 fn conditions_hold_for_the_whole_fleet() {

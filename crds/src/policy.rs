@@ -27,6 +27,11 @@ impl Class {
     /// Every class, for metrics.
     pub const ALL: [Self; 5] = [Self::Manifest, Self::Init, Self::Segment, Self::Part, Self::Other];
 
+    /// The class that [`Self::as_str`] calls `word`.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == word)
+    }
+
     /// Tells by the extension of the file name, and for `.mp4` and `.m4s` by the name: `init…` and `…init` are headers.
     pub fn of(path: &str) -> Self {
         let file = path.rsplit('/').next().unwrap_or(path);

@@ -39,9 +39,9 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, Now};
 use crate::memory::Memory;
 use crate::memory::blob::Uid;
-
 use crate::memory::upload::Terms;
 use crate::tiers::Source;
+use crate::times::of_micros;
 use eager::Eager;
 use log::{Log, Logged};
 use open::Open;
@@ -281,10 +281,10 @@ impl Fleet {
 
 /// The index has `entry`: an upload of another pod that is followed under its name is complete with its last byte.
 fn heard(follows: &Follows, entry: &Entry, now: Now) {
-    if let Some(record) = entry::record(entry) {
-        let expire = record.expires_at.map(|at| at.duration_since(now.wall).unwrap_or_default());
-        let terms = Terms { keep: FOLLOWED_KEEP, expire };
-        follows.finish(record.uid, Word::Committed { sequence: record.sequence, terms });
+    if let Some(version) = entry.version() {
+        let left = |at| of_micros(at).duration_since(now.wall).unwrap_or_default();
+        let terms = Terms { keep: FOLLOWED_KEEP, expire: version.expires_at.map(left) };
+        follows.finish(Uid(entry.uid.0), Word::Committed { sequence: entry.stamp, terms });
     }
 }
 

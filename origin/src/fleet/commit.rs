@@ -92,12 +92,7 @@ impl Tiers {
         waiting: Waiting,
     ) -> Result<Committed, Arc<TierError>> {
         let path = Arc::clone(&upload.version().path);
-        let change = Change {
-            fleet: Arc::clone(fleet),
-            path: Arc::clone(&path),
-            condition: condition.map(Arc::new),
-            waiting,
-        };
+        let change = Change::new(fleet, &path, condition, waiting);
         // Whose condition must be decided cannot be answered without the index.
         let eager_after = wish.eager_after.filter(|_| change.condition.is_none() && is_inside(&upload));
         let fence = match eager_after {
@@ -289,6 +284,16 @@ impl Tiers {
 }
 
 impl Change {
+    pub(super) fn new(
+        fleet: &Arc<Fleet>,
+        path: &Arc<str>,
+        condition: Option<Condition>,
+        waiting: Waiting,
+    ) -> Self {
+        let (fleet, path) = (Arc::clone(fleet), Arc::clone(path));
+        Self { fleet, path, condition: condition.map(Arc::new), waiting }
+    }
+
     async fn first_fence(&self, mut arrival: Arrival) -> Result<Fence, Arc<TierError>> {
         let fence = OptionFuture::from(arrival.fence.as_mut()).await;
         match fence {

@@ -20,12 +20,7 @@ impl Tiers {
         condition: Option<Condition>,
         waiting: Waiting,
     ) -> Result<Deleted, Arc<TierError>> {
-        let change = Change {
-            fleet: Arc::clone(fleet),
-            path: Arc::clone(&path),
-            condition: condition.map(Arc::new),
-            waiting,
-        };
+        let change = Change::new(fleet, &path, condition, waiting);
         let mut fence = change.fence().await?;
         if fence.stamp() == 0
             && let Some(anew) = self.adopt_anew(&change).await?

@@ -1,7 +1,6 @@
 //! Between what tiers keep of a version and what the index of a fleet says of it.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use mediaorigin_crds::policy::Class;
@@ -12,6 +11,7 @@ use crate::memory::blob::Uid;
 use crate::memory::object::Meta;
 use crate::tiers::Record;
 use crate::tiers::walker::Current;
+use crate::times::{micros, of_micros};
 
 const CONTENT_TYPE: &str = "content-type";
 const CONTENT_ENCODING: &str = "content-encoding";
@@ -53,7 +53,7 @@ pub(super) fn tombstone(path: &Arc<str>, uid: Uid, stamp: u64) -> Entry {
 pub(super) fn record(entry: &Entry) -> Option<Record> {
     let version = entry.version()?;
     let header = |name: &str| version.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-    let class = header(CLASS).and_then(|word| Class::ALL.into_iter().find(|class| class.as_str() == word));
+    let class = header(CLASS).and_then(|word| Class::named(word));
     let meta = Meta {
         content_type: header(CONTENT_TYPE).cloned().unwrap_or_default(),
         content_encoding: header(CONTENT_ENCODING).cloned(),
@@ -67,8 +67,8 @@ pub(super) fn record(entry: &Entry) -> Option<Record> {
         meta,
         size: version.size,
         sequence: entry.stamp,
-        modified: time(modified),
-        expires_at: version.expires_at.map(time),
+        modified: of_micros(modified),
+        expires_at: version.expires_at.map(of_micros),
     })
 }
 
@@ -78,17 +78,10 @@ pub(super) fn current(entry: Option<&Entry>, now: Now) -> Option<Current> {
     Some(Current { etag: record.etag(), modified: record.modified })
 }
 
-fn micros(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn time(micros: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros)).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]

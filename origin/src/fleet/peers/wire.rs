@@ -84,7 +84,7 @@ impl About {
 
 impl WireAbout {
     fn read(self) -> About {
-        let class = Class::ALL.into_iter().find(|class| class.as_str() == self.class);
+        let class = Class::named(&self.class);
         About {
             meta: Meta {
                 content_type: self.content_type,

@@ -274,7 +274,7 @@ impl Metadata {
         }
         let wire: Wire = serde_json::from_slice(metadata).map_err(|_| Damage::Metadata)?;
         let uid = u128::from_str_radix(&wire.uid, 16).map(Uid).map_err(|_| Damage::Metadata)?;
-        let class = Class::ALL.into_iter().find(|class| class.as_str() == wire.class);
+        let class = Class::named(&wire.class);
         let decoded = Self {
             record: Record {
                 path: Arc::from(wire.path),

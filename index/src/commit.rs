@@ -52,20 +52,31 @@ pub struct Seen {
     pub is_live: bool,
     /// Whether the servers removed it because of its age: then the servers themselves may have no last place any more.
     pub is_expired: bool,
-    /// Whether a condition of the client's holds.
-    pub is_allowed: bool,
+    /// What the caller says of it.
+    pub verdict: Verdict,
+}
+
+/// What the caller of a change says of what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The change may be made.
+    Go,
+    /// The client's condition does not hold.
+    Refuse,
+    /// The change gives way to it, whatever the ranks say: it is a later state of the same thing.
+    Yield,
 }
 
 impl Seen {
-    /// What `slot` says, with the condition decided.
-    pub fn of(slot: Option<&Slot>, is_allowed: bool) -> Self {
+    /// What `slot` says, and what the caller says of it.
+    pub fn of(slot: Option<&Slot>, verdict: Verdict) -> Self {
         let entry = slot.and_then(Slot::entry);
         Self {
             seq: slot.map_or(0, |slot| slot.seq),
             rank: slot.and_then(Slot::rank),
             is_live: entry.is_some_and(|entry| entry.is_live()) || slot.is_some_and(Slot::is_unreadable),
             is_expired: slot.is_some_and(|slot| slot.content == Content::Expired),
-            is_allowed,
+            verdict,
         }
     }
 }
@@ -94,8 +105,8 @@ pub enum Outcome {
         /// Whether there was something before.
         replaced: bool,
     },
-    /// Somebody else's change with a higher rank was committed after this one began: this one is as if it had come just before.
-    /// A success; a deletion with this end says nothing about whether there was something.
+    /// Somebody else's change with a higher rank, or one to which this one gives way, was committed after this one began: this one is
+    /// as if it had come just before. A success; a deletion with this end says nothing about whether there was something.
     Superseded,
     /// The condition did not hold; nothing was changed.
     Refused,
@@ -185,8 +196,10 @@ impl Commit {
             }
             _ => {}
         }
-        if !seen.is_allowed {
-            return Err(Outcome::Refused);
+        match seen.verdict {
+            Verdict::Go => {}
+            Verdict::Refuse => return Err(Outcome::Refused),
+            Verdict::Yield => return Err(Outcome::Superseded),
         }
         if self.kind == Kind::Delete && !seen.is_live {
             return Err(Outcome::Nothing);
@@ -222,7 +235,7 @@ impl Commit {
             Some(_) if !self.has_condition => Err(Outcome::Superseded),
             // An attempt of ours may have been stored and replaced: neither 412 nor "nothing happened" can be said.
             Some(_) if self.is_uncertain => Err(Outcome::Unknown),
-            Some(_) if !seen.is_allowed => Err(Outcome::Refused),
+            Some(_) if seen.verdict == Verdict::Refuse => Err(Outcome::Refused),
             Some(_) => Err(Outcome::Abandoned),
         }
     }

@@ -18,7 +18,7 @@ use crate::entry::{Entry, Rank};
 use crate::follower::{Content, Slot};
 use crate::key::{self, Key, Layout};
 use crate::nats::board::Board;
-use crate::nats::commit::{Condition, Order, barrier as wait_for_barrier, carry_out};
+use crate::nats::commit::{Condition, Order, Rules, barrier as wait_for_barrier, carry_out};
 use crate::nats::connect::{ConnectError, connect};
 use crate::nats::shared::{Clock, Counts, Shared};
 use crate::nats::{partition, stream};
@@ -196,7 +196,7 @@ impl Index {
             return Outcome::Abandoned;
         };
         let entry = Entry { stamp: fence.stamp_after(entry.stamp), ..entry.clone() };
-        self.carry_out(&entry, fence, condition.as_ref(), deadline, &is_client_here).await.0
+        self.carry_out(&entry, fence, &condition.into(), deadline, &is_client_here).await.0
     }
 
     /// The same, when the fence was taken before: after the request had arrived. The stamp of the entry is above that of the fence,
@@ -206,7 +206,7 @@ impl Index {
         &self,
         fence: Fence,
         entry: &Entry,
-        condition: Option<Condition>,
+        rules: impl Into<Rules>,
         patience: Duration,
         is_client_here: impl Fn() -> bool + Send + Sync,
     ) -> Outcome {
@@ -218,7 +218,7 @@ impl Index {
             return Outcome::Failed(format!("the stamp {is} is not above {fence}, that of the fence"));
         }
         let deadline = self.clock.now() + patience;
-        self.carry_out(entry, fence, condition.as_ref(), deadline, &is_client_here).await.0
+        self.carry_out(entry, fence, &rules.into(), deadline, &is_client_here).await.0
     }
 
     /// Commits the entry of somebody who died before he did, unless what is there has a rank at least as high; the answer is what is
@@ -235,7 +235,7 @@ impl Index {
         if fence.rank() >= Some(entry.rank()) {
             return Ok(there);
         }
-        match self.carry_out(entry, fence, None, deadline, &|| true).await {
+        match self.carry_out(entry, fence, &Rules::default(), deadline, &|| true).await {
             (Outcome::Committed { .. }, _) => Ok(entry.is_live().then(|| Arc::new(entry.clone()))),
             (Outcome::Superseded | Outcome::Nothing | Outcome::Refused, slot) => live(slot),
             (Outcome::Unknown | Outcome::Abandoned, _) => Err(ReadError::TimedOut(patience)),
@@ -247,7 +247,7 @@ impl Index {
         &self,
         entry: &Entry,
         fence: Fence,
-        condition: Option<&Condition>,
+        rules: &Rules,
         deadline: Duration,
         is_client_here: &(dyn Fn() -> bool + Send + Sync),
     ) -> (Outcome, Option<Slot>) {
@@ -256,8 +256,8 @@ impl Index {
             Err(error) => return (Outcome::Failed(error.to_string()), fence.slot),
         };
         let kind = if entry.is_live() { Kind::Put } else { Kind::Delete };
-        let commit = Commit::new(kind, entry.rank(), condition.is_some(), deadline);
-        let order = Order { key: fence.key, uid: entry.uid, body, condition, fence };
+        let commit = Commit::new(kind, entry.rank(), rules.allows.is_some(), deadline);
+        let order = Order { key: fence.key, uid: entry.uid, stamp: entry.stamp, body, rules, fence };
         carry_out(&self.client, self.shared(&entry.path), commit, order, is_client_here).await
     }
 

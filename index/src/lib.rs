@@ -77,7 +77,7 @@ pub use config::Config;
 pub use index::{Change, Fence, Health, Index, ReadError};
 pub use key::{Kind, Scope};
 pub use nats::board::{Board, NOTICE_BYTES_MAX, Notice, Notices};
-pub use nats::commit::Condition;
+pub use nats::commit::{Condition, Rules};
 pub use nats::connect::{ConnectError, VERSION_MIN};
 pub use nats::shared::{CUT_OFF_MAX, Counts, WAITERS_MAX};
 pub use nats::wal::{Kept, OUTSTANDING_BYTES_MAX, Wal, WalError, Writer};

@@ -18,6 +18,7 @@ mod entry;
 mod list;
 mod log;
 mod open;
+mod overtaking;
 pub mod peers;
 mod read;
 pub mod report;

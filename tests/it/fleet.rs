@@ -3,5 +3,6 @@
 
 mod eager;
 mod history;
+mod overtaking;
 pub(crate) mod pods;
 mod reads;

@@ -3,7 +3,7 @@ use crate::entry::Uid;
 
 const MINE: Rank = Rank { stamp: 50, uid: Uid(100) };
 const DEADLINE: Duration = Duration::from_secs(5);
-const NOTHING: Seen = Seen { seq: 0, rank: None, is_live: false, is_expired: false, is_allowed: true };
+const NOTHING: Seen = Seen { seq: 0, rank: None, is_live: false, is_expired: false, verdict: Verdict::Go };
 
 /// Something that is older.
 fn seen(seq: u64, uid: u128) -> Seen {
@@ -89,7 +89,7 @@ fn what_is_there_with_a_lower_rank_says_that_no_attempt_was_stored() {
     commit.fenced(NOTHING, at(1)).unwrap();
     commit.answered(Answer::TimedOut, at(1_001)).unwrap();
     conflict(&mut commit);
-    let refused = Seen { is_allowed: false, ..seen(2, 2) };
+    let refused = Seen { verdict: Verdict::Refuse, ..seen(2, 2) };
     assert_eq!(commit.clone().fenced(refused, at(1_003)), Err(Outcome::Refused));
     assert_eq!(commit.clone().fenced(seen(2, 2), at(5_000)), Err(Outcome::Abandoned));
     assert_eq!(commit.fenced(seen(2, 2), at(1_003)), Ok(Step::Publish { expected: 2 }));
@@ -97,7 +97,7 @@ fn what_is_there_with_a_lower_rank_says_that_no_attempt_was_stored() {
     conflict(&mut commit);
     assert_eq!(commit.fenced(seen(5, 3), at(1_005)), Ok(Step::Publish { expected: 5 }));
     conflict(&mut commit);
-    let refused = Seen { is_allowed: false, ..newer(7, 4) };
+    let refused = Seen { verdict: Verdict::Refuse, ..newer(7, 4) };
     assert_eq!(commit.fenced(refused, at(1_007)), Err(Outcome::Refused));
 }
 
@@ -183,14 +183,14 @@ fn a_deletion_of_nothing_writes_nothing() {
 #[test]
 fn a_condition_is_decided_at_the_fence_and_again_when_somebody_came_first() {
     let conditional = || Commit::new(Kind::Put, MINE, true, DEADLINE);
-    let refused = Seen { is_allowed: false, ..seen(9, 1) };
+    let refused = Seen { verdict: Verdict::Refuse, ..seen(9, 1) };
     assert_eq!(conditional().fenced(refused, at(1)), Err(Outcome::Refused));
 
     let mut commit = conditional();
     commit.fenced(seen(9, 1), at(1)).unwrap();
     conflict(&mut commit);
     assert_eq!(
-        commit.clone().fenced(Seen { is_allowed: false, ..seen(12, 2) }, at(3)),
+        commit.clone().fenced(Seen { verdict: Verdict::Refuse, ..seen(12, 2) }, at(3)),
         Err(Outcome::Refused)
     );
     assert_eq!(commit.fenced(seen(12, 2), at(3)), Ok(Step::Publish { expected: 12 }));
@@ -200,7 +200,7 @@ fn a_condition_is_decided_at_the_fence_and_again_when_somebody_came_first() {
     commit.fenced(seen(9, 1), at(1)).unwrap();
     conflict(&mut commit);
     assert_eq!(commit.clone().fenced(newer(12, 2), at(3)), Err(Outcome::Abandoned));
-    let refused = Seen { is_allowed: false, ..newer(12, 2) };
+    let refused = Seen { verdict: Verdict::Refuse, ..newer(12, 2) };
     assert_eq!(commit.fenced(refused, at(3)), Err(Outcome::Refused));
 
     // Its own first attempt may have been the one that was replaced: 412 would be a lie.
@@ -210,6 +210,17 @@ fn a_condition_is_decided_at_the_fence_and_again_when_somebody_came_first() {
     conflict(&mut commit);
     assert_eq!(commit.clone().fenced(refused, at(1_003)), Err(Outcome::Unknown));
     assert_eq!(commit.fenced(newer(12, 2), at(1_003)), Err(Outcome::Unknown));
+}
+
+/// A manifest that was overtaken: what is there is a later state of it, although its rank is lower.
+#[test]
+fn a_change_gives_way_where_its_caller_says_so() {
+    let ahead = Seen { verdict: Verdict::Yield, ..seen(12, 2) };
+    assert_eq!(Commit::new(Kind::Put, MINE, false, DEADLINE).fenced(ahead, at(1)), Err(Outcome::Superseded));
+    let mut commit = Commit::new(Kind::Put, MINE, false, DEADLINE);
+    commit.fenced(seen(9, 1), at(1)).unwrap();
+    conflict(&mut commit);
+    assert_eq!(commit.fenced(ahead, at(3)), Err(Outcome::Superseded));
 }
 
 /// The mark that the servers leave for what expired expires too; nobody is told.

@@ -16,7 +16,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use crate::answer::Answer;
 use crate::barrier::{Barriers, Ticket};
-use crate::commit::{Commit, Interest, Kind, Outcome, Seen, Step};
+use crate::commit::{Commit, Interest, Kind, Outcome, Seen, Step, Verdict};
 use crate::entry::{Entry, Rank, State as EntryState, Uid, Version};
 use crate::follower::{Content, Follower, Message, Stamp, What};
 use crate::index::Fence;
@@ -170,7 +170,7 @@ impl World {
     }
 
     fn seen(&self, pod: usize) -> Seen {
-        Seen::of(self.pods[pod].follower.slot(Key::of(PATH)), true)
+        Seen::of(self.pods[pod].follower.slot(Key::of(PATH)), Verdict::Go)
     }
 
     fn value(&self, pod: usize) -> Option<u8> {

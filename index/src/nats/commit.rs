@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout, timeout_at};
 
 use super::shared::Shared;
 use crate::answer::Answer;
-use crate::commit::{ATTEMPT, Commit, Interest, Outcome, Seen, Step};
+use crate::commit::{ATTEMPT, Commit, Interest, Outcome, Seen, Step, Verdict};
 use crate::entry::{Entry, Uid};
 use crate::follower::Slot;
 use crate::index::Fence;
@@ -19,12 +19,29 @@ use crate::key::Key;
 /// What decides whether a change may be made to what is there; asked again when somebody came first.
 pub type Condition = Box<dyn Fn(Option<&Entry>) -> bool + Send + Sync>;
 
+/// What decides about a change beside ranks; asked again whenever somebody came first.
+#[derive(Default)]
+pub struct Rules {
+    /// Whether it may be made to what is there; where not, it is refused.
+    pub allows: Option<Condition>,
+    /// Whether it gives way to what is there, as an earlier state of the same thing does; then it is superseded.
+    pub yields: Option<Condition>,
+}
+
+impl From<Option<Condition>> for Rules {
+    fn from(allows: Option<Condition>) -> Self {
+        Self { allows, yields: None }
+    }
+}
+
 /// A change as it is sent.
 pub(crate) struct Order<'a> {
     pub(crate) key: Key,
     pub(crate) uid: Uid,
     pub(crate) body: Bytes,
-    pub(crate) condition: Option<&'a Condition>,
+    pub(crate) rules: &'a Rules,
+    /// What the servers know the change by: a version that is sent again with a higher stamp is another change.
+    pub(crate) stamp: u64,
     /// The path as it was when the request had arrived.
     pub(crate) fence: Fence,
 }
@@ -53,10 +70,13 @@ pub(crate) async fn carry_out(
                 let entry = slot.as_ref().and_then(Slot::entry).filter(|entry| entry.is_live());
                 // Nobody knows whether a condition holds for what cannot be read.
                 let is_unreadable = slot.as_ref().is_some_and(Slot::is_unreadable);
-                let is_allowed = order
-                    .condition
-                    .is_none_or(|condition| !is_unreadable && condition(entry.map(|entry| &**entry)));
-                commit.fenced(Seen::of(slot.as_ref(), is_allowed), interest())
+                let says = |rule: &Condition| !is_unreadable && rule(entry.map(|entry| &**entry));
+                let verdict = match order.rules {
+                    Rules { allows: Some(allows), .. } if !says(allows) => Verdict::Refuse,
+                    Rules { yields: Some(yields), .. } if says(yields) => Verdict::Yield,
+                    _ => Verdict::Go,
+                };
+                commit.fenced(Seen::of(slot.as_ref(), verdict), interest())
             }
             Ok(Step::Publish { expected }) => {
                 let left = commit.deadline().saturating_sub(shared.clock.now());
@@ -101,7 +121,7 @@ async fn publish(
         return Answer::NotSent;
     }
     let mut headers = HeaderMap::new();
-    headers.insert("Nats-Msg-Id", order.uid.to_string());
+    headers.insert("Nats-Msg-Id", format!("{}-{}", order.uid, order.stamp));
     headers.insert("Nats-Expected-Last-Subject-Sequence", expected.to_string());
     let request = Request::new().headers(headers).payload(order.body.clone()).timeout(Some(patience));
     // The library waits without end for room in its queue.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Variant;
 use crate::barrier::Ticket;
-use crate::commit::{Commit, Interest, Kind, Outcome, Seen, Step};
+use crate::commit::{Commit, Interest, Kind, Outcome, Seen, Step, Verdict};
 use crate::entry::{Entry, Rank, State, Uid, Version};
 use crate::follower::{Content, What};
 use crate::index::Fence;
@@ -137,7 +137,7 @@ impl Pod {
     /// Goes on with a job whose barrier has come by.
     pub(super) fn go_on(&mut self, number: u64, end: u64, now: Duration, told: &mut Told) -> Next {
         let fence = self.fence(self.jobs[&number].path);
-        let seen = Seen::of(fence.slot.as_ref(), true);
+        let seen = Seen::of(fence.slot.as_ref(), Verdict::Go);
         let job = self.jobs.get_mut(&number).unwrap();
         job.ticket = None;
         job.seen = Some(seen);

@@ -8,10 +8,11 @@ use bytes::Bytes;
 use futures_util::future::OptionFuture;
 use mediaorigin_crds::policy::{Class, Durability};
 use mediaorigin_index::entry::{Entry, Place};
-use mediaorigin_index::{Condition as IndexCondition, Fence, Outcome, ReadError};
+use mediaorigin_index::{Condition as IndexCondition, Fence, Outcome, ReadError, Rules};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::overtaking::is_behind;
 use super::{COMMIT_PATIENCE, Fleet, INSIDE_BYTES_MAX, READ_PATIENCE, SETTLE_FOR, SETTLE_PAUSE, entry};
 use crate::clock::Now;
 use crate::memory::upload::{Committed, Terms, Upload};
@@ -146,6 +147,10 @@ impl Tiers {
                 return Ok(Committed::Empty);
             };
             let (record, pieces) = (Arc::new(record), upload.pieces());
+            let entry = Arc::new(self.describe(fleet, &record, &pieces, wish));
+            if there.is_some_and(|there| is_behind(&entry, &there)) {
+                return Ok(superseded(upload));
+            }
             if self.make_durable_in_store(change, &record, &pieces, wish, now).await? == Put::Superseded {
                 // There is a later one, of which the index need not know. Where it did not know the path at all, that one may
                 // have been there before us.
@@ -159,7 +164,6 @@ impl Tiers {
             if wish.durability == Durability::Replicated && !is_inside(&upload) {
                 fleet.log.keep(&record, &pieces).await.map_err(Arc::new)?;
             }
-            let entry = Arc::new(self.describe(fleet, &record, &pieces, wish));
             let Some(outcome) = self.submit(change, fence, &entry, now, eager_after).await else {
                 return Ok(hold(upload, self.clock.now(), wish.terms));
             };
@@ -171,7 +175,15 @@ impl Tiers {
                     }
                     Ok(committed)
                 }
-                Outcome::Superseded | Outcome::Nothing => Ok(superseded(upload)),
+                Outcome::Superseded | Outcome::Nothing => {
+                    match self.go_on_behind(change, &entry, wish, now).await? {
+                        Some(anew) => {
+                            fence = anew;
+                            continue;
+                        }
+                        None => Ok(superseded(upload)),
+                    }
+                }
                 Outcome::Refused => Ok(Committed::Refused),
                 outcome => Err(Arc::new(undecided(path, &outcome))),
             };
@@ -247,7 +259,7 @@ impl Tiers {
         });
     }
 
-    async fn make_durable_in_store(
+    pub(super) async fn make_durable_in_store(
         &self,
         change: &Change,
         record: &Arc<Record>,
@@ -318,12 +330,16 @@ impl Change {
         entry: Arc<Entry>,
         now: Now,
     ) -> impl Future<Output = Outcome> + Send + use<> {
-        let condition = self.condition.clone().map(|condition| -> IndexCondition {
+        let allows = self.condition.clone().map(|condition| -> IndexCondition {
             Box::new(move |there: Option<&Entry>| condition(entry::current(there, now).as_ref()))
         });
+        let ours = Arc::clone(&entry);
+        let yields: IndexCondition =
+            Box::new(move |there| there.is_some_and(|there| is_behind(&ours, there)));
+        let rules = Rules { allows, yields: Some(yields) };
         let (fleet, waiting) = (Arc::clone(&self.fleet), self.waiting.clone());
         let is_here = move || waiting.is_here();
-        async move { fleet.index.commit_after(fence, &entry, condition, COMMIT_PATIENCE, is_here).await }
+        async move { fleet.index.commit_after(fence, &entry, rules, COMMIT_PATIENCE, is_here).await }
     }
 }
 

@@ -6,6 +6,7 @@
 mod bad_input;
 mod cluster;
 mod credentials;
+mod fleet;
 mod hot;
 mod lifecycle;
 mod mistakes;
@@ -18,6 +19,8 @@ mod stream;
 mod tiers;
 mod turn;
 mod upgrade;
+mod uploads;
+mod viewer;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -39,6 +42,8 @@ const HOT_PORT: u16 = 30088;
 const NATS_PORT: u16 = 30089;
 /// The last of the test's ports; what had it before is gone by then: that test was alone.
 const PLUGIN_PORT: u16 = HOT_PORT;
+/// The same.
+const FLEET_PORT: u16 = DRAIN_PORT;
 
 fn media(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))

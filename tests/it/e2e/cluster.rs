@@ -125,6 +125,24 @@ impl Cluster {
         (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// What a pod answers on one of its ports, through the API server; nothing where it is no 200.
+    pub(crate) fn ask_pod(&self, namespace: &str, pod: &str, port: u16, path: &str) -> Option<Vec<u8>> {
+        let line = format!("get --raw /api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy{path}");
+        let output = self.run("kubectl", &line, None);
+        output.status.success().then_some(output.stdout)
+    }
+
+    /// Ends the first container of a pod by SIGKILL, without a word to Kubernetes.
+    pub(crate) fn kill(&self, namespace: &str, pod: &str) {
+        let of = self.json(&format!("get -n {namespace} pod/{pod}"));
+        let node = of["spec"]["nodeName"].as_str().unwrap();
+        let container = of["status"]["containerStatuses"][0]["containerID"].as_str().unwrap();
+        let container = container.strip_prefix("containerd://").unwrap();
+        let kill = ["exec", node, "ctr", "-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container];
+        let output = Command::new("docker").args(kill).output().unwrap();
+        success(&format!("kill of {pod}"), &output);
+    }
+
     /// An object as JSON; null where it does not exist.
     pub(crate) fn json(&self, line: &str) -> Value {
         let output = self.run("kubectl", &format!("{line} -o json"), None);

@@ -1,4 +1,5 @@
-//! The chart's NATS on a cluster: it becomes ready, and a stream takes messages while its servers are restarted one after the other.
+//! The chart's NATS on a cluster: it becomes ready with credentials that the operator made, and a stream takes messages while its servers
+//! are restarted one after the other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,7 +10,6 @@ use mediaorigin_tests::nats::{Client, Written, store_until};
 use serde_json::Value;
 
 use super::cluster::{Cluster, SYSTEM};
-use super::turn;
 use super::{NATS_PORT, eventually, media};
 
 const SECRET: &str = "mediaorigin-nats-auth";
@@ -41,20 +41,32 @@ fn connect(user: &(String, String)) -> Result<Client> {
     Client::connect_as(media(NATS_PORT), Some(user), ATTEMPT)
 }
 
-/// The servers become ready with credentials that the operator made. They are restarted one after the other while a client stores: it is
-/// refused nothing for long, and everything that was acknowledged is there.
-#[test]
-fn nats_of_the_chart_rolls_under_a_client_that_stores() {
-    let _turn = turn::alone();
+/// Installs the servers, of this size for each, and a way in to them.
+pub(crate) fn install(size: &str) {
     let cluster = Cluster::get();
     let image = Cluster::image("nats-server");
     let (repository, tag) = image.split_once(':').unwrap();
     cluster.install_with(&format!(
-        "--set nats.enabled=true,nats.image.repository={repository},nats.storage.size=1Gi,nats.spread=Preferred,nats.resources.requests.cpu=50m,nats.resources.requests.memory=64Mi \
+        "--set nats.enabled=true,nats.image.repository={repository},nats.storage.size={size},nats.spread=Preferred,nats.resources.requests.cpu=50m,nats.resources.requests.memory=64Mi \
          --set-string nats.image.tag={tag}"
     ));
     cluster.kubectl(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=300s"));
     cluster.apply(SYSTEM, &node_port());
+}
+
+/// Nothing of them stays for the tests that come after.
+pub(crate) fn remove() {
+    let cluster = Cluster::get();
+    cluster.install_with("");
+    cluster.kubectl(&format!("delete -n {SYSTEM} service/e2e-nats secret/{SECRET}"));
+    let selector = "app.kubernetes.io/name=mediaorigin-nats";
+    cluster.kubectl(&format!("delete -n {SYSTEM} persistentvolumeclaim -l {selector} --timeout=120s"));
+}
+
+/// They are restarted one after the other while a client stores: it is refused nothing for long, and everything that was acknowledged is
+/// there.
+pub(crate) fn roll_under_a_client_that_stores() {
+    let cluster = Cluster::get();
     let user = user();
     assert!(user.1.len() > 40, "a short password");
     eventually("a stream of three is made", 60, || {
@@ -83,11 +95,5 @@ fn nats_of_the_chart_rolls_under_a_client_that_stores() {
     let mut client = connect(&user).unwrap();
     let info = client.api("STREAM.INFO.E2E", &Value::Null).unwrap();
     assert_eq!(info["state"]["messages"], stored, "{info}");
-
-    // Nothing of it stays for the tests after this one.
     client.api("STREAM.DELETE.E2E", &Value::Null).unwrap();
-    cluster.install_with("");
-    cluster.kubectl(&format!("delete -n {SYSTEM} service/e2e-nats secret/{SECRET}"));
-    let selector = "app.kubernetes.io/name=mediaorigin-nats";
-    cluster.kubectl(&format!("delete -n {SYSTEM} persistentvolumeclaim -l {selector} --timeout=120s"));
 }

@@ -12,6 +12,7 @@ use mediaorigin_tests::peer::{self, Peer};
 use super::cluster::Cluster;
 use super::stream::push;
 use super::turn;
+use super::viewer::Viewing;
 use super::{ROLLOUT_PORT, eventually, manifest, media, pod_uids, ready, s3};
 
 const NAMESPACE: &str = "e2e-rollout";
@@ -22,57 +23,8 @@ const PLAYLIST: &str = "/live/roll/hls/360p/live.m3u8";
 const SECONDS: u64 = 60;
 /// Seconds of a segment, as `tests/sample/push` makes them.
 const SEGMENT: u64 = 2;
-/// How often a player looks at its playlist.
-const POLL: Duration = Duration::from_millis(250);
 /// Between two uploads of an encoder that waits for the next programme.
 const IDLE: Duration = Duration::from_mins(1);
-
-/// What a viewer saw.
-#[derive(Debug, Default)]
-struct Viewing {
-    segments: BTreeSet<String>,
-    failures: Vec<String>,
-    /// The longest time between two playlists that brought something new.
-    pause: Duration,
-}
-
-/// Follows the playlist from its first to its last segment, as players do, on a connection per request.
-fn watch(is_over: &AtomicBool) -> Viewing {
-    let mut viewing = Viewing::default();
-    let mut advanced = Instant::now();
-    while !is_over.load(Ordering::Relaxed) {
-        let playlist = viewing.get(PLAYLIST).unwrap_or_default();
-        let names = playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let folder = PLAYLIST.rsplit_once('/').map_or("", |(folder, _)| folder);
-        for path in names.map(|name| format!("{folder}/{name}")).collect::<Vec<_>>() {
-            if viewing.segments.insert(path.clone()) {
-                viewing.pause = viewing.pause.max(advanced.elapsed());
-                advanced = Instant::now();
-                viewing.get(&path);
-            }
-        }
-        thread::sleep(POLL);
-    }
-    viewing
-}
-
-impl Viewing {
-    fn get(&mut self, path: &str) -> Option<String> {
-        match peer::fetch(media(ROLLOUT_PORT), "GET", path) {
-            Ok(answer) if answer.head.status == 200 => {
-                Some(String::from_utf8_lossy(&answer.body).into_owned())
-            }
-            Ok(answer) => {
-                self.failures.push(format!("{path}: {}", answer.head.status));
-                None
-            }
-            Err(error) => {
-                self.failures.push(format!("{path}: {error:#}"));
-                None
-            }
-        }
-    }
-}
 
 /// Proves FQ-10 and FQ-11: a rolling restart in the middle of a minute of HLS. The encoder ends well, a viewer gets every segment
 /// when the playlist names it, and all that was sent is there at the end. Then a connection that was idle for a minute is used again.
@@ -93,7 +45,7 @@ fn fq_10_a_rolling_restart_is_not_noticed_and_fq_11_an_idle_connection_stays() {
     let is_over = Arc::new(AtomicBool::new(false));
     let viewer = {
         let is_over = Arc::clone(&is_over);
-        thread::spawn(move || watch(&is_over))
+        thread::spawn(move || Viewing::of(media(ROLLOUT_PORT), PLAYLIST, 0, &is_over))
     };
     let before = pod_uids(NAMESPACE);
     let named = |count: usize| {

@@ -1,16 +1,13 @@
 //! Disk and object store on a cluster: what was acknowledged outlives its pod, and a volume's troubles are told.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
-use mediaorigin_origin::manifest::is_earlier_state;
-use mediaorigin_tests::capture::{Capture, Sent};
+use mediaorigin_tests::capture::Capture;
 use mediaorigin_tests::peer::{self, Peer};
 use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::stream::push;
 use super::turn;
+use super::uploads::{acknowledged_segments, compare};
 use super::{TIERS_PORT, condition, eventually, manifest, media, pod_uids, ready, s3};
 
 const NAMESPACE: &str = "e2e-tiers";
@@ -71,7 +68,7 @@ fn what_was_acknowledged_outlives_its_pod() {
     }
     capture.settle().unwrap();
     replace_pod("");
-    let compared = compare(&capture.sent().unwrap());
+    let compared = compare(media(TIERS_PORT), &capture.sent().unwrap());
     assert!(compared >= 40, "only {compared} objects were acknowledged");
     a_volume_neither_grows_where_its_class_forbids_it_nor_shrinks();
 
@@ -92,40 +89,6 @@ fn replace_pod(how: &str) {
         now.len() == 1 && now != before && status("/live/none.ts") == Some(404)
     });
     ready(NAMESPACE, TIERS_PORT);
-}
-
-/// Segments that were uploaded once and are acknowledged.
-fn acknowledged_segments(sent: &[Sent]) -> BTreeMap<String, Vec<u8>> {
-    let is_segment = |path: &str| Path::new(path).extension().is_some_and(|extension| extension == "m4s");
-    let uploads = |path: &str| sent.iter().filter(|other| other.target == path).count();
-    let acknowledged = sent.iter().filter(|sent| sent.is_acknowledged() && !sent.body.is_empty());
-    acknowledged
-        .filter(|sent| is_segment(&sent.target) && uploads(&sent.target) == 1)
-        .map(|sent| (sent.target.clone(), sent.body.clone()))
-        .collect()
-}
-
-/// Of every target the last acknowledged upload is served, or one that was sent later. The number of targets.
-fn compare(sent: &[Sent]) -> usize {
-    let mut uploads: BTreeMap<&str, Vec<&Sent>> = BTreeMap::new();
-    for upload in sent.iter().filter(|sent| sent.complete && !sent.body.is_empty()) {
-        uploads.entry(&upload.target).or_default().push(upload);
-    }
-    let mut compared = 0;
-    for (path, uploads) in uploads {
-        let Some(last) = uploads.iter().rposition(|upload| upload.is_acknowledged()) else { continue };
-        let answer = peer::fetch(media(TIERS_PORT), "GET", path).unwrap();
-        assert_eq!(answer.head.status, 200, "{path}");
-        // Of two manifests that were on their way together the later state counts.
-        let overtaken = last > 0 && is_earlier_state(&uploads[last].body, &uploads[last - 1].body);
-        let first = if overtaken { last - 1 } else { last };
-        assert!(
-            uploads[first..].iter().any(|upload| upload.body == answer.body),
-            "{path} is none of the uploads from the last acknowledged one on"
-        );
-        compared += 1;
-    }
-    compared
 }
 
 fn patch_size(size: &str) {

@@ -1,0 +1,174 @@
+//! Three pods that are one origin, over the chart's NATS and a bucket: they are rolled, scaled and killed under a running stream.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mediaorigin_tests::capture::Capture;
+use mediaorigin_tests::peer;
+
+use super::cluster::{Cluster, SYSTEM};
+use super::stream::push;
+use super::uploads::{acknowledged_segments, compare};
+use super::viewer::Viewing;
+use super::{FLEET_PORT, eventually, manifest, media, nats, pod_uids, ready, s3, turn};
+
+const NAMESPACE: &str = "e2e-fleet";
+const PODS: &str = "  replicas: 3
+  coordination: {nats: {url: 'nats://mediaorigin-nats.mediaorigin-system.svc:4222', copies: 3}}
+";
+/// Of each NATS server: the streams of a fleet reserve what they may need.
+const STORAGE: &str = "4Gi";
+/// How often a player asks again before it gives up.
+const RETRIES: usize = 8;
+/// What ffmpeg says of DASH by HTTP in any case.
+const OF_HTTP: &str = "Cannot use rename on non file protocol";
+/// Seconds of a segment, as `tests/sample/push` makes them.
+const SEGMENT: u64 = 2;
+
+/// A stream into the fleet, HLS and DASH, and somebody who watches it.
+struct Live {
+    name: &'static str,
+    capture: Capture,
+    encoder: std::process::Child,
+    viewer: JoinHandle<Viewing>,
+    is_over: Arc<AtomicBool>,
+}
+
+/// What became of a stream.
+struct Ended {
+    /// What the encoder had to complain of.
+    complaints: String,
+    viewing: Viewing,
+    /// Uploads that were refused, or not answered.
+    refused: Vec<String>,
+}
+
+impl Live {
+    fn start(name: &'static str, seconds: u64, settings: &[(&str, &str)]) -> Self {
+        let capture = Capture::start(media(FLEET_PORT)).unwrap();
+        // Not that of an earlier run, which the log of the fleet may know.
+        let folder = format!("/live/{name}-{}", std::process::id());
+        let encoder = push(&format!("http://{}{folder}", capture.address), seconds, settings);
+        let playlist = format!("{folder}/hls/360p/live.m3u8");
+        eventually("the first playlist is there", 30, || {
+            peer::fetch(media(FLEET_PORT), "GET", &playlist).is_ok_and(|answer| answer.head.status == 200)
+        });
+        let is_over = Arc::new(AtomicBool::new(false));
+        let viewer = {
+            let is_over = Arc::clone(&is_over);
+            thread::spawn(move || Viewing::of(media(FLEET_PORT), &playlist, RETRIES, &is_over))
+        };
+        Self { name, capture, encoder, viewer, is_over }
+    }
+
+    /// Waits for the end of the encoder; all that was acknowledged is served as it was sent, by every pod.
+    fn end(mut self) -> Ended {
+        assert!(self.encoder.try_wait().unwrap().is_none(), "the encoder has ended before the last fault");
+        let encoder = self.encoder.wait_with_output().unwrap();
+        let complaints = String::from_utf8_lossy(&encoder.stderr).into_owned();
+        assert!(encoder.status.success(), "the encoder: {complaints}");
+        let complaints = complaints.lines().filter(|line| !line.contains(OF_HTTP)).collect();
+        self.capture.settle().unwrap();
+        self.is_over.store(true, Ordering::Relaxed);
+        let viewing = self.viewer.join().unwrap();
+        let sent = self.capture.sent().unwrap();
+        let refused: Vec<_> = sent.iter().filter(|sent| !sent.is_acknowledged()).collect();
+        let refused = refused.iter().map(|sent| format!("{}: {:?}", sent.target, sent.status)).collect();
+        assert!(compare(media(FLEET_PORT), &sent) > 60, "only a few objects were acknowledged");
+        on_every_pod(&acknowledged_segments(&sent));
+        println!(
+            "{}: {} segments seen, longest pause {:?}, {} GETs made again, {} failed; not acknowledged {refused:?}",
+            self.name,
+            viewing.segments.len(),
+            viewing.pause,
+            viewing.retries,
+            viewing.failures.len()
+        );
+        Ended { complaints, viewing, refused }
+    }
+}
+
+/// Names of the pods that serve.
+fn pods(namespace: &str, selector: &str) -> Vec<String> {
+    let pods = Cluster::get().json(&format!("get -n {namespace} pods -l {selector}"));
+    let items = pods["items"].as_array().cloned().unwrap_or_default();
+    let stay = items.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    stay.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn origins() -> Vec<String> {
+    pods(NAMESPACE, "app.kubernetes.io/instance=live")
+}
+
+/// Some of the objects, of each pod.
+fn on_every_pod(objects: &BTreeMap<String, Vec<u8>>) {
+    let pods = origins();
+    assert_eq!(pods.len(), 3);
+    for pod in pods {
+        for (path, body) in objects.iter().step_by(objects.len().div_ceil(8)) {
+            let served = Cluster::get().ask_pod(NAMESPACE, &pod, 8080, path);
+            assert!(served.as_ref() == Some(body), "{path} on {pod}: {:?}", served.map(|body| body.len()));
+        }
+    }
+}
+
+fn ready_pods(count: usize) {
+    eventually(&format!("{count} pods are ready, and no other is left"), 120, || {
+        let origin = Cluster::get().json(&format!("get -n {NAMESPACE} mediaorigin/live"));
+        origin["status"]["readyReplicas"] == count && pod_uids(NAMESPACE).len() == count
+    });
+}
+
+#[test]
+fn three_pods_are_one_origin_whatever_is_rolled_scaled_or_killed() {
+    let _turn = turn::alone();
+    let cluster = Cluster::get();
+    nats::install(STORAGE);
+    cluster.namespace(NAMESPACE);
+    let store = s3::start(NAMESPACE);
+    cluster.apply(NAMESPACE, &manifest("live", FLEET_PORT, &format!("{PODS}{store}")));
+    ready(NAMESPACE, FLEET_PORT);
+    ready_pods(3);
+
+    planned();
+    killed();
+
+    cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live --timeout=60s"));
+    nats::remove();
+}
+
+/// Proves FQ-10 in a fleet: every pod is replaced, then there are five, then three again, then every NATS server is restarted. No encoder
+/// and no viewer notices.
+fn planned() {
+    let cluster = Cluster::get();
+    let live = Live::start("planned", 110, &[]);
+    cluster.kubectl(&format!("rollout restart -n {NAMESPACE} deployment/live"));
+    cluster.kubectl(&format!("rollout status -n {NAMESPACE} deployment/live --timeout=120s"));
+    cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas=5"));
+    ready_pods(5);
+    cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas=3"));
+    ready_pods(3);
+    nats::roll_under_a_client_that_stores();
+    let Ended { complaints, viewing, refused } = live.end();
+    assert!(complaints.is_empty() && refused.is_empty(), "{complaints}{refused:?}");
+    assert!(viewing.failures.is_empty(), "{:?}", viewing.failures);
+    // Three segments are what a player keeps ready.
+    assert!(viewing.pause < Duration::from_secs(3 * SEGMENT), "a pause of {:?}", viewing.pause);
+}
+
+/// A pod is killed, then a NATS server. Nothing that was acknowledged is lost, and nobody gives up.
+fn killed() {
+    let cluster = Cluster::get();
+    let live = Live::start("killed", 60, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
+    cluster.kill(NAMESPACE, &origins()[0]);
+    ready_pods(3);
+    let servers = pods(SYSTEM, "app.kubernetes.io/name=mediaorigin-nats");
+    cluster.kill(SYSTEM, &servers[0]);
+    cluster.kubectl(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=120s"));
+    ready_pods(3);
+    let Ended { viewing, .. } = live.end();
+    assert!(viewing.failures.is_empty(), "{:?}", viewing.failures);
+}

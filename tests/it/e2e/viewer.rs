@@ -1,0 +1,68 @@
+//! A viewer of a live stream.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use mediaorigin_tests::peer;
+
+/// How often a player looks at its playlist, and how long it waits before it asks for the same again.
+const POLL: Duration = Duration::from_millis(250);
+
+/// What a viewer saw.
+#[derive(Debug, Default)]
+pub(crate) struct Viewing {
+    /// The segments that the playlist has named.
+    pub(crate) segments: BTreeSet<String>,
+    /// What was not answered, however often it was asked for.
+    pub(crate) failures: Vec<String>,
+    /// Requests that had to be made again.
+    pub(crate) retries: usize,
+    /// The longest time between two playlists that brought something new.
+    pub(crate) pause: Duration,
+}
+
+impl Viewing {
+    /// Follows `playlist` until `is_over`, as players do, on a connection per request; asks up to `retries` times again.
+    pub(crate) fn of(origin: SocketAddr, playlist: &str, retries: usize, is_over: &AtomicBool) -> Self {
+        let mut viewing = Self::default();
+        let mut advanced = Instant::now();
+        let folder = playlist.rsplit_once('/').map_or("", |(folder, _)| folder);
+        while !is_over.load(Ordering::Relaxed) {
+            let text = viewing.get(origin, playlist, retries).unwrap_or_default();
+            let names = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+            for path in names.map(|name| format!("{folder}/{name}")).collect::<Vec<_>>() {
+                if viewing.segments.insert(path.clone()) {
+                    viewing.pause = viewing.pause.max(advanced.elapsed());
+                    advanced = Instant::now();
+                    viewing.get(origin, &path, retries);
+                }
+            }
+            thread::sleep(POLL);
+        }
+        viewing
+    }
+
+    fn get(&mut self, origin: SocketAddr, path: &str, retries: usize) -> Option<String> {
+        for attempt in 0..=retries {
+            match fetch(origin, path) {
+                Ok(text) => return Some(text),
+                Err(error) if attempt == retries => self.failures.push(format!("{path}: {error:#}")),
+                Err(_) => {
+                    self.retries += 1;
+                    thread::sleep(POLL);
+                }
+            }
+        }
+        None
+    }
+}
+
+fn fetch(origin: SocketAddr, path: &str) -> Result<String> {
+    let answer = peer::fetch(origin, "GET", path)?;
+    ensure!(answer.head.status == 200, "{}", answer.head.status);
+    Ok(String::from_utf8_lossy(&answer.body).into_owned())
+}

@@ -70,8 +70,18 @@ pub struct CoordinationConfig {
     pub scope: String,
     /// Copies of the log, 1 to 5.
     pub copies: u8,
+    /// Bytes that the write-ahead log of bodies may take on the servers, each copy of it.
+    #[serde(default = "log_bytes")]
+    pub log_bytes: u64,
     /// Port at which other pods of the fleet fetch what this one holds.
     pub peer_port: u16,
+}
+
+/// Bytes of the write-ahead log where nothing else is said.
+pub const LOG_BYTES: u64 = 1 << 30;
+
+const fn log_bytes() -> u64 {
+    LOG_BYTES
 }
 
 /// The disk tier.

@@ -178,6 +178,7 @@ impl Fleet {
             runtime.clone(),
         );
         settings.replicas = config.copies;
+        settings.wal_bytes_max = config.log_bytes;
         settings.patience = CONNECT_PATIENCE;
         let index = Index::connect(&settings).await?;
         let receivers = (0..index.partitions()).filter_map(|partition| index.watch(partition));

@@ -1,7 +1,7 @@
 //! `spec.coordination`: how the pods of a fleet agree.
 
 use super::is_object_name;
-use crate::config::CoordinationConfig;
+use crate::config::{CoordinationConfig, LOG_BYTES};
 use crate::hash::stable_hash;
 use crate::names;
 use crate::problem::Problem;
@@ -65,6 +65,7 @@ pub(super) fn coordination(
         credentials_dir: nats.credentials_secret_ref.as_ref().map(|_| names::NATS_DIR.to_owned()),
         scope: scope(origin),
         copies: u8::try_from(nats.copies).unwrap_or(1),
+        log_bytes: LOG_BYTES,
         peer_port: names::PEER_PORT,
     })
 }

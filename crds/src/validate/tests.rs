@@ -201,6 +201,7 @@ fn coordination_becomes_a_cold_setting() {
         credentials_dir: Some("/etc/mediaorigin-nats".to_owned()),
         scope: "media-live".to_owned(),
         copies: 1,
+        log_bytes: 1 << 30,
         peer_port: 8082,
     };
     assert_eq!(in_pod.coordination.as_ref(), Some(&expected));

@@ -328,8 +328,8 @@ fn cold_hash(cold: &Cold) -> String {
         format!(" tls {dir} {requires_client_certificates}")
     });
     let coordination = coordination.as_ref().map(
-        |CoordinationConfig { servers, credentials_dir, scope, copies, peer_port }| {
-            format!(" coordination {:?}", (servers, credentials_dir, scope, copies, peer_port))
+        |CoordinationConfig { servers, credentials_dir, scope, copies, log_bytes, peer_port }| {
+            format!(" coordination {:?}", (servers, credentials_dir, scope, copies, log_bytes, peer_port))
         },
     );
     let [disk, object_store, tls, coordination] =

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::eventually;
 use crate::plugin::plugin;
 
 /// Where the operator runs.
@@ -132,15 +133,21 @@ impl Cluster {
         output.status.success().then_some(output.stdout)
     }
 
-    /// Ends the first container of a pod by SIGKILL, without a word to Kubernetes.
+    /// Ends the first container of a pod by SIGKILL, without a word to Kubernetes, and waits until it runs again.
     pub(crate) fn kill(&self, namespace: &str, pod: &str) {
-        let of = self.json(&format!("get -n {namespace} pod/{pod}"));
+        let look = || self.json(&format!("get -n {namespace} pod/{pod}"));
+        let of = look();
         let node = of["spec"]["nodeName"].as_str().unwrap();
         let container = of["status"]["containerStatuses"][0]["containerID"].as_str().unwrap();
         let container = container.strip_prefix("containerd://").unwrap();
         let kill = ["exec", node, "ctr", "-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", container];
         let output = Command::new("docker").args(kill).output().unwrap();
         success(&format!("kill of {pod}"), &output);
+        eventually(&format!("{pod} was started again"), 60, || {
+            let status = &look()["status"]["containerStatuses"][0];
+            status["restartCount"].as_u64() > of["status"]["containerStatuses"][0]["restartCount"].as_u64()
+                && status["ready"] == true
+        });
     }
 
     /// An object as JSON; null where it does not exist.

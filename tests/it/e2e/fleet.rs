@@ -7,13 +7,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mediaorigin_tests::capture::Capture;
-use mediaorigin_tests::peer;
+use mediaorigin_tests::peer::{self, Peer};
 
 use super::cluster::{Cluster, SYSTEM};
 use super::stream::push;
 use super::uploads::{acknowledged_segments, compare};
 use super::viewer::Viewing;
-use super::{FLEET_PORT, eventually, manifest, media, nats, pod_uids, ready, s3, turn};
+use super::{FLEET_PORT, condition, eventually, manifest, media, nats, pod_uids, ready, s3, turn};
 
 const NAMESPACE: &str = "e2e-fleet";
 const PODS: &str = "  replicas: 3
@@ -122,9 +122,54 @@ fn ready_pods(count: usize) {
     });
 }
 
+/// A node that is frozen: its pods and servers answer nothing, and Kubernetes takes most of a minute to notice.
+const FROZEN: Duration = Duration::from_secs(75);
+
+/// A worker stands still for longer than Kubernetes takes to notice: nothing that was acknowledged is lost. What a viewer felt is printed,
+/// for docs/fleet.md.
+#[test]
+#[ignore = "two minutes, and hard on whatever else runs on the cluster"]
+fn a_worker_that_stands_still_loses_nothing() {
+    let _turn = turn::alone();
+    let cluster = Cluster::get();
+    start();
+    let node_of = |namespace: &str, pod: &str| {
+        let pod = cluster.json(&format!("get -n {namespace} pod/{pod}"));
+        pod["spec"]["nodeName"].as_str().unwrap().to_owned()
+    };
+    // The bucket is one pod only, and no part of what is tried here.
+    let bucket = node_of(NAMESPACE, "s3");
+    let node =
+        ["mediaorigin-worker", "mediaorigin-worker2"].into_iter().find(|node| **node != bucket).unwrap();
+    let there = origins().iter().filter(|pod| node_of(NAMESPACE, pod) == node).count();
+    assert!(there > 0, "no pod of the origin on {node}");
+    let live = Live::start("frozen", 100, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
+    docker(&["pause", node]);
+    thread::sleep(FROZEN);
+    docker(&["unpause", node]);
+    let ended = live.end();
+    println!("{there} of 3 pods stood still for {FROZEN:?}; {:?}", ended.viewing.failures);
+    finish();
+}
+
+fn docker(arguments: &[&str]) {
+    assert!(
+        std::process::Command::new("docker").args(arguments).status().unwrap().success(),
+        "{arguments:?}"
+    );
+}
+
 #[test]
 fn three_pods_are_one_origin_whatever_is_rolled_scaled_or_killed() {
     let _turn = turn::alone();
+    start();
+    edited();
+    planned();
+    killed();
+    finish();
+}
+
+fn start() {
     let cluster = Cluster::get();
     nats::install(STORAGE);
     cluster.namespace(NAMESPACE);
@@ -132,12 +177,38 @@ fn three_pods_are_one_origin_whatever_is_rolled_scaled_or_killed() {
     cluster.apply(NAMESPACE, &manifest("live", FLEET_PORT, &format!("{PODS}{store}")));
     ready(NAMESPACE, FLEET_PORT);
     ready_pods(3);
+}
 
-    planned();
-    killed();
-
+fn finish() {
+    let cluster = Cluster::get();
     cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live --timeout=60s"));
     nats::remove();
+}
+
+/// A hot edit is in force on every pod, and each says so.
+fn edited() {
+    let cluster = Cluster::get();
+    let before = pod_uids(NAMESPACE);
+    let rule = r#"{"name":"all","match":{"paths":["**"]},"cacheControl":"max-age=77"}"#;
+    cluster.patch(NAMESPACE, "live", &format!(r#"{{"spec":{{"tierPolicies":[{rule}]}}}}"#));
+    eventually("all pods serve the edit", 20, || {
+        let origin = cluster.json(&format!("get -n {NAMESPACE} mediaorigin/live"));
+        let generation = &origin["metadata"]["generation"];
+        let pods = origin["status"]["pods"].as_array().cloned().unwrap_or_default();
+        condition(&origin, "Configured")["status"] == "True"
+            && origin["status"]["observedGeneration"] == *generation
+            && pods.len() == 3
+            && pods.iter().all(|pod| pod["servedGeneration"] == *generation)
+    });
+    let mut encoder = Peer::connect(media(FLEET_PORT)).unwrap();
+    let stored = encoder.request("PUT", "/live/edited.ts", &[], Some(b"a segment")).unwrap().head.status;
+    assert!(matches!(stored, 201 | 204), "{stored}");
+    for _ in 0..20 {
+        let answer = peer::fetch(media(FLEET_PORT), "GET", "/live/edited.ts").unwrap();
+        assert_eq!(answer.head.header("cache-control"), Some("max-age=77"));
+    }
+    assert_eq!(pod_uids(NAMESPACE), before, "a hot edit replaced pods");
+    cluster.patch(NAMESPACE, "live", r#"{"spec":{"tierPolicies":null}}"#);
 }
 
 /// Proves FQ-10 in a fleet: every pod is replaced, then there are five, then three again, then every NATS server is restarted. No encoder
@@ -159,15 +230,15 @@ fn planned() {
     assert!(viewing.pause < Duration::from_secs(3 * SEGMENT), "a pause of {:?}", viewing.pause);
 }
 
-/// A pod is killed, then a NATS server. Nothing that was acknowledged is lost, and nobody gives up.
+/// One pod after the other is killed, then the NATS server that leads the log. Nothing that was acknowledged is lost, and nobody gives
+/// up: players ask again.
 fn killed() {
     let cluster = Cluster::get();
     let live = Live::start("killed", 60, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
-    cluster.kill(NAMESPACE, &origins()[0]);
-    ready_pods(3);
-    let servers = pods(SYSTEM, "app.kubernetes.io/name=mediaorigin-nats");
-    cluster.kill(SYSTEM, &servers[0]);
-    cluster.kubectl(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=120s"));
+    for pod in origins() {
+        cluster.kill(NAMESPACE, &pod);
+    }
+    cluster.kill(SYSTEM, &nats::leader());
     ready_pods(3);
     let Ended { viewing, .. } = live.end();
     assert!(viewing.failures.is_empty(), "{:?}", viewing.failures);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mediaorigin_tests::nats::{Client, Written, store_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cluster::{Cluster, SYSTEM};
 use super::{NATS_PORT, eventually, media};
@@ -52,6 +52,16 @@ pub(crate) fn install(size: &str) {
     ));
     cluster.kubectl(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=300s"));
     cluster.apply(SYSTEM, &node_port());
+}
+
+/// The pod of the server that leads the log of the fleets.
+pub(crate) fn leader() -> String {
+    let mut client = connect(&user()).unwrap();
+    let of = json!({ "subject": "mo.idx.>" });
+    let names = client.api("STREAM.NAMES", &of).unwrap();
+    let name = names["streams"][0].as_str().unwrap_or_else(|| panic!("no log: {names}"));
+    let info = client.api(&format!("STREAM.INFO.{name}"), &Value::Null).unwrap();
+    info["cluster"]["leader"].as_str().unwrap_or_else(|| panic!("no leader: {info}")).to_owned()
 }
 
 /// Nothing of them stays for the tests that come after.

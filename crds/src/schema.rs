@@ -70,6 +70,13 @@ pub(crate) fn disk_size(_: &mut SchemaGenerator) -> Schema {
     }]))
 }
 
+pub(crate) fn wal_size(_: &mut SchemaGenerator) -> Schema {
+    bytes(json!([
+        { "rule": "!isQuantity(self) || quantity(self).compareTo(quantity('64Mi')) >= 0", "message": "a log below 64Mi holds no stream: write at least 64Mi" },
+        { "rule": "!isQuantity(self) || quantity(self).compareTo(quantity('1Ti')) <= 0", "message": "a log of more than 1Ti is none for a while: write at most 1Ti" }
+    ]))
+}
+
 fn bytes(mut rules: Value) -> Schema {
     let mut schema =
         json_schema!({ "type": "string", "minLength": 1, "maxLength": 32, "pattern": BYTES_PATTERN });

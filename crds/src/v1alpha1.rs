@@ -258,6 +258,13 @@ pub struct NatsSpec {
     #[serde(default = "default_copies")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::copies"))]
     pub copies: i32,
+
+    /// Storage that the write-ahead log of bodies may take on each server that has a copy of it, e.g. `4Gi`; at least `64Mi`. The
+    /// servers reserve it. It has to hold half an hour of uploads at durability `Replicated`; where there is an object store, those
+    /// that it does not have yet. It can be raised and not lowered. Default `1Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::wal_size"))]
+    pub wal_size: Option<String>,
 }
 
 /// CPU of a pod.

@@ -142,7 +142,12 @@ fn coordination() -> impl Strategy<Value = CoordinationSpec> {
     let url = prop_oneof![Just(chart.to_owned()), "nats://[a-z]{1,9}:1[0-9]{3}"];
     let copies = prop_oneof![Just(1), Just(3), Just(5)];
     (url, option::of("[a-z]{1,9}"), copies).prop_map(|(url, secret, copies)| CoordinationSpec {
-        nats: NatsSpec { url, credentials_secret_ref: secret.map(|name| SecretRefSpec { name }), copies },
+        nats: NatsSpec {
+            url,
+            credentials_secret_ref: secret.map(|name| SecretRefSpec { name }),
+            copies,
+            wal_size: None,
+        },
     })
 }
 
@@ -398,7 +403,8 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
     spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: None });
     let ephemeral = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
     known::<Deployment>(&child(&ephemeral, Part::Deployment));
-    let nats = NatsSpec { url: "nats://nats".to_owned(), credentials_secret_ref: None, copies: 3 };
+    let nats =
+        NatsSpec { url: "nats://nats".to_owned(), credentials_secret_ref: None, copies: 3, wal_size: None };
     let fleet = MediaOriginSpec {
         replicas: 3,
         disk: None,

@@ -1,16 +1,21 @@
 //! `spec.coordination`: how the pods of a fleet agree.
 
-use super::is_object_name;
+use super::{is_object_name, quantity};
 use crate::config::{CoordinationConfig, LOG_BYTES};
 use crate::hash::stable_hash;
 use crate::names;
 use crate::problem::Problem;
+use crate::units::Bytes;
 use crate::v1alpha1::{CoordinationSpec, MediaOriginSpec};
 
 /// Longest name of a fleet among others on the same servers.
 pub const SCOPE_LENGTH_MAX: usize = 64;
 /// Servers of a URL at most.
 pub const SERVERS_MAX: usize = 16;
+/// Smallest and largest `walSize`.
+pub const WAL_SIZE_MIN: Bytes = Bytes(64 * Bytes::MIB);
+/// See above.
+pub const WAL_SIZE_MAX: Bytes = Bytes(1024 * 1024 * Bytes::MIB);
 /// Characters of a URL at most.
 const URL_LENGTH_MAX: usize = 1_024;
 
@@ -60,14 +65,26 @@ pub(super) fn coordination(
     {
         wrong("credentialsSecretRef.name", format!("\"{}\" is not the name of a Secret", secret.name));
     }
+    let log_bytes = nats.wal_size.as_ref().and_then(|size| wal_size(size, problems));
     Some(CoordinationConfig {
         servers: servers.into_iter().map(str::to_owned).collect(),
         credentials_dir: nats.credentials_secret_ref.as_ref().map(|_| names::NATS_DIR.to_owned()),
         scope: scope(origin),
         copies: u8::try_from(nats.copies).unwrap_or(1),
-        log_bytes: LOG_BYTES,
+        log_bytes: log_bytes.map_or(LOG_BYTES, Bytes::get),
         peer_port: names::PEER_PORT,
     })
+}
+
+fn wal_size(text: &str, problems: &mut Vec<Problem>) -> Option<Bytes> {
+    let field = "spec.coordination.nats.walSize";
+    let size = quantity(field, text, problems)?;
+    if !(WAL_SIZE_MIN..=WAL_SIZE_MAX).contains(&size) {
+        let message = format!("{size} is not possible: write {WAL_SIZE_MIN} to {WAL_SIZE_MAX}");
+        problems.push(Problem::new(field, message));
+        return None;
+    }
+    Some(size)
 }
 
 /// `nats://host`, `tls://host:port`, `nats://[address]:port`. The same as the pattern of the schema.

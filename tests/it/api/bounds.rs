@@ -66,7 +66,8 @@ podTemplate:
 ";
 
 /// What cannot: [`FULL`] has it instead of its disk then.
-const FLEET: &str = "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3}}";
+const FLEET: &str =
+    "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3, walSize: 1Gi}}";
 /// What only a fleet has: the field, where it is in a spec, and where in the schema.
 const OF_FLEETS: [[&str; 3]; 2] = [
     ["spec.coordination", "/coordination", "/properties/coordination"],

@@ -73,6 +73,19 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
     both(
+        "a log below 64Mi holds no stream: write at least 64Mi",
+        &["{coordination: {nats: {url: 'nats://nats', walSize: 64Mi}}}"],
+        &[("spec.coordination.nats.walSize", "{coordination: {nats: {url: 'nats://nats', walSize: 63Mi}}}")],
+    ),
+    both(
+        "a log of more than 1Ti is none for a while: write at most 1Ti",
+        &["{coordination: {nats: {url: 'nats://nats', walSize: 1Ti}}}"],
+        &[(
+            "spec.coordination.nats.walSize",
+            "{coordination: {nats: {url: 'nats://nats', walSize: 1025Gi}}}",
+        )],
+    ),
+    both(
         "an origin needs memory: write at least 128Mi",
         &["{memory: {limit: 128Mi}}", "{memory: {limit: 2Gi}}", "{memory: {limit: 1.5G}}"],
         &[

@@ -132,15 +132,21 @@ const FROZEN: Duration = Duration::from_secs(75);
 fn a_worker_that_stands_still_loses_nothing() {
     let _turn = turn::alone();
     let cluster = Cluster::get();
-    start();
+    nats::install(STORAGE);
     let node_of = |namespace: &str, pod: &str| {
         let pod = cluster.json(&format!("get -n {namespace} pod/{pod}"));
         pod["spec"]["nodeName"].as_str().unwrap().to_owned()
     };
-    // The bucket is one pod only, and no part of what is tried here.
-    let bucket = node_of(NAMESPACE, "s3");
-    let node =
-        ["mediaorigin-worker", "mediaorigin-worker2"].into_iter().find(|node| **node != bucket).unwrap();
+    // Of two workers one has two of the three servers, and nothing goes on without it. Nor without the bucket, which is one pod.
+    let servers = pods(SYSTEM, "app.kubernetes.io/name=mediaorigin-nats");
+    let servers_on = |node: &str| servers.iter().filter(|pod| node_of(SYSTEM, pod) == node).count();
+    let workers = ["mediaorigin-worker", "mediaorigin-worker2"];
+    let node = workers.into_iter().min_by_key(|node| servers_on(node)).unwrap();
+    cluster.kubectl(&format!("cordon {node}"));
+    cluster.namespace(NAMESPACE);
+    let store = s3::start(NAMESPACE);
+    cluster.kubectl(&format!("uncordon {node}"));
+    serve(&store);
     let there = origins().iter().filter(|pod| node_of(NAMESPACE, pod) == node).count();
     assert!(there > 0, "no pod of the origin on {node}");
     let live = Live::start("frozen", 100, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
@@ -173,8 +179,11 @@ fn start() {
     let cluster = Cluster::get();
     nats::install(STORAGE);
     cluster.namespace(NAMESPACE);
-    let store = s3::start(NAMESPACE);
-    cluster.apply(NAMESPACE, &manifest("live", FLEET_PORT, &format!("{PODS}{store}")));
+    serve(&s3::start(NAMESPACE));
+}
+
+fn serve(store: &str) {
+    Cluster::get().apply(NAMESPACE, &manifest("live", FLEET_PORT, &format!("{PODS}{store}")));
     ready(NAMESPACE, FLEET_PORT);
     ready_pods(3);
 }

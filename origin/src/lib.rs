@@ -14,6 +14,7 @@ pub mod access_log;
 pub mod args;
 mod below;
 mod causes;
+pub mod chance;
 pub mod clock;
 pub mod cold;
 pub mod config;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mediaorigin_index::Outcome;
 
-use super::commit::{Change, Waiting, live, undecided};
+use super::commit::{Change, Waiting, live, unavailable, undecided};
 use super::{Fleet, entry};
 use crate::memory::Deleted;
 use crate::memory::blob::Uid;
@@ -35,7 +35,8 @@ impl Tiers {
         let was_there = entry::current(there.as_deref(), now).is_some();
         let stamp =
             fence.stamp_after(self.memory.next_sequence(now).max(fleet.held_stamp(&path).saturating_add(1)));
-        let tombstone = entry::tombstone(&path, Uid(fastrand::u128(..)), stamp);
+        let uid = Uid::draw().map_err(|error| Arc::new(unavailable("delete", &path, &error.to_string())))?;
+        let tombstone = entry::tombstone(&path, uid, stamp);
         match change.commit(fence, Arc::new(tombstone), now).await {
             Outcome::Committed { .. } | Outcome::Superseded => {}
             Outcome::Nothing => return Ok(Deleted::Nothing),

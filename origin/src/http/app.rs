@@ -14,6 +14,7 @@ use super::view::RequestView;
 use super::{cmcd, cors};
 use crate::access::{self, Action, Admission, Denial, token};
 use crate::access_log::{Entry, X_REQUEST_ID};
+use crate::chance::NoChance;
 use crate::clock::Now;
 use crate::config::Hot;
 use crate::connection::{Hold, Reply};
@@ -157,8 +158,10 @@ async fn put(
         Err(reject) => (Answer::reject(&reject), None),
         Ok(demands) => {
             let (body, findings) = Watched::new(payload, demands);
-            let uid = Uid(fastrand::u128(..));
-            let stored = store::write(origin, policies, write, body, uid, entry).await;
+            let stored = match Uid::draw() {
+                Ok(uid) => store::write(origin, policies, write, body, uid, entry).await,
+                Err(error) => no_name(&error),
+            };
             if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class)) =
                 (stored.outcome, stored.class)
             {
@@ -168,6 +171,11 @@ async fn put(
         }
     };
     mediastore::answer::speak(answer, dialect, digest)
+}
+
+/// The answer where a version cannot be given a name.
+fn no_name(error: &NoChance) -> Answer {
+    Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::TierUnavailable, &error.to_string())
 }
 
 /// Understands a request and decides whether its client may ask this, from the head alone.

@@ -14,11 +14,19 @@ use bytes::Bytes;
 
 use super::budget::{Budget, Permit};
 use super::chunk::Filling;
+use crate::chance::{self, NoChance};
 use crate::hex::hex_string;
 
 /// Names a version of an object's bytes; its quoted form is the strong `ETag`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uid(pub u128);
+
+impl Uid {
+    /// A name that no other pod gives.
+    pub fn draw() -> Result<Self, NoChance> {
+        chance::number().map(Self)
+    }
+}
 
 impl fmt::Display for Uid {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

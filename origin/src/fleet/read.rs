@@ -68,13 +68,15 @@ pub async fn read(
         };
         let found = match &look.entry {
             Some(entry) => reading.version(entry, now).await,
-            None => reading.nothing(look.is_unheard_of, deadline).await,
+            None => reading.nothing(&look, deadline).await,
         };
         if let Some(answer) = found {
             return if look.is_eager { response::eager(answer) } else { answer };
         }
     }
-    response::missing(Outcome::Missing, path, &treatment)
+    // Whatever is there is replaced again and again while it is looked for. That nothing is there would not be true.
+    cold::unavailable(&super::commit::unavailable("read", path, "it changes all the time"))
+        .of(treatment.class)
 }
 
 /// What lies under a path.
@@ -90,6 +92,11 @@ impl Look {
     fn of(path: &str, fence: &Fence) -> Result<Self, TierError> {
         let entry = fence.entry().map_err(|error| unavailable(path, &error))?;
         Ok(Self { entry, is_unheard_of: fence.stamp() == 0, is_eager: false })
+    }
+
+    /// Something was there once, and nothing is now.
+    fn was_deleted(&self) -> bool {
+        self.entry.is_none() && !self.is_unheard_of
     }
 }
 
@@ -218,9 +225,14 @@ impl Reading<'_> {
     }
 
     /// The answer where the index has nothing.
-    async fn nothing(&self, is_unheard_of: bool, deadline: Instant) -> Option<Answer> {
+    async fn nothing(&self, look: &Look, deadline: Instant) -> Option<Answer> {
         let Self { origin, fleet, request, treatment, .. } = self;
         let path = request.path.as_str();
+        if look.was_deleted() && !matches!(treatment.class, Class::Segment | Class::Part) {
+            // What grows here may be older than the deletion, which memory and announcements learn of after the index: its
+            // upload is about to hear that it is over, or that it came too late.
+            return Some(response::missing(Outcome::Missing, path, treatment));
+        }
         match origin.memory.growing(path) {
             Found::Growing(version) => {
                 let answer = serve::answer(origin, &version, request, treatment).await?;
@@ -247,10 +259,10 @@ impl Reading<'_> {
             }
             fleet.open.doubt(path, uid);
         }
-        if is_unheard_of {
-            return self.unheard_of(path).await;
+        if look.was_deleted() {
+            return Some(response::missing(Outcome::Missing, path, treatment));
         }
-        Some(response::missing(Outcome::Missing, path, treatment))
+        self.unheard_of(path).await
     }
 
     /// The answer where the index has never heard of a path. Somebody else may have written it straight into the bucket, or it is

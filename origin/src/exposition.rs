@@ -78,8 +78,8 @@ pub fn registry(origin: &Origin) -> Registry {
     if let Some(below) = &origin.below {
         tiers(&mut registry, &Report::of(below));
     }
-    if let Some((_, fleet)) = origin.fleet() {
-        index(&mut registry, &FleetReport::of(fleet));
+    if let Some(seat) = origin.seat() {
+        index(&mut registry, &seat.report());
     }
     let help = "Spans dropped because their collector was behind";
     let dropped = origin.book.tracer().map_or(0, Tracer::dropped);

@@ -22,6 +22,7 @@ mod overtaking;
 pub mod peers;
 mod read;
 pub mod report;
+pub mod seat;
 
 use std::fmt;
 use std::fs;
@@ -37,6 +38,7 @@ use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
+use crate::chance::{NoChance, short_number};
 use crate::clock::{Clock, Now};
 use crate::memory::Memory;
 use crate::memory::blob::Uid;
@@ -49,7 +51,7 @@ use open::Open;
 use peers::client::{self, PeerError, Peers};
 use peers::growing::{self, Follows, Word};
 use peers::tier::Holders;
-use peers::{Counters, Token, server};
+use peers::{Counters, Token};
 
 pub use commit::Arrival;
 pub(crate) use commit::Client;
@@ -65,8 +67,6 @@ const SETTLE_FOR: Duration = Duration::from_mins(10);
 const SETTLE_PAUSE: Duration = Duration::from_millis(250);
 /// How long what was followed here while it grew elsewhere stays in memory.
 const FOLLOWED_KEEP: Duration = Duration::from_mins(1);
-/// How long a start tries to reach a server.
-const CONNECT_PATIENCE: Duration = Duration::from_mins(1);
 /// Bodies up to this size ride inside the entry of a manifest: a quorum of the log's servers has them.
 const INSIDE_BYTES_MAX: u64 = mediaorigin_index::entry::BODY_BYTES_MAX as u64;
 
@@ -114,9 +114,9 @@ impl Pod {
 /// Why there is no fleet to join.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// The name of the fleet cannot be one.
+    /// This pod cannot be told from others.
     #[error(transparent)]
-    Scope(#[from] mediaorigin_index::key::BadScope),
+    Chance(#[from] NoChance),
     /// The credentials cannot be read.
     #[error("cannot read {file}: {source}")]
     Credentials {
@@ -151,25 +151,21 @@ impl Drop for Fleet {
 }
 
 impl Fleet {
-    /// Joins the fleet; what others change leaves `memory` from then on.
+    /// Tries to join the fleet; what others change leaves `memory` from then on.
     pub async fn join(
         config: &CoordinationConfig,
+        scope: &Scope,
         (pod, address): (&Pod, String),
-        (memory, clock): (&Arc<Memory>, &Clock),
+        (memory, clock, counters): (&Arc<Memory>, &Clock, &Arc<Counters>),
         runtime: &Handle,
     ) -> Result<Self, JoinError> {
-        let mut settings = Config::new(
-            config.servers.clone(),
-            Scope::new(&config.scope)?,
-            pod.name.clone(),
-            fastrand::u64(..),
-        );
+        let mut settings =
+            Config::new(config.servers.clone(), scope.clone(), pod.name.clone(), short_number()?);
         let dir = pod.credentials_dir.clone().or_else(|| config.credentials_dir.as_ref().map(PathBuf::from));
         settings.credentials = dir.as_deref().map(credentials).transpose()?;
         let password = settings.credentials.as_ref().map_or("", |(_, password)| password.as_str());
-        let (token, counters) =
-            (Token::of(password.as_bytes(), &config.scope), Arc::new(Counters::default()));
-        let peers = Arc::new(Peers::new(&token, client::Limits::default(), Arc::clone(&counters))?);
+        let token = Token::of(password.as_bytes(), &config.scope);
+        let peers = Arc::new(Peers::new(&token, client::Limits::default(), Arc::clone(counters))?);
         let follows = Follows::new(
             Arc::clone(memory),
             clock.clone(),
@@ -179,7 +175,7 @@ impl Fleet {
         );
         settings.replicas = config.copies;
         settings.wal_bytes_max = config.log_bytes;
-        settings.patience = CONNECT_PATIENCE;
+        settings.patience = seat::ATTEMPT;
         let index = Index::connect(&settings).await?;
         let receivers = (0..index.partitions()).filter_map(|partition| index.watch(partition));
         let (board, holds) = (index.board(Kind::Open), index.board(Kind::Hold));
@@ -211,7 +207,7 @@ impl Fleet {
             .collect();
         following.push(runtime.spawn(Arc::clone(&open).run(notices)));
         following.push(runtime.spawn(Arc::clone(&eager).run(asked)));
-        let log = Arc::new(Log::new(settings));
+        let (log, counters) = (Arc::new(Log::new(settings)), Arc::clone(counters));
         Ok(Self { index, address, open, eager, peers, follows, token, counters, log, following })
     }
 
@@ -223,11 +219,6 @@ impl Fleet {
     /// Tells the other pods of an upload of this one that may be read while it grows.
     pub fn announce(&self, path: &Arc<str>, uid: Uid) -> Announced {
         self.open.announce(path, uid)
-    }
-
-    /// How other pods are answered.
-    pub fn port(&self) -> (server::Settings, Arc<Counters>) {
-        (server::Settings::new(self.token.clone()), Arc::clone(&self.counters))
     }
 
     /// Where the bytes of the version of `entry` are, beside this pod's memory: on the pods that the entry names, else in the log,

@@ -14,6 +14,7 @@ use crate::config::Live;
 use crate::connection::Counters;
 use crate::events::{Event, Kind};
 use crate::fleet::Fleet;
+use crate::fleet::seat::Seat;
 use crate::limit::Limit;
 use crate::log::Filter;
 use crate::memory::Memory;
@@ -90,10 +91,20 @@ impl Origin {
         self.below.as_ref().map(|below| &below.tiers)
     }
 
-    /// The other pods and the tiers that are shared with them, in a fleet.
+    /// The other pods and the tiers that are shared with them, in a fleet that is joined.
     pub fn fleet(&self) -> Option<(&Arc<Tiers>, &Arc<Fleet>)> {
         let tiers = self.tiers()?;
-        Some((tiers, tiers.fleet.as_ref()?))
+        Some((tiers, self.seat()?.fleet()?))
+    }
+
+    /// The place in a fleet, of a pod that is one of many.
+    pub fn seat(&self) -> Option<&Arc<Seat>> {
+        self.tiers()?.seat.as_ref()
+    }
+
+    /// Whether it belongs to a fleet that it has not joined: nothing may be answered then, as nothing is known.
+    pub fn is_outside(&self) -> bool {
+        self.seat().is_some_and(|seat| seat.fleet().is_none())
     }
 
     /// The same with a certificate for the media port.
@@ -129,7 +140,7 @@ impl Origin {
     /// Why it is not ready to serve, if it is not. A draining origin is ready: Kubernetes takes a terminating pod out by
     /// itself, and refusing here would drop encoders that have nowhere else to go.
     pub fn unready(&self) -> Option<String> {
-        self.access.unready().or_else(|| self.fleet().and_then(|(_, fleet)| fleet.unready()))
+        self.access.unready().or_else(|| self.seat().and_then(|seat| seat.unready()))
     }
 
     /// Whether it is about to stop.

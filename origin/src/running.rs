@@ -344,9 +344,9 @@ async fn serve(
         .disable_signals()
         .listen(admin)?
         .run();
-    let peers = match (peers, origin.fleet()) {
-        (Some(listener), Some((_, fleet))) => {
-            let (settings, counters) = fleet.port();
+    let peers = match (peers, origin.seat()) {
+        (Some(listener), Some(seat)) => {
+            let (settings, counters) = seat.port();
             let memory = Arc::clone(&origin.memory);
             Some(server::serve(listener, settings, memory, origin.clock.clone(), counters)?)
         }

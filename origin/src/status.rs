@@ -138,7 +138,7 @@ impl Status {
             draining: origin.is_draining(),
             memory: memory(origin, &counts),
             tiers: origin.below.as_ref().map(Report::of),
-            index: origin.fleet().map(|(_, fleet)| FleetReport::of(fleet)),
+            index: origin.seat().map(|seat| seat.report()),
             objects: counts.sizes.live + counts.sizes.evictable,
             newest_segment_age_seconds: newest.map(|newest| now.saturating_sub(newest).as_secs_f64()),
             streams: origin.streams.count(),

@@ -1,8 +1,10 @@
 //! A fleet: origins in processes of their own, three NATS servers and a real S3 server between them, on loopback. Any pod takes any
 //! PUT and answers any GET; pods, servers and links fail.
 
+mod clocks;
 mod eager;
 mod history;
+mod joining;
 mod overtaking;
 pub(crate) mod pods;
 mod reads;

@@ -1,4 +1,4 @@
-//! A link of TCP connections to one server, which a test cuts, silences and restores: what a network does to processes that are on one
+//! A link of TCP connections to one server, which a test cuts, silences, slows down and restores: what a network does to processes that are on one
 //! machine, without rights over its network.
 //!
 //! What a silent link has taken is delivered when it is restored, as TCP would send it again. Unlike a network it takes as much as the
@@ -39,6 +39,8 @@ struct State {
     is_refusing: bool,
     /// By [`Way`].
     is_silent: [bool; 2],
+    /// How long it takes what comes, beside the network.
+    delay: Duration,
     /// How often all connections were ended.
     cuts: u64,
     /// Connections up to this number deliver nothing any more.
@@ -102,6 +104,11 @@ impl Link {
         self.change(|state| state.is_silent[way as usize] = true);
     }
 
+    /// Whatever is sent takes so much longer, in both directions.
+    pub fn slow_down(&self, delay: Duration) {
+        self.change(|state| state.delay = delay);
+    }
+
     /// All connections stay and deliver nothing any more, whatever comes; new ones pass. So does a firewall that forgets them.
     pub fn lose(&self) {
         self.change(|state| state.lost = state.accepted);
@@ -112,6 +119,7 @@ impl Link {
         self.change(|state| {
             state.is_refusing = false;
             state.is_silent = [false; 2];
+            state.delay = Duration::ZERO;
         });
     }
 
@@ -182,6 +190,8 @@ impl Shared {
                 Err(_) => break end(&to),
                 Ok(count) => count,
             };
+            let delay = self.lock().delay;
+            thread::sleep(delay);
             if !self.wait_open(way, of) {
                 break;
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -32,6 +32,14 @@ pub enum ConnectError {
         servers: Vec<String>,
         /// The last answer.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A server answered, and does not let this pod in.
+    #[error("NATS refuses {who}: {source}")]
+    Refused {
+        /// Whom.
+        who: String,
+        /// Its answer.
+        source: async_nats::ConnectError,
     },
     /// The server is too old, or says no version.
     #[error(
@@ -74,6 +82,10 @@ pub(crate) async fn connect(config: &Config) -> Result<(Client, broadcast::Recei
                 check_version(&client)?;
                 return Ok((client, receiver));
             }
+            // Other credentials are needed, which whoever calls has to bring.
+            Ok(Err(source)) if source.kind() == ConnectErrorKind::AuthorizationViolation => {
+                return Err(ConnectError::Refused { who: whoever(config), source });
+            }
             Ok(Err(error)) => error.into(),
             Err(elapsed) => elapsed.into(),
         };
@@ -82,6 +94,11 @@ pub(crate) async fn connect(config: &Config) -> Result<(Client, broadcast::Recei
         }
         sleep(Duration::from_millis(100)).await;
     }
+}
+
+fn whoever(config: &Config) -> String {
+    let user = config.credentials.as_ref().map(|(user, _)| format!("the user \"{user}\" with its password"));
+    user.unwrap_or_else(|| "whoever shows no credentials".to_owned())
 }
 
 fn options(config: &Config, events: broadcast::Sender<()>) -> ConnectOptions {

@@ -75,7 +75,8 @@ pub(super) struct Change {
 impl Tiers {
     /// A request for a change of `path` has arrived.
     pub fn arrive(&self, path: &str) -> Arrival {
-        let fence = self.fleet.as_ref().map(|fleet| {
+        let fleet = self.seat.as_ref().and_then(|seat| seat.fleet());
+        let fence = fleet.map(|fleet| {
             let (fleet, path) = (Arc::clone(fleet), path.to_owned());
             self.runtime.spawn(async move { fleet.index.fence(&path, READ_PATIENCE).await })
         });

@@ -202,6 +202,11 @@ fn admit(
         let text = "writing needs a client certificate";
         return Err(Box::new(Answer::text(StatusCode::FORBIDDEN, Outcome::Forbidden, text)));
     }
+    if origin.is_outside() {
+        // What is there is not known, and nobody else would learn of a change.
+        let text = "this pod has not joined its fleet yet";
+        return Err(Box::new(Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::TierUnavailable, text)));
+    }
     let request = request::parse(head, key, dialect);
     let request = request.and_then(|request| match policies.media_store() {
         MediaStore::Strict => strict::check(&request).map(|()| request),

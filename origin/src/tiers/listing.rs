@@ -37,6 +37,7 @@ impl Tiers {
         limit: usize,
     ) -> Result<(Vec<Listed>, Option<String>), Arc<TierError>> {
         let now = self.clock.now();
+        let fleet = self.fleet().map_err(Arc::new)?;
         let mut names = BTreeMap::new();
         // A page ends where the first tier that has more ends: behind that it is not known what another one has.
         let mut end: Option<String> = None;
@@ -49,7 +50,7 @@ impl Tiers {
             }
             for one in listed {
                 // What the index of a fleet knows of a path is all that counts.
-                if is_below && self.fleet.as_ref().is_some_and(|fleet| fleet.hides(one.name())) {
+                if is_below && fleet.is_some_and(|fleet| fleet.hides(one.name())) {
                     continue;
                 }
                 let newer = |there: &Listed| sequence(&one) > sequence(there);
@@ -58,7 +59,7 @@ impl Tiers {
                 }
             }
         };
-        let known = match &self.fleet {
+        let known = match fleet {
             None => self.memory.list(folder, after, limit, now),
             Some(fleet) => fleet.list(folder, after, limit, now).await.map_err(Arc::new)?,
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig};
+use mediaorigin_index::key::BadScope;
 use tokio::runtime::Handle;
 
 use super::disk::{self, Disk, DiskOptions};
@@ -13,7 +14,8 @@ use super::local::Local;
 use super::object_store::{self, Credentials, ObjectStoreOptions, ObjectStoreTier};
 use super::walker::Tiers;
 use crate::clock::Clock;
-use crate::fleet::{Fleet, JoinError, Pod};
+use crate::fleet::Pod;
+use crate::fleet::seat::Seat;
 use crate::memory::Memory;
 
 /// How long a start waits for the disk: longer than Kubernetes lets the pod before it live (60 s).
@@ -54,9 +56,9 @@ pub enum OpenError {
     /// The object store.
     #[error("cannot open the object store: {0}")]
     ObjectStore(#[from] object_store::OpenError),
-    /// The fleet.
+    /// The name of the fleet cannot be one.
     #[error(transparent)]
-    Fleet(#[from] JoinError),
+    Fleet(#[from] BadScope),
 }
 
 /// Opens the tiers below `memory`, if the settings have any, the disk with an index of `index_bytes_max`; waits until no other process has the disk's folder.
@@ -76,14 +78,14 @@ pub async fn open(
         Some(config) => Some(Arc::new(open_object_store(config, folders, clock)?)),
         None => None,
     };
-    let fleet = match (&cold.coordination, &folders.pod) {
+    let seat = match (&cold.coordination, &folders.pod) {
         (Some(config), Some((pod, bound))) => {
             let named = (pod, pod.address(*bound));
-            Some(Arc::new(Fleet::join(config, named, (memory, clock), &runtime).await?))
+            Some(Seat::take(config, named, (memory, clock), &runtime)?)
         }
         _ => None,
     };
-    if disk.is_none() && object_store.is_none() && fleet.is_none() {
+    if disk.is_none() && object_store.is_none() && seat.is_none() {
         return Ok(None);
     }
     let tiers = Tiers::new(
@@ -91,7 +93,7 @@ pub async fn open(
         clock.clone(),
         disk.clone().map(|disk| disk as Arc<dyn Local>),
         object_store.clone().map(|store| store as Arc<dyn super::Tier>),
-        (runtime, fleet),
+        (runtime, seat),
     );
     let disk_bytes_max = cold.disk.as_ref().map_or(0, |disk| disk.size_bytes);
     Ok(Some(Opened { tiers, disk, disk_bytes_max, disk_index_bytes_max: index_bytes_max, object_store }))

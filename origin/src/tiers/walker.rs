@@ -27,6 +27,7 @@ use super::outbound::{Copy, Counts, Outbound};
 pub use super::wish::Wish;
 use super::{ErrorKind, Put, Record, Removed, Source, Tier, TierError, TierName};
 use crate::clock::{Clock, Now};
+use crate::fleet::seat::Seat;
 use crate::fleet::{Arrival, Client, Fleet};
 use crate::memory::object::Version;
 use crate::memory::upload::{Committed, Upload};
@@ -62,8 +63,8 @@ pub struct Tiers {
     pub(crate) object_store: Option<Arc<dyn Tier>>,
     /// Where the work of tiers is done: it must not wait for a worker of the media port, nor one of them for it.
     pub(crate) runtime: Handle,
-    /// The other pods, where there are any.
-    pub(crate) fleet: Option<Arc<Fleet>>,
+    /// The place among other pods, where there are any.
+    pub(crate) seat: Option<Arc<Seat>>,
     pub(crate) known: Arc<Known>,
     pub(super) outbound: Outbound,
     pub(super) fills: tokio::sync::Semaphore,
@@ -77,7 +78,7 @@ impl Tiers {
         clock: Clock,
         disk: Option<Arc<dyn Local>>,
         object_store: Option<Arc<dyn Tier>>,
-        (runtime, fleet): (Handle, Option<Arc<Fleet>>),
+        (runtime, seat): (Handle, Option<Arc<Seat>>),
     ) -> Arc<Self> {
         let outbound = Outbound::new(memory.budget().limit() / 4);
         let fills = tokio::sync::Semaphore::new(super::pieces::FILLS_MAX);
@@ -88,7 +89,7 @@ impl Tiers {
             disk,
             object_store,
             runtime,
-            fleet,
+            seat,
             known,
             outbound,
             fills,
@@ -96,6 +97,11 @@ impl Tiers {
         });
         Outbound::start(&tiers);
         tiers
+    }
+
+    /// The fleet, where this pod is one of many: nothing can be done without it there.
+    pub(crate) fn fleet(&self) -> Result<Option<&Arc<Fleet>>, TierError> {
+        self.seat.as_ref().map(|seat| seat.required()).transpose()
     }
 
     /// The tiers below memory, from the top down.
@@ -148,7 +154,7 @@ impl Tiers {
         let task = self.runtime.spawn(async move {
             let path = Arc::clone(&upload.version().path);
             let _turn = tiers.locks.turn(&path).await;
-            match &tiers.fleet {
+            match tiers.fleet().map_err(Arc::new)? {
                 None => tiers.commit_in_turn(upload, wish, condition).await,
                 Some(fleet) => tiers.commit_agreed(fleet, upload, wish, condition, arrival, waiting).await,
             }
@@ -292,7 +298,7 @@ impl Tiers {
         let (_client, waiting) = Client::new();
         let task = self.runtime.spawn(async move {
             let _turn = tiers.locks.turn(&path).await;
-            match &tiers.fleet {
+            match tiers.fleet().map_err(Arc::new)? {
                 None => tiers.delete_in_turn(Arc::clone(&path), wish, condition).await,
                 Some(fleet) => tiers.delete_agreed(fleet, Arc::clone(&path), condition, waiting).await,
             }

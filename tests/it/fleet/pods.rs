@@ -1,4 +1,4 @@
-//! The fleet itself: its processes, and the links from each to the NATS servers.
+//! The fleet itself: its processes, and the links of each to the NATS servers, to the bucket, and of the others to it.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -9,31 +9,42 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mediaorigin_crds::load;
+use mediaorigin_origin::drain::Limits;
 use mediaorigin_origin::fleet::Pod as Identity;
 use mediaorigin_origin::{Options, Running, start_blocking};
 use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::links::Link;
 use mediaorigin_tests::nats::{NatsCluster, PATIENCE, Setup};
 use mediaorigin_tests::peer::{Answer, Peer};
+use mediaorigin_tests::program::reserved;
 use mediaorigin_tests::s3::{ACCESS_KEY, BUCKET, S3Server};
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::clocks::Clocks;
 
 const CHILD: &str = "MEDIAORIGIN_FLEET_CHILD";
 const SECRET: &str = "a-secret-that-nobody-may-see";
+/// How a pod drains: nobody has to be told of it first.
+const DRAIN: Limits = Limits { min: Duration::from_millis(200), max: Duration::from_secs(10) };
 
 /// What a process is told.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Told {
     name: String,
     document: String,
     secret: Option<PathBuf>,
+    /// The folder with the credentials of NATS.
+    credentials: Option<PathBuf>,
+    /// Where it listens for other pods, and where they reach that.
+    peers: Option<(SocketAddr, SocketAddr)>,
 }
 
 /// An origin in a process of its own, which is this very program.
 pub(super) struct Pod {
     child: Child,
     pub(super) media: SocketAddr,
-    admin: SocketAddr,
+    pub(super) admin: SocketAddr,
 }
 
 /// Everything; it ends with this value.
@@ -41,6 +52,12 @@ pub(super) struct Fleet {
     pub(super) pods: Vec<Option<Pod>>,
     /// By pod and server.
     pub(super) links: Vec<Vec<Link>>,
+    /// By pod: where it listens for the others, and their way there.
+    pub(super) peers: Vec<(SocketAddr, Link)>,
+    /// By pod: its way to the bucket.
+    pub(super) buckets: Vec<Link>,
+    /// Wrong ones, where they are asked for.
+    pub(super) clocks: Option<Clocks>,
     pub(super) nats: NatsCluster,
     pub(super) store: Option<S3Server>,
     secret: Folder,
@@ -53,15 +70,21 @@ pub(super) struct Fleet {
 fn child() {
     let Ok(told) = std::env::var(CHILD) else { return };
     let running = run(serde_json::from_str(&told).unwrap());
-    println!("listens on {} {}", running.media_addr, running.admin_addr);
-    loop {
-        thread::park();
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).unwrap();
+        println!("listens on {} {}", running.media_addr, running.admin_addr);
+        terminate.recv().await;
+        running.drain(DRAIN).await;
+        running.finish().await;
+    });
 }
 
 fn run(told: Told) -> Running {
     let resolved = load::parse(&told.document).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let pod = Identity { name: told.name, ..Identity::default() };
+    let (peer_listen, peer_address) = told.peers.unzip();
+    let peer_address = peer_address.map(|address| address.to_string());
+    let pod = Identity { name: told.name, credentials_dir: told.credentials, peer_listen, peer_address };
     let options = Options { pod, object_store_credentials_dir: told.secret, ..Options::default() };
     start_blocking(resolved, options).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -69,20 +92,27 @@ fn run(told: Told) -> Running {
 /// An origin in this process, with the servers of its fleet.
 pub(crate) fn alone() -> (Running, NatsCluster) {
     let nats = NatsCluster::start().unwrap();
-    let document = format!(
-        "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: alone}}\nspec:\n  \
-         coordination: {{nats: {{url: \"{}\"}}}}\n",
-        nats.urls().join(",")
-    );
-    let told = Told { name: "pod-0".to_owned(), document, secret: None };
-    (run(told), nats)
+    (run(Told::of_one(&nats, None)), nats)
+}
+
+impl Told {
+    /// A pod that is a fleet of its own.
+    fn of_one(nats: &NatsCluster, credentials: Option<PathBuf>) -> Self {
+        let document = format!(
+            "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: alone}}\nspec:\n  \
+             coordination: {{nats: {{url: \"{}\"}}}}\n",
+            nats.urls().join(",")
+        );
+        Self { name: "pod-0".to_owned(), document, credentials, ..Self::default() }
+    }
 }
 
 impl Pod {
-    fn start(told: &Told) -> Result<Self> {
+    fn start(told: &Told, environment: &[(&str, String)]) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--exact", "fleet::pods::child", "--ignored", "--nocapture"])
             .env(CHILD, serde_json::to_string(told)?)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
@@ -96,6 +126,11 @@ impl Pod {
         // The rest is read, so that it never waits for a reader.
         thread::spawn(move || lines.for_each(drop));
         Ok(Self { child, media, admin })
+    }
+
+    /// A process that is a fleet of its own, with the credentials in a folder. It is not waited for.
+    pub(super) fn alone(nats: &NatsCluster, credentials: PathBuf) -> Self {
+        Self::start(&Told::of_one(nats, Some(credentials)), &[]).unwrap()
     }
 
     /// Whether it calls itself ready, and what it says otherwise.
@@ -119,6 +154,15 @@ impl Pod {
         Peer::connect(self.media)?.request(method, target, &headers, body)
     }
 
+    /// Asks it to end, and waits until it has: what it is about it finishes.
+    pub(super) fn leave(mut self) {
+        self.signal("-TERM").unwrap();
+        wait_until("the pod to end", || match self.child.try_wait() {
+            Ok(Some(_)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    }
+
     /// Sends it a signal.
     pub(super) fn signal(&self, signal: &str) -> Result<()> {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status()?;
@@ -138,6 +182,11 @@ impl Drop for Pod {
 impl Fleet {
     /// `count` pods that are ready, whose tier policies are `rules` (YAML), with a bucket if it is asked for.
     pub(super) fn start(count: usize, rules: &str, has_bucket: bool) -> Self {
+        Self::start_with(count, rules, has_bucket, None)
+    }
+
+    /// The same with clocks that are wrong.
+    pub(super) fn start_with(count: usize, rules: &str, has_bucket: bool, clocks: Option<Clocks>) -> Self {
         let nats = NatsCluster::start_with(Setup { has_links: true, ..Setup::default() }).unwrap();
         let store = has_bucket.then(|| S3Server::start(SECRET).unwrap());
         let secret = Folder::new("secret").unwrap();
@@ -145,7 +194,10 @@ impl Fleet {
         secret.write("secretAccessKey", SECRET).unwrap();
         let to = |address| Link::start(address).unwrap();
         let links = (0..count).map(|_| nats.addresses().into_iter().map(to).collect()).collect();
-        let mut fleet = Self { pods: Vec::new(), links, nats, store, secret, rules: rules.to_owned() };
+        let peers = (0..count).map(|_| reserved().unwrap()).map(|listen| (listen, to(listen))).collect();
+        let buckets = (0..count).filter_map(|_| store.as_ref().map(|store| to(store.address))).collect();
+        let (pods, rules) = (Vec::new(), rules.to_owned());
+        let mut fleet = Self { pods, links, peers, buckets, clocks, nats, store, secret, rules };
         for number in 0..count {
             let pod = fleet.launch(number);
             fleet.pods.push(Some(pod));
@@ -157,11 +209,9 @@ impl Fleet {
     }
 
     fn launch(&self, number: usize) -> Pod {
-        let store = self.store.as_ref().map_or_else(String::new, |store| {
-            format!(
-                "  objectStore: {{url: \"s3://{BUCKET}/origin\", endpoint: \"http://{}\"}}\n",
-                store.address
-            )
+        let store = self.buckets.get(number).map_or_else(String::new, |link| {
+            let endpoint = link.address();
+            format!("  objectStore: {{url: \"s3://{BUCKET}/origin\", endpoint: \"http://{endpoint}\"}}\n")
         });
         let servers = self.links[number].iter().map(|link| format!("nats://{}", link.address()));
         let document = format!(
@@ -172,7 +222,14 @@ impl Fleet {
             self.rules
         );
         let secret = self.store.is_some().then(|| self.secret.path().to_owned());
-        Pod::start(&Told { name: format!("pod-{number}"), document, secret }).unwrap()
+        let (listen, link) = &self.peers[number];
+        let peers = Some((*listen, link.address()));
+        let environment = self.clocks.as_ref().map_or_else(Vec::new, |clocks| clocks.environment(number));
+        Pod::start(
+            &Told { name: format!("pod-{number}"), document, secret, credentials: None, peers },
+            &environment,
+        )
+        .unwrap()
     }
 
     /// A pod that runs.
@@ -183,6 +240,13 @@ impl Fleet {
     /// kill -9.
     pub(super) fn kill(&mut self, number: usize) {
         self.pods[number] = None;
+    }
+
+    /// It ends as it should.
+    pub(super) fn leave(&mut self, number: usize) {
+        if let Some(pod) = self.pods[number].take() {
+            pod.leave();
+        }
     }
 
     /// Another process in its place, ready.

@@ -6,12 +6,12 @@
 //!     growing                         to its end, in chunks; an upload that is given up cuts the connection
 //!     growing, a range with an end    with the length of the range, as soon as its bytes come
 //!     a range within a piece          also where only that piece is held, which was fetched or read from below
-//! 401 without the token, 404 where this pod does not hold that version, 416, 503 when too many ask: go elsewhere at once
+//! 401 without the token, 404 where this pod does not hold that version, 416, 503 when too many ask, or none can yet: go elsewhere at once
 //! ```
 
 use std::any::Any;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -52,8 +52,8 @@ const QUESTION_LENGTH_MAX: usize = 900 * 12;
 pub struct Settings {
     /// Its threads.
     pub workers: usize,
-    /// What other pods show.
-    pub token: Token,
+    /// What other pods show; while it is not known, none is answered.
+    pub token: Arc<OnceLock<Token>>,
     /// Answers with complete versions at once.
     pub answers_max: usize,
     /// Answers at once that follow what grows: they last as long as its upload, and take no more than comes in.
@@ -68,7 +68,7 @@ pub struct Settings {
 
 impl Settings {
     /// The usual ones.
-    pub fn new(token: Token) -> Self {
+    pub fn new(token: Arc<OnceLock<Token>>) -> Self {
         Self {
             workers: 1,
             token,
@@ -91,7 +91,7 @@ struct Question {
 struct Port {
     memory: Arc<Memory>,
     clock: Clock,
-    token: Token,
+    token: Arc<OnceLock<Token>>,
     answers: Arc<Semaphore>,
     follows: Arc<Semaphore>,
     first_byte_wait: Duration,
@@ -153,7 +153,10 @@ async fn blob(
     question: Option<web::Query<Question>>,
     port: web::Data<Port>,
 ) -> HttpResponse {
-    if !bearer::shows(&http, port.token.0.as_bytes()) {
+    let Some(token) = port.token.get() else {
+        return HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 1)).finish();
+    };
+    if !bearer::shows(&http, token.0.as_bytes()) {
         return HttpResponse::Unauthorized().insert_header((WWW_AUTHENTICATE, "Bearer")).finish();
     }
     let uid = u128::from_str_radix(&uid, 16).ok().map(Uid);

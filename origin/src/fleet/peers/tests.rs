@@ -6,7 +6,7 @@ mod holders;
 
 use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
@@ -67,7 +67,8 @@ impl Pod {
         let counters = Arc::new(Counters::default());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let mut settings = Settings { stall_max: PATIENCE, ..Settings::new(token()) };
+        let mut settings =
+            Settings { stall_max: PATIENCE, ..Settings::new(Arc::new(OnceLock::from(token()))) };
         change(&mut settings);
         let shared = (Arc::clone(&memory), clock.clone(), Arc::clone(&counters));
         let (tell, told) = mpsc::channel();

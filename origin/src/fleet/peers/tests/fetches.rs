@@ -167,6 +167,19 @@ async fn who_does_not_show_the_token_is_told_nothing() {
     assert_eq!(format!("{:?}", token()), "Token(…)");
 }
 
+/// A pod that has not joined its fleet yet has nothing to give.
+#[tokio::test]
+async fn a_pod_that_knows_no_token_yet_sends_elsewhere() {
+    let known = Arc::new(OnceLock::new());
+    let settable = Arc::clone(&known);
+    let holder = Pod::start_with(patient(), growing::Limits::default(), |settings| settings.token = settable);
+    let uid = holder.put(PATH, b"secret").await.uid;
+    let ask = async || holder.peers.fetch(holder.address, PATH, uid, None).await.map(|_| ());
+    assert_eq!(ask().await, Err(PeerError::Busy));
+    known.set(token()).unwrap();
+    assert_eq!(ask().await, Ok(()));
+}
+
 /// By hand: the head as it is on the wire, and the questions that no pod of ours asks.
 #[tokio::test]
 async fn a_head_has_no_body_and_nonsense_is_not_found() {

@@ -1,0 +1,123 @@
+//! The place of this pod in its fleet: empty until NATS lets it join, however late that is. Until then the pod knows nothing that
+//! it may answer with, and says why.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use mediaorigin_crds::config::CoordinationConfig;
+use mediaorigin_index::key::{BadScope, Scope};
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+use super::peers::{Counters, Token, server};
+use super::report::Report;
+use super::{Fleet, JoinError, Pod};
+use crate::clock::Clock;
+use crate::memory::Memory;
+use crate::tiers::{ErrorKind, TierError, TierName};
+
+/// How long one attempt to join takes at most, and the pause before the next, for which servers have time to come.
+pub(super) const ATTEMPT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The place of a pod in its fleet. Once taken it is never left.
+pub struct Seat {
+    address: String,
+    fleet: OnceLock<Arc<Fleet>>,
+    /// What other pods show, once it is joined.
+    token: Arc<OnceLock<Token>>,
+    counters: Arc<Counters>,
+    trouble: Mutex<String>,
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Seat").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Why a pod has no place in its fleet yet.
+#[derive(Debug, thiserror::Error)]
+#[error("it has not joined its fleet yet")]
+struct NotJoined;
+
+impl Seat {
+    /// Begins to join the fleet, on `runtime`, and tries until it has: credentials are read for each attempt, so that new ones heal.
+    pub fn take(
+        config: &CoordinationConfig,
+        (pod, address): (&Pod, String),
+        (memory, clock): (&Arc<Memory>, &Clock),
+        runtime: &Handle,
+    ) -> Result<Arc<Self>, BadScope> {
+        // No later attempt would mend a name.
+        let scope = Scope::new(&config.scope)?;
+        let trouble = Mutex::new("no NATS server has answered yet".to_owned());
+        let (token, counters) = Default::default();
+        let seat = Arc::new(Self { address, fleet: OnceLock::new(), token, counters, trouble });
+        let (config, pod) = (config.clone(), pod.clone());
+        let (memory, clock) = (Arc::clone(memory), clock.clone());
+        let (joining, tasks) = (Arc::clone(&seat), runtime.clone());
+        runtime.spawn(async move {
+            loop {
+                let named = (&pod, joining.address.clone());
+                let here = (&memory, &clock, &joining.counters);
+                match Fleet::join(&config, &scope, named, here, &tasks).await {
+                    Ok(fleet) => return joining.joined(fleet),
+                    Err(error) => joining.failed(&error),
+                }
+                sleep(PAUSE).await;
+            }
+        });
+        Ok(seat)
+    }
+
+    fn joined(&self, fleet: Fleet) {
+        // Nobody else sets them. Other pods may ask as soon as they can be told of anything here.
+        let _ = self.token.set(fleet.token.clone());
+        let _ = self.fleet.set(Arc::new(fleet));
+        tracing::info!(address = self.address, "joined the fleet");
+    }
+
+    /// Logged once as long as it stays the same.
+    fn failed(&self, error: &JoinError) {
+        let text = error.to_string();
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if *trouble != text {
+            tracing::error!(%error, "not joined yet, tried again until it is");
+            *trouble = text;
+        }
+    }
+
+    /// The fleet, once it is joined.
+    pub fn fleet(&self) -> Option<&Arc<Fleet>> {
+        self.fleet.get()
+    }
+
+    /// The same, or the error of whatever cannot be done without.
+    pub(crate) fn required(&self) -> Result<&Arc<Fleet>, TierError> {
+        self.fleet.get().ok_or_else(|| {
+            TierError::new(TierName::Index, "ask".to_owned(), ErrorKind::Unavailable, NotJoined)
+        })
+    }
+
+    /// How other pods are answered.
+    pub fn port(&self) -> (server::Settings, Arc<Counters>) {
+        (server::Settings::new(Arc::clone(&self.token)), Arc::clone(&self.counters))
+    }
+
+    /// Why this pod cannot answer for what is there, if it cannot.
+    pub fn unready(&self) -> Option<String> {
+        if let Some(fleet) = self.fleet() {
+            return fleet.unready();
+        }
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(format!("the fleet is not joined yet: {trouble}"))
+    }
+
+    /// How this pod does in it.
+    pub fn report(&self) -> Report {
+        let not_joined = || Report { address: self.address.clone(), ..Report::default() };
+        self.fleet().map_or_else(not_joined, |fleet| Report::of(fleet))
+    }
+}

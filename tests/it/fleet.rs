@@ -3,6 +3,8 @@
 
 mod clocks;
 mod eager;
+mod faults;
+mod forwards;
 mod history;
 mod joining;
 mod overtaking;

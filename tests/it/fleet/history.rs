@@ -12,28 +12,16 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use mediaorigin_index::register::{Did, Operation};
+use mediaorigin_tests::nats::PATIENCE;
 use mediaorigin_tests::peer::Peer;
 use mediaorigin_tests::porcupine::not_linearizable;
 
+use super::clocks::Clocks;
+use super::faults::Fault;
 use super::pods::{Fleet, wait_until};
 
 const CLIENTS_PER_POD: usize = 3;
 const PATHS: u64 = 2;
-
-/// What happens to a fleet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    /// A pod is killed, and another one comes in its place.
-    ReplacePod,
-    /// A pod gets no turn for a while.
-    StopPod,
-    /// A pod reaches no server for a while.
-    CutPod,
-    /// The leader of the log is killed, and comes back.
-    KillLeader,
-    /// One of the others is.
-    KillFollower,
-}
 
 const SHORT: [Fault; 5] =
     [Fault::ReplacePod, Fault::CutPod, Fault::KillFollower, Fault::StopPod, Fault::KillLeader];
@@ -56,12 +44,13 @@ struct Workload {
 }
 
 impl Workload {
-    fn start(fleet: &Fleet, seed: u64, extension: &'static str) -> Self {
+    /// Clients of all pods; the paths of `round` and the next ones are new.
+    fn start(fleet: &Fleet, seed: u64, extension: &'static str, round: u64) -> Self {
         let place = |number| (RwLock::new(Some(fleet.pod(number).media)), AtomicU64::new(0));
         let shared = Arc::new(Shared {
             moment: AtomicU64::new(1),
             value: AtomicU64::new(1),
-            round: AtomicU64::new(0),
+            round: AtomicU64::new(round),
             is_over: AtomicBool::new(false),
             did: Mutex::default(),
             extension,
@@ -148,81 +137,98 @@ fn number(body: &[u8]) -> u64 {
     text.rsplit('#').next().and_then(|number| number.trim().parse().ok()).unwrap_or_else(|| panic!("{text}"))
 }
 
-fn happen(fault: Fault, fleet: &mut Fleet, workload: &Workload, chance: &mut Rng) {
-    let pod = chance.usize(..fleet.pods.len());
-    match fault {
-        Fault::ReplacePod => {
-            fleet.kill(pod);
-            workload.moved(pod, None);
-            fleet.replace(pod);
-            workload.moved(pod, Some(fleet.pod(pod).media));
-        }
-        Fault::StopPod => {
-            fleet.pod(pod).signal("-STOP").unwrap();
-            thread::sleep(Duration::from_millis(chance.u64(500..3_000)));
-            fleet.pod(pod).signal("-CONT").unwrap();
-        }
-        Fault::CutPod => {
-            fleet.links[pod].iter().for_each(mediaorigin_tests::links::Link::cut);
-            wait_until("the pod that is cut off to be unready", || match fleet.pod(pod).readiness() {
-                Err(reason) if reason.contains("NATS") => Ok(()),
-                other => Err(format!("{other:?}")),
-            });
-            fleet.links[pod].iter().for_each(mediaorigin_tests::links::Link::restore);
-        }
-        Fault::KillLeader | Fault::KillFollower => {
-            let leader = fleet.nats.wait_stream_leader("MO_IDX_media-fleet_0").unwrap();
-            let server = if fault == Fault::KillLeader { leader } else { (leader + 1) % 3 };
-            fleet.nats.kill(server);
-            fleet.nats.restart(server).unwrap();
-            fleet.nats.wait_healthy(server).unwrap();
-        }
-    }
-}
-
 fn number_of(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-fn run(
-    (rules, extension): (&str, &'static str),
+/// One run.
+struct Scene {
+    /// Tier policies.
+    rules: &'static str,
+    extension: &'static str,
     has_bucket: bool,
-    mut next: impl FnMut(usize, &mut Rng) -> Option<Fault>,
-) {
-    let seed = number_of("MEDIAORIGIN_SEED").unwrap_or_else(|| fastrand::u64(..));
-    println!("MEDIAORIGIN_SEED={seed}");
-    let mut chance = Rng::with_seed(seed);
-    let mut fleet = Fleet::start(3, rules, has_bucket);
-    let workload = Workload::start(&fleet, seed, extension);
-    let mut count = 0;
-    workload.go_on(20);
-    while let Some(fault) = next(count, &mut chance) {
-        workload.shared.round.fetch_add(1, Ordering::SeqCst);
-        workload.go_on(10);
-        let begin = Instant::now();
-        happen(fault, &mut fleet, &workload, &mut chance);
-        workload.go_on(10);
-        println!("{fault:?}: all go on after {:?}", begin.elapsed());
-        count += 1;
+    has_wrong_clocks: bool,
+}
+
+/// Manifests ride in the index.
+const MANIFESTS: Scene = Scene { rules: "[]", extension: "m3u8", has_bucket: false, has_wrong_clocks: false };
+/// Bodies in the bucket instead of the index, so that index and object store must agree.
+const OBJECTS: Scene = Scene {
+    rules: "[{name: all, match: {paths: [\"**\"]}, durability: Durable, memory: {keepSeconds: 0}}]",
+    extension: "bin",
+    has_bucket: true,
+    has_wrong_clocks: false,
+};
+
+impl Scene {
+    /// The same with pods whose clocks are wrong.
+    fn with_wrong_clocks(self) -> Self {
+        Self { has_wrong_clocks: true, ..self }
     }
-    let history = workload.finish();
-    let bad = not_linearizable(&history).unwrap();
-    let known = history.iter().filter(|(_, operation)| operation.ended.is_some()).count();
-    println!("{count} faults, {known} operations with a known end of {}", history.len());
-    assert!(bad.is_empty(), "seed {seed}: not linearizable: {bad:?}");
-    assert!(known > 200, "only {known} operations");
+
+    /// The faults that can happen in it.
+    fn faults(&self) -> Vec<Fault> {
+        let more = self.has_bucket.then_some([Fault::CutBucket, Fault::SlowBucket]);
+        let jump = self.has_wrong_clocks.then_some(Fault::JumpClock);
+        let links = [Fault::RollPods, Fault::StopPodLong, Fault::CutPeer];
+        SHORT.into_iter().chain(links).chain(more.into_iter().flatten()).chain(jump).collect()
+    }
+
+    /// Plays faults until there is no `next` one, and asks for a judgement.
+    fn play(&self, seed: u64, mut next: impl FnMut(usize, &mut Rng) -> Option<Fault>) {
+        println!("MEDIAORIGIN_SEED={seed}");
+        let mut chance = Rng::with_seed(seed);
+        let clocks = self.has_wrong_clocks.then(Clocks::wrong);
+        let mut fleet = Fleet::start_with(3, self.rules, self.has_bucket, clocks);
+        fleet.clocks.iter().for_each(|clocks| clocks.check(&fleet));
+        let workload = Workload::start(&fleet, seed, self.extension, 0);
+        let mut count = 0;
+        workload.go_on(20);
+        while let Some(fault) = next(count, &mut chance) {
+            workload.shared.round.fetch_add(1, Ordering::SeqCst);
+            workload.go_on(10);
+            let begin = Instant::now();
+            fault.happen(&mut fleet, &|pod, address| workload.moved(pod, address), &mut chance);
+            workload.go_on(10);
+            println!("{fault:?}: all go on after {:?}", begin.elapsed());
+            count += 1;
+        }
+        let history = workload.finish();
+        let bad = not_linearizable(&history).unwrap();
+        let known = history.iter().filter(|(_, operation)| operation.ended.is_some()).count();
+        println!("{count} faults, {known} operations with a known end of {}", history.len());
+        for path in &bad {
+            let of_path = history.iter().filter(|(other, _)| other == path);
+            of_path.for_each(|(_, operation)| println!("{path}: {operation:?}"));
+        }
+        assert!(bad.is_empty(), "seed {seed}: not linearizable: {bad:?}");
+        assert!(known > 200, "only {known} operations");
+    }
+
+    fn play_all(&self, faults: &[Fault]) {
+        let seed = number_of("MEDIAORIGIN_SEED").unwrap_or_else(|| fastrand::u64(..));
+        self.play(seed, |count, _| faults.get(count).copied());
+    }
 }
 
 #[test]
 fn histories_through_all_pods_are_linearizable_under_faults() {
-    run(("[]", "m3u8"), false, |count, _| SHORT.get(count).copied());
+    MANIFESTS.play_all(&SHORT);
 }
 
-/// Bodies in the bucket instead of the index, so that index and object store must agree.
+#[test]
+fn histories_are_linearizable_when_pods_are_rolled_and_clocks_are_wrong() {
+    MANIFESTS.with_wrong_clocks().play_all(&[Fault::JumpClock, Fault::RollPods, Fault::JumpClock]);
+}
+
 #[test]
 fn histories_of_what_is_durable_are_linearizable_when_pods_are_killed() {
-    let rules = "[{name: all, match: {paths: [\"**\"]}, durability: Durable, memory: {keepSeconds: 0}}]";
-    run((rules, "bin"), true, |count, _| (count < 3).then_some(Fault::ReplacePod));
+    OBJECTS.play_all(&[Fault::ReplacePod; 3]);
+}
+
+#[test]
+fn histories_of_what_is_durable_are_linearizable_when_links_fail_and_the_bucket_is_slow() {
+    OBJECTS.play_all(&[Fault::CutPeer, Fault::SlowBucket, Fault::CutBucket, Fault::StopPodLong]);
 }
 
 /// The control: names of media segments are used once, so they are read without asking anybody. Who overwrites them anyway is told
@@ -230,20 +236,32 @@ fn histories_of_what_is_durable_are_linearizable_when_pods_are_killed() {
 #[test]
 fn what_is_read_without_a_barrier_is_noticed() {
     let fleet = Fleet::start(3, "[]", false);
-    let workload = Workload::start(&fleet, 7, "ts");
-    for _ in 0..10 {
-        workload.shared.round.fetch_add(1, Ordering::SeqCst);
-        workload.go_on(100);
+    let deadline = Instant::now() + PATIENCE;
+    // Each history is whole, with paths of its own; most show it.
+    for round in 0.. {
+        let workload = Workload::start(&fleet, 7 + round, "ts", round);
+        workload.go_on(60);
+        if !not_linearizable(&workload.finish()).unwrap().is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nothing was noticed in {round} histories");
     }
-    assert!(!not_linearizable(&workload.finish()).unwrap().is_empty(), "nothing was noticed");
 }
 
-/// For `make soak`: any fault, again and again.
+/// For `make soak`: fleets of both kinds, with right clocks and wrong ones, one seed after the other; in each a few faults of any kind.
 #[test]
 #[ignore = "for make soak"]
 fn soak_histories_through_all_pods_are_linearizable() {
     let end = Instant::now() + Duration::from_secs(number_of("MEDIAORIGIN_SOAK_SECONDS").unwrap_or(60));
-    run(("[]", "m3u8"), false, |_, chance| {
-        (Instant::now() < end).then(|| SHORT[chance.usize(..SHORT.len())])
-    });
+    let first = number_of("MEDIAORIGIN_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let mut seeds = 0;
+    while Instant::now() < end {
+        let seed = first.wrapping_add(seeds);
+        let scene = if seed % 2 == 0 { MANIFESTS } else { OBJECTS };
+        let scene = if seed / 2 % 2 == 0 { scene } else { scene.with_wrong_clocks() };
+        let faults = scene.faults();
+        scene.play(seed, |count, chance| (count < 4).then(|| faults[chance.usize(..faults.len())]));
+        seeds += 1;
+    }
+    println!("{seeds} seeds from {first} on");
 }

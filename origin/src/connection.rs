@@ -18,6 +18,7 @@
 //!                  └► refusal ─► lingering close
 //! ```
 
+mod balance;
 mod call;
 mod counters;
 mod delivery;
@@ -56,6 +57,7 @@ use actix_web::{dev::AppConfig, rt::net::TcpStream};
 use crate::pressure::Pressure;
 
 pub use self::{
+    balance::Balance,
     counters::{Counters, TimeoutPhase},
     drain::Drain,
     fast::{Fast, Never, Reply},
@@ -131,6 +133,8 @@ impl Default for Settings {
 pub struct Shared {
     /// Empties the port.
     pub drain: Drain,
+    /// Sends readers to servers that have just come.
+    pub balance: Balance,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// Heard when memory is needed: slow readers make way.

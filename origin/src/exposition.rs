@@ -214,6 +214,11 @@ fn index(registry: &mut Registry, report: &FleetReport) {
     if let Some(age) = report.age_seconds {
         gauge("index_age_seconds", "Seconds since the index last proved to be up to date", age);
     }
+    gauge(
+        "fleet_pods",
+        "Pods of the fleet that are there to stay, this one among them; 0 while not known",
+        report.pods as f64,
+    );
     gauge("index_paths", "Paths that the index knows, deleted ones too", report.paths as f64);
     gauge("index_waiting", "Requests that wait for the index", report.waiting as f64);
     let mut counter =

@@ -17,6 +17,7 @@ mod eager;
 mod entry;
 mod list;
 mod log;
+mod members;
 mod open;
 mod overtaking;
 pub mod peers;
@@ -40,6 +41,7 @@ use tokio::task::JoinHandle;
 
 use crate::chance::{NoChance, short_number};
 use crate::clock::{Clock, Now};
+use crate::connection::Balance;
 use crate::memory::Memory;
 use crate::memory::blob::Uid;
 use crate::memory::upload::Terms;
@@ -157,6 +159,7 @@ impl Fleet {
         scope: &Scope,
         (pod, address): (&Pod, String),
         (memory, clock, counters): (&Arc<Memory>, &Clock, &Arc<Counters>),
+        balance: &Balance,
         runtime: &Handle,
     ) -> Result<Self, JoinError> {
         let mut settings =
@@ -182,7 +185,7 @@ impl Fleet {
         let unread = |error: SubscribeError| JoinError::Notices(error.to_string());
         let (notices, asked) = (board.read().await.map_err(unread)?, holds.read().await.map_err(unread)?);
         let eager = Eager::new(holds, address.clone());
-        let open = Open::new(board, runtime.clone(), address.clone());
+        let open = Open::new(board, runtime.clone(), address.clone(), balance.clone());
         let mut following: Vec<_> = receivers
             .map(|mut changes| {
                 let (memory, eager) = (Arc::clone(memory), Arc::clone(&eager));
@@ -216,17 +219,25 @@ impl Fleet {
         self.eager.newer(path, None).map_or(0, |entry| entry.stamp)
     }
 
+    /// Tells the other pods that this one is about to go.
+    pub fn leave(&self) {
+        self.open.leave();
+    }
+
     /// Tells the other pods of an upload of this one that may be read while it grows.
     pub fn announce(&self, path: &Arc<str>, uid: Uid) -> Announced {
         self.open.announce(path, uid)
     }
 
     /// Where the bytes of the version of `entry` are, beside this pod's memory: on the pods that the entry names, else in the log,
-    /// else in `store`.
-    pub(crate) fn holders(&self, entry: &Entry, store: Option<Arc<dyn Source>>) -> Option<Arc<dyn Source>> {
+    /// else in `store`. Where there is none of them, the answer says of all bytes that they are gone.
+    pub(crate) fn holders(&self, entry: &Entry, store: Option<Arc<dyn Source>>) -> Arc<dyn Source> {
         let places = entry.version().map_or(&[][..], |version| &version.places);
         let others = places.iter().filter_map(|place| match place {
-            Place::Pod(address) if *address != self.address => address.parse().ok(),
+            // What only the memory of a pod held goes with it.
+            Place::Pod(address) if *address != self.address && !self.open.is_gone(address) => {
+                address.parse().ok()
+            }
             _ => None,
         });
         let others: Vec<SocketAddr> = others.collect();
@@ -236,10 +247,10 @@ impl Fleet {
         } else {
             store
         };
-        if others.is_empty() {
-            return below;
+        match below {
+            Some(below) if others.is_empty() => below,
+            below => Arc::new(Holders::new(Arc::clone(&self.peers), others, below)),
         }
-        Some(Arc::new(Holders::new(Arc::clone(&self.peers), others, below)))
     }
 
     /// Where other pods fetch what this one holds.

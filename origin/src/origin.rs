@@ -151,5 +151,8 @@ impl Origin {
     /// From now on it is about to stop.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        if let Some((_, fleet)) = self.fleet() {
+            fleet.leave();
+        }
     }
 }

@@ -335,7 +335,8 @@ async fn serve(
     let app = move || App::new().configure(http::app::configure(Arc::clone(&state)));
     let (counters, pressure) = (Arc::clone(&origin.connections), origin.memory.pressure().clone());
     let tls = origin.tls.as_ref().map(|tls| Arc::clone(tls.served()));
-    let shared = Shared { drain, counters, pressure, tls };
+    let balance = origin.seat().map(|seat| seat.balance()).unwrap_or_default();
+    let shared = Shared { drain, balance, counters, pressure, tls };
     let fast = http::fast::Memory(Arc::clone(&origin));
     let media = connection::serve(media, settings, shared, app, fast)?;
     let state = Arc::clone(&origin);

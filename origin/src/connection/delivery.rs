@@ -70,7 +70,7 @@ pub(super) async fn deliver<H: Headed, B: MessageBody>(
     let keeps = facts.keep_alive
         && transfer != Transfer::UntilClose
         && !response.asks_to_close()
-        && drain_keeps(worker.drain.stage(), connection.slot.traffic())
+        && connection.stays()
         && rest_is_small(facts);
     let hold = response.hold();
     let mut outbox = if hold.is_some() { Outbox::for_held() } else { Outbox::default() };

@@ -29,7 +29,6 @@ use h2::{
 use self::{io::Io, stream::answer};
 use super::{
     TimeoutPhase,
-    delivery::drain_keeps,
     fast::Fast,
     rules::{Phase, Traffic, Verdict},
     run::Connection,
@@ -104,10 +103,9 @@ where
     while streams.next().await.is_some() {}
 }
 
-/// Whether the drain sends the client away. One that has asked nothing yet is left to the sweeper.
+/// Whether the client is sent away. One that has asked nothing yet is left to the sweeper.
 fn leaves(connection: &Connection) -> bool {
-    let traffic = connection.slot.traffic();
-    traffic != Traffic::Nothing && !drain_keeps(connection.wire.worker.drain.stage(), traffic)
+    connection.slot.traffic() != Traffic::Nothing && !connection.stays()
 }
 
 /// Sets the phase that fits; a phase that goes on keeps its age.

@@ -16,7 +16,8 @@ use actix_service::Service;
 
 use super::{
     Counters, Socket, TimeoutPhase,
-    delivery::After,
+    balance::Share,
+    delivery::{After, drain_keeps},
     exchange::{Quick, exchange, hand_out},
     fast::Fast,
     head::{Head, HeadLimits, HeadReader, Taken},
@@ -25,7 +26,7 @@ use super::{
     outbox::Outbox,
     refusal::Refusal,
     registry::Slot,
-    rules::{Phase, Verdict},
+    rules::{Phase, Traffic, Verdict},
     transport::Transport,
     view::{Client, HeadView},
     wire::{Wire, prepare},
@@ -86,6 +87,7 @@ pub(super) struct Connection {
     reader: HeadReader,
     /// Whether the peer must be waited for before more can be written; of HTTP/2 only.
     is_blocked: Cell<bool>,
+    share: Share,
     /// Whether a request has been taken.
     is_used: bool,
     _open: OpenCount,
@@ -166,9 +168,18 @@ impl Connection {
                 transport
             }
         };
+        let share = Share::new(&worker.balance);
         let wire = Rc::new(Wire::new(transport, worker));
         let reader = HeadReader::default();
-        Some(Self { slot, wire, reader, is_blocked: Cell::new(false), is_used: false, _open: open })
+        Some(Self { slot, wire, reader, is_blocked: Cell::new(false), share, is_used: false, _open: open })
+    }
+
+    /// Whether the client may stay after the response that is under way: no drain sends it away, and no server that has just come waits for
+    /// it. Encoders stay as long as they can.
+    pub(super) fn stays(&self) -> bool {
+        let (worker, traffic) = (&self.wire.worker, self.slot.traffic());
+        let moves_on = traffic != Traffic::Uploads && self.share.moves_on(&worker.balance);
+        drain_keeps(worker.drain.stage(), traffic) && !moves_on
     }
 
     /// Whether the peer of an HTTP/2 connection must be waited for before more can be written.

@@ -17,7 +17,7 @@ use std::{net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration};
 use actix_server::ServerHandle;
 
 use self::client::Client;
-use super::{Counters, Drain, Never, Settings, Shared, TlsConfig, serve};
+use super::{Balance, Counters, Drain, Never, Settings, Shared, TlsConfig, serve};
 
 /// How long any single wait of a test may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,6 +27,7 @@ pub(crate) struct TestServer {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) counters: Arc<Counters>,
     drain: Drain,
+    balance: Balance,
     probe: app::Probe,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
@@ -63,8 +64,8 @@ impl TestServer {
             }
         });
         let handle = handle.recv().unwrap();
-        let Shared { drain, counters, .. } = shared;
-        Self { address, counters, drain, probe, handle, thread: Some(thread) }
+        let Shared { drain, balance, counters, .. } = shared;
+        Self { address, counters, drain, balance, probe, handle, thread: Some(thread) }
     }
 
     fn connect(&self) -> Client {

@@ -11,7 +11,7 @@ use actix_server::GracefulShutdownSignal;
 use actix_web::rt;
 
 use super::{
-    Counters, Drain, Settings, Shared,
+    Balance, Counters, Drain, Settings, Shared,
     lag::Lag,
     registry::Registry,
     rules::{Limits, TICK},
@@ -32,6 +32,7 @@ pub(super) struct Worker {
     pub(super) settings: Settings,
     pub(super) counters: Arc<Counters>,
     pub(super) drain: Drain,
+    pub(super) balance: Balance,
     pub(super) tls: Option<TlsConfig>,
     pub(super) registry: Rc<Registry>,
     /// The only read buffer: a waiting connection owns none.
@@ -46,12 +47,13 @@ impl Worker {
         shared: Shared,
         stopping: GracefulShutdownSignal,
     ) -> (Rc<Self>, Sweeper) {
-        let Shared { drain, counters, pressure, tls } = shared;
+        let Shared { drain, balance, counters, pressure, tls } = shared;
         let worker = Rc::new(Self {
             registry: Registry::new(Limits::new(&settings)),
             settings,
             counters,
             drain,
+            balance,
             tls,
             scratch: RefCell::new(vec![0; BODY_READ_BYTES_MAX].into_boxed_slice()),
             date: Cell::new(date(SystemTime::now())),

@@ -1,7 +1,8 @@
 //! What other pods are writing: told by notices, renewed every second, forgotten soon after. A hint where an object that
-//! grows can be read; whether it is there is asked of its holder.
+//! grows can be read; whether it is there is asked of its holder. The same notices say who is there ([`Members`]).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, interval};
 
+use super::members::Members;
+use crate::connection::Balance;
 use crate::memory::blob::Uid;
 
 /// How often an open upload is told of again.
@@ -32,6 +35,9 @@ struct Notice {
     /// Uids of uploads that have ended, whatever their end was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     over: Vec<String>,
+    /// Whether it is about to go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    leaving: bool,
 }
 
 /// An upload on another pod.
@@ -41,11 +47,12 @@ pub(super) struct Elsewhere {
     pub(super) holder: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
     /// By path: the uploads of others, and when they were last told of.
     others: HashMap<Arc<str>, Vec<(Elsewhere, Instant)>>,
     own: HashMap<u128, Arc<str>>,
+    members: Members,
 }
 
 /// The open uploads of a fleet.
@@ -55,6 +62,8 @@ pub(super) struct Open {
     board: Board,
     runtime: Handle,
     address: String,
+    is_leaving: AtomicBool,
+    balance: Balance,
 }
 
 /// An open upload of this pod; it is over with this value.
@@ -65,8 +74,27 @@ pub struct Announced {
 }
 
 impl Open {
-    pub(super) fn new(board: Board, runtime: Handle, address: String) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), board, runtime, address })
+    /// The one of the pod at `address`; `balance` hears how many pods there are.
+    pub(super) fn new(board: Board, runtime: Handle, address: String, balance: Balance) -> Arc<Self> {
+        let members = Members::new(address.clone(), Instant::now());
+        let table = Mutex::new(Table { others: HashMap::new(), own: HashMap::new(), members });
+        Arc::new(Self { table, board, runtime, address, is_leaving: AtomicBool::new(false), balance })
+    }
+
+    /// From now on the others count on one pod less.
+    pub(super) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+        self.post(Vec::new(), Vec::new());
+    }
+
+    /// How many pods there are, this one among them; 0 as long as it is not known.
+    pub(super) fn pods(&self) -> usize {
+        self.balance.servers()
+    }
+
+    /// Whether the pod at `address` is surely not there any more.
+    pub(super) fn is_gone(&self, address: &str) -> bool {
+        self.table().members.is_gone(address, Instant::now())
     }
 
     /// Tells the others of an upload of this pod.
@@ -109,12 +137,13 @@ impl Open {
 
     fn hear(&self, notice: &[u8]) {
         // A newer pod may say what this one does not know.
-        let Ok(Notice { at, open, over }) = serde_json::from_slice(notice) else { return };
+        let Ok(Notice { at, open, over, leaving }) = serde_json::from_slice(notice) else { return };
+        let parse = |uid: &str| u128::from_str_radix(uid, 16).map(Uid).ok();
+        let (mut table, now) = (self.table(), Instant::now());
+        table.members.hear(&at, leaving, now);
         if at == self.address {
             return;
         }
-        let parse = |uid: &str| u128::from_str_radix(uid, 16).map(Uid).ok();
-        let (mut table, now) = (self.table(), Instant::now());
         for (path, uid) in open {
             let Some(uid) = parse(&uid) else { continue };
             if table.others.len() >= REMEMBERED_MAX && !table.others.contains_key(path.as_str()) {
@@ -140,14 +169,22 @@ impl Open {
         });
         let own: Vec<_> =
             table.own.iter().map(|(uid, path)| (path.to_string(), Uid(*uid).to_string())).collect();
+        let count = table.members.count(Instant::now());
         drop(table);
+        if let Some(count) = count {
+            self.balance.set(count);
+        }
+        if own.is_empty() {
+            self.post(Vec::new(), Vec::new());
+        }
         for open in own.chunks(NOTICE_MAX) {
             self.post(open.to_vec(), Vec::new());
         }
     }
 
     fn post(&self, open: Vec<(String, String)>, over: Vec<String>) {
-        let notice = Notice { at: self.address.clone(), open, over };
+        let leaving = self.is_leaving.load(Ordering::Relaxed);
+        let notice = Notice { at: self.address.clone(), open, over, leaving };
         let Ok(text) = serde_json::to_vec(&notice) else { return };
         let board = self.board.clone();
         self.runtime.spawn(async move { board.post(Bytes::from(text)).await });

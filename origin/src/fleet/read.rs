@@ -58,6 +58,7 @@ pub async fn read(
     let reading = Reading { origin, tiers, fleet, hot, request, treatment: &treatment, wish };
     let deadline = Instant::now() + FIRST_BYTE_WAIT;
     let eager_after = wish.eager_after.filter(|_| treatment.class == Class::Manifest);
+    let mut lost = None;
     for attempt in 0..ATTEMPTS_MAX {
         let now = origin.clock.now();
         // What was known is not there any more: then it is asked what is.
@@ -73,6 +74,12 @@ pub async fn read(
         if let Some(answer) = found {
             return if look.is_eager { response::eager(answer) } else { answer };
         }
+        let uid = look.entry.map(|entry| entry.uid);
+        if uid.is_some() && uid == lost {
+            // It is still what lies there, and all who could have its bytes say that they have not.
+            return response::missing(Outcome::Evicted, path, &treatment);
+        }
+        lost = uid;
     }
     // Whatever is there is replaced again and again while it is looked for. That nothing is there would not be true.
     cold::unavailable(&super::commit::unavailable("read", path, "it changes all the time"))
@@ -204,10 +211,7 @@ impl Reading<'_> {
     async fn distant_answer(&self, entry: &Entry, record: Record) -> Option<Answer> {
         let Self { origin, tiers, fleet, request, treatment, .. } = self;
         let record = Arc::new(record);
-        let Some(tier) = tiers.source(fleet, entry) else {
-            return Some(response::missing(Outcome::Missing, request.path.as_str(), treatment));
-        };
-        let cold = Cold { record: Arc::clone(&record), tier };
+        let cold = Cold { record: Arc::clone(&record), tier: tiers.source(fleet, entry) };
         if let Some(answer) = cold::shed_by_load(origin, &record) {
             return Some(answer);
         }

@@ -16,6 +16,8 @@ pub struct Report {
     /// Seconds since the index last proved to be up to date; absent before it ever did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_seconds: Option<f64>,
+    /// Pods that are there to stay, this one among them; 0 as long as it is not known.
+    pub pods: u64,
     /// Paths that it knows, deleted ones too.
     pub paths: u64,
     /// Requests that wait for it.
@@ -55,6 +57,7 @@ impl Report {
         let start = Self {
             address: fleet.address().to_owned(),
             ready: true,
+            pods: fleet.open.pods() as u64,
             eager_uploads,
             eager_reads,
             fetches: peers.fetches,

@@ -14,6 +14,7 @@ use super::peers::{Counters, Token, server};
 use super::report::Report;
 use super::{Fleet, JoinError, Pod};
 use crate::clock::Clock;
+use crate::connection::Balance;
 use crate::memory::Memory;
 use crate::tiers::{ErrorKind, TierError, TierName};
 
@@ -28,6 +29,7 @@ pub struct Seat {
     /// What other pods show, once it is joined.
     token: Arc<OnceLock<Token>>,
     counters: Arc<Counters>,
+    balance: Balance,
     trouble: Mutex<String>,
 }
 
@@ -53,8 +55,8 @@ impl Seat {
         // No later attempt would mend a name.
         let scope = Scope::new(&config.scope)?;
         let trouble = Mutex::new("no NATS server has answered yet".to_owned());
-        let (token, counters) = Default::default();
-        let seat = Arc::new(Self { address, fleet: OnceLock::new(), token, counters, trouble });
+        let (token, counters, balance) = Default::default();
+        let seat = Arc::new(Self { address, fleet: OnceLock::new(), token, counters, balance, trouble });
         let (config, pod) = (config.clone(), pod.clone());
         let (memory, clock) = (Arc::clone(memory), clock.clone());
         let (joining, tasks) = (Arc::clone(&seat), runtime.clone());
@@ -62,7 +64,7 @@ impl Seat {
             loop {
                 let named = (&pod, joining.address.clone());
                 let here = (&memory, &clock, &joining.counters);
-                match Fleet::join(&config, &scope, named, here, &tasks).await {
+                match Fleet::join(&config, &scope, named, here, &joining.balance, &tasks).await {
                     Ok(fleet) => return joining.joined(fleet),
                     Err(error) => joining.failed(&error),
                 }
@@ -104,6 +106,11 @@ impl Seat {
     /// How other pods are answered.
     pub fn port(&self) -> (server::Settings, Arc<Counters>) {
         (server::Settings::new(Arc::clone(&self.token)), Arc::clone(&self.counters))
+    }
+
+    /// How many pods there are, for readers' connections.
+    pub fn balance(&self) -> Balance {
+        self.balance.clone()
     }
 
     /// Why this pod cannot answer for what is there, if it cannot.

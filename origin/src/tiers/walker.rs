@@ -336,7 +336,7 @@ impl Tiers {
     }
 
     /// Where the bytes of the version of `entry` can be had, beside memory.
-    pub(crate) fn source(&self, fleet: &Fleet, entry: &Entry) -> Option<Arc<dyn Source>> {
+    pub(crate) fn source(&self, fleet: &Fleet, entry: &Entry) -> Arc<dyn Source> {
         fleet.holders(entry, self.object_store.clone().map(|store| store as Arc<dyn Source>))
     }
 

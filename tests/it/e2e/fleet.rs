@@ -165,6 +165,8 @@ fn docker(arguments: &[&str]) {
     );
 }
 
+/// Proves FQ-10, OP-01 and OP-08 in a fleet: every pod is replaced, there are more and then fewer, NATS is rolled, and no encoder and no
+/// viewer notices; every pod is killed, and the leader of the log, and nothing that was acknowledged is lost.
 #[test]
 fn three_pods_are_one_origin_whatever_is_rolled_scaled_or_killed() {
     let _turn = turn::alone();
@@ -220,7 +222,7 @@ fn edited() {
     cluster.patch(NAMESPACE, "live", r#"{"spec":{"tierPolicies":null}}"#);
 }
 
-/// Proves FQ-10 in a fleet: every pod is replaced, then there are five, then three again, then every NATS server is restarted. No encoder
+/// Every pod is replaced, then there are five, then three again, then every NATS server is restarted. No encoder
 /// and no viewer notices.
 fn planned() {
     let cluster = Cluster::get();

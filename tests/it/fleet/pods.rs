@@ -279,7 +279,8 @@ impl Fleet {
     pub(super) fn metric(&self, pod: usize, name: &str) -> u64 {
         let answer = mediaorigin_tests::peer::fetch(self.pod(pod).admin, "GET", "/metrics").unwrap();
         let text = String::from_utf8(answer.body).unwrap();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        let is = |line: &str| line.strip_prefix(name)?.trim().trim_end_matches(".0").parse().ok();
+        let value = text.lines().find_map(is);
         value.unwrap_or_else(|| panic!("no {name}: {text}"))
     }
 

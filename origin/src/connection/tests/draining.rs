@@ -91,3 +91,26 @@ fn a_stop_without_a_drain_does_not_wait_for_idle_connections() {
     assert!(server.stop() < PROMPT);
     assert_eq!(counters.open(), 0);
 }
+
+/// As good as all readers are asked to move on when there are very many servers, each once; encoders stay, and who comes now stays too.
+#[test]
+fn readers_move_on_to_servers_that_have_come_and_encoders_stay() {
+    let server = TestServer::start();
+    server.balance.set(1);
+    let (mut reader, mut encoder) = (server.connect(), server.connect());
+    reader.send(GET);
+    encoder.send(PUT);
+    assert!(!reader.answer().closes() && !encoder.answer().closes());
+
+    server.balance.set(usize::MAX);
+    let mut newcomer = server.connect();
+    for client in [&mut encoder, &mut newcomer] {
+        client.send(GET);
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.closes()), (200, false));
+    }
+    reader.send(GET);
+    let answer = reader.answer();
+    assert!(answer.status == 200 && answer.closes());
+    reader.expect_end();
+}

@@ -1,0 +1,124 @@
+//! Who else is there: pods say so every second, and who has been silent for long is gone, with what only its memory held.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// After so much silence a pod is gone: longer than servers of NATS take to find a new leader, so that no pod is taken for dead because
+/// nobody could be heard.
+const GONE_AFTER: Duration = Duration::from_secs(15);
+/// When this pod has not heard itself for so long, nothing can be said of others.
+const DEAF_AFTER: Duration = Duration::from_secs(4);
+/// Before this pod has listened for so long it does not say how many there are.
+const COUNTS_AFTER: Duration = Duration::from_secs(3);
+/// Pods that are remembered.
+const REMEMBERED_MAX: usize = 1_024;
+
+/// The pods of a fleet, as one of them hears them.
+#[derive(Debug)]
+pub(super) struct Members {
+    own: String,
+    /// By address.
+    others: HashMap<String, Other>,
+    /// When this pod last heard itself, and since when without a longer pause.
+    itself: Option<Instant>,
+    listens_since: Instant,
+}
+
+#[derive(Debug)]
+struct Other {
+    /// When it was last heard.
+    at: Instant,
+    /// Whether it is about to go.
+    is_leaving: bool,
+}
+
+impl Members {
+    pub(super) fn new(own: String, now: Instant) -> Self {
+        Self { own, others: HashMap::new(), itself: None, listens_since: now }
+    }
+
+    /// A pod said something.
+    pub(super) fn hear(&mut self, address: &str, is_leaving: bool, now: Instant) {
+        if address == self.own {
+            if self.itself.is_none_or(|at| now.duration_since(at) > DEAF_AFTER) {
+                self.listens_since = now;
+            }
+            self.itself = Some(now);
+        } else if self.others.len() < REMEMBERED_MAX || self.others.contains_key(address) {
+            self.others.insert(address.to_owned(), Other { at: now, is_leaving });
+        }
+    }
+
+    /// Forgets those that are gone; how many pods are there to stay, this one among them, once that can be said.
+    pub(super) fn count(&mut self, now: Instant) -> Option<usize> {
+        if !self.hears(now) || now.duration_since(self.listens_since) < COUNTS_AFTER {
+            return None;
+        }
+        let since = self.listens_since;
+        self.others.retain(|_, other| now.duration_since(other.at.max(since)) < GONE_AFTER);
+        Some(self.others.values().filter(|other| !other.is_leaving).count() + 1)
+    }
+
+    /// Whether a pod is surely not there any more: this one has listened for long enough to have heard it.
+    pub(super) fn is_gone(&self, address: &str, now: Instant) -> bool {
+        let last = self.others.get(address).map_or(self.listens_since, |other| other.at);
+        address != self.own
+            && self.hears(now)
+            && now.duration_since(last.max(self.listens_since)) >= GONE_AFTER
+    }
+
+    fn hears(&self, now: Instant) -> bool {
+        self.itself.is_some_and(|at| now.duration_since(at) < DEAF_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is heard each second from second `from` to second `to`.
+    fn listen(members: &mut Members, start: Instant, seconds: std::ops::Range<u64>, addresses: &[&str]) {
+        for second in seconds {
+            for address in addresses {
+                members.hear(address, false, start + Duration::from_secs(second));
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_silent_for_long_is_gone() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut members = Members::new("me".to_owned(), start);
+        listen(&mut members, start, 0..10, &["me", "a", "b"]);
+        assert_eq!((members.count(at(9)), members.is_gone("a", at(9))), (Some(3), false));
+        assert!(!members.is_gone("never-heard", at(9)), "it was not listened to for long enough");
+        listen(&mut members, start, 10..30, &["me", "a"]);
+        assert!(members.is_gone("b", at(29)) && members.is_gone("never-heard", at(29)));
+        assert_eq!(members.count(at(29)), Some(2));
+        assert!(!members.is_gone("a", at(29)) && !members.is_gone("me", at(29)));
+        // One that comes is counted, one that is about to go is not, but may still be asked.
+        members.hear("b", false, at(30));
+        assert_eq!((members.count(at(30)), members.is_gone("b", at(30))), (Some(3), false));
+        members.hear("a", true, at(30));
+        assert_eq!((members.count(at(30)), members.is_gone("a", at(30))), (Some(2), false));
+    }
+
+    #[test]
+    fn who_hears_nothing_says_nothing_of_others() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut members = Members::new("me".to_owned(), start);
+        listen(&mut members, start, 0..20, &["me", "a"]);
+        // Cut off from everybody, itself too.
+        assert_eq!((members.count(at(60)), members.is_gone("a", at(60))), (None, false));
+        // Back again, it gives others the time to be heard.
+        listen(&mut members, start, 60..70, &["me"]);
+        assert_eq!((members.count(at(69)), members.is_gone("a", at(69))), (Some(2), false));
+        listen(&mut members, start, 70..76, &["me"]);
+        assert!(members.is_gone("a", at(75)));
+        assert_eq!(members.count(at(75)), Some(1));
+    }
+}

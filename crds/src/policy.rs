@@ -309,6 +309,15 @@ impl Policies {
         Treatment { policy, class, visibility: policy.visibility.unwrap_or(by_class), cdn: self.cdn }
     }
 
+    /// Whether a rule that may apply promises this with a 2xx.
+    pub fn may_be(&self, durability: Durability) -> bool {
+        let is_all = |rule: &TierPolicy| rule.globs.iter().any(|glob| glob.glob().glob() == "**");
+        let last = self.rules.iter().position(is_all);
+        let rules = last.map_or(&self.rules[..], |last| &self.rules[..=last]);
+        let built_in = last.is_none().then_some(&self.built_in);
+        rules.iter().chain(built_in).any(|rule| rule.durability == durability)
+    }
+
     /// Cross-origin rules in order.
     pub fn cors(&self) -> &[CorsRule] {
         &self.cors

@@ -289,11 +289,18 @@ impl Index {
 
     /// Calls `each` with every live entry that this pod knows, in no order. It must be quick: nobody reads meanwhile.
     pub fn for_each(&self, mut each: impl FnMut(&Arc<Entry>)) {
+        self.entries(|entry| entry.is_live().then(|| each(entry)));
+    }
+
+    /// The same with every tombstone.
+    pub fn for_each_deleted(&self, mut each: impl FnMut(&Arc<Entry>)) {
+        self.entries(|entry| (!entry.is_live()).then(|| each(entry)));
+    }
+
+    fn entries(&self, mut each: impl FnMut(&Arc<Entry>) -> Option<()>) {
         for shared in &self.partitions {
             shared.slots(|slot| {
-                if let Some(entry) = slot.entry().filter(|entry| entry.is_live()) {
-                    each(entry);
-                }
+                slot.entry().and_then(&mut each);
             });
         }
     }

@@ -80,4 +80,4 @@ pub use nats::board::{Board, NOTICE_BYTES_MAX, Notice, Notices};
 pub use nats::commit::{Condition, Rules};
 pub use nats::connect::{ConnectError, VERSION_MIN};
 pub use nats::shared::{CUT_OFF_MAX, Counts, WAITERS_MAX};
-pub use nats::wal::{Kept, OUTSTANDING_BYTES_MAX, Wal, WalError, Writer};
+pub use nats::wal::{Held, Kept, OUTSTANDING_BYTES_MAX, Wal, WalError, Writer};

@@ -7,7 +7,10 @@
 mod tests;
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Buf, Bytes, BytesMut};
 use crc_fast::{CrcAlgorithm, Digest};
 
@@ -28,6 +31,15 @@ pub struct Whole {
     pub sum: u64,
 }
 
+/// What the first message says of the version, for whoever finds it when its writer is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its path.
+    pub path: Arc<str>,
+    /// Its stamp.
+    pub stamp: u64,
+}
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -37,6 +49,8 @@ pub struct Frame {
     pub payload: Bytes,
     /// Their checksum.
     pub sum: u64,
+    /// In the first one.
+    pub label: Option<Label>,
     /// In the last one.
     pub whole: Option<Whole>,
 }
@@ -48,15 +62,16 @@ pub struct Cutter {
     number: u64,
     size: u64,
     whole: Digest,
-}
-
-impl Default for Cutter {
-    fn default() -> Self {
-        Self { held: BytesMut::new(), number: 0, size: 0, whole: Digest::new(ALGORITHM) }
-    }
+    label: Option<Label>,
 }
 
 impl Cutter {
+    /// For the version that `label` says something of.
+    pub fn new(label: Label) -> Self {
+        let whole = Digest::new(ALGORITHM);
+        Self { held: BytesMut::new(), number: 0, size: 0, whole, label: Some(label) }
+    }
+
     /// Takes from `bytes` what fits; a message that is complete, or `None` when all is taken.
     pub fn push(&mut self, bytes: &mut Bytes) -> Option<Frame> {
         let room = MESSAGE_BYTES - self.held.len();
@@ -71,7 +86,7 @@ impl Cutter {
     }
 
     /// The last message.
-    pub fn finish(mut self) -> Frame {
+    pub fn finish(&mut self) -> Frame {
         self.cut(true)
     }
 
@@ -80,7 +95,7 @@ impl Cutter {
         let number = self.number;
         self.number += 1;
         let whole = is_last.then(|| Whole { size: self.size, sum: self.whole.finalize() });
-        Frame { number, sum: sum(&payload), payload, whole }
+        Frame { number, sum: sum(&payload), payload, label: self.label.take(), whole }
     }
 }
 
@@ -138,7 +153,7 @@ impl Joiner {
 
     /// The bytes of the range in the next message.
     pub fn take(&mut self, frame: Frame) -> Result<Bytes, Damage> {
-        let Frame { number, mut payload, sum: said, whole } = frame;
+        let Frame { number, mut payload, sum: said, whole, label: _ } = frame;
         let begin = number * MESSAGE_BYTES as u64;
         let wanted = self.size.saturating_sub(begin).min(MESSAGE_BYTES as u64);
         if payload.len() as u64 != wanted {
@@ -215,11 +230,17 @@ const SUM: &str = "Mo-Sum";
 /// Size and checksum of the whole, in the last message.
 const WHOLE_SIZE: &str = "Mo-Whole-Size";
 const WHOLE_SUM: &str = "Mo-Whole-Sum";
+/// Path, in the URL alphabet of base64, and stamp, in the first message.
+const PATH: &str = "Mo-Path";
+const STAMP: &str = "Mo-Stamp";
 
 impl Frame {
     /// Its headers.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![(SUM, format!("{:016x}", self.sum))];
+        if let Some(Label { path, stamp }) = &self.label {
+            headers.extend([(PATH, URL_SAFE_NO_PAD.encode(&**path)), (STAMP, stamp.to_string())]);
+        }
         if let Some(Whole { size, sum }) = self.whole {
             headers.extend([(WHOLE_SIZE, size.to_string()), (WHOLE_SUM, format!("{sum:016x}"))]);
         }
@@ -241,6 +262,12 @@ impl Frame {
             }
             None => None,
         };
-        Ok(Self { number, payload, sum, whole })
+        Ok(Self { number, payload, sum, label: label(header), whole })
     }
+}
+
+/// What a first message says; one that says nothing that makes sense is as good as one that says nothing.
+fn label<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Option<Label> {
+    let path = String::from_utf8(URL_SAFE_NO_PAD.decode(header(PATH)?).ok()?).ok()?;
+    Some(Label { path: path.into(), stamp: header(STAMP)?.parse().ok()? })
 }

@@ -63,6 +63,10 @@ fn others(reason: &str) -> Option<&'static str> {
         Some("raise spec.disk.size, or lower disk.keepSeconds of a policy")
     } else if is(&[health(HealthReason::DiskDenied), health(HealthReason::DiskUnavailable)]) {
         Some("look at the volume and its node")
+    } else if is(&[health(HealthReason::LogFull)]) {
+        Some("give NATS more storage, or lower spec.coordination.nats.walSize")
+    } else if is(&[health(HealthReason::LogUnavailable)]) {
+        Some("look at the NATS servers of spec.coordination")
     } else if is(&[health(HealthReason::SecretRefused)]) {
         Some("mend the keys of the publishers' Secret that Healthy names")
     } else if is(&[health(HealthReason::CertificateRefused)]) {

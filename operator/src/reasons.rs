@@ -168,6 +168,10 @@ reasons! {
         BucketUnavailable,
         /// False: the disk does not answer, or too slowly.
         DiskUnavailable,
+        /// False: NATS has no room for the write-ahead log, or the log is full; uploads that promise `Replicated` are refused.
+        LogFull,
+        /// False: the write-ahead log cannot be opened, or does not answer.
+        LogUnavailable,
         /// False: the publishers' Secret makes no sense; the last good credentials are in force.
         SecretRefused,
         /// False: the certificate cannot be used; the last good one is served.

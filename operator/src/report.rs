@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::reasons::HealthReason;
 
-/// An error of the object store that is older than this is history.
+/// An error of a tier that is older than this is history.
 const TROUBLE_SECONDS: u64 = 60;
 /// Longest message of a trouble: a pod's words are not trusted to be short.
 const MESSAGE_LENGTH_MAX: usize = 500;
@@ -80,7 +80,11 @@ fn troubles(status: &Value) -> Vec<Trouble> {
         &tiers["disk"],
         [HealthReason::DiskDenied, HealthReason::DiskUnavailable, HealthReason::DiskFull],
     );
-    [secret, certificate, bucket, disk]
+    let log = tier_trouble(
+        &status["index"]["log"],
+        [HealthReason::LogUnavailable, HealthReason::LogUnavailable, HealthReason::LogFull],
+    );
+    [secret, certificate, bucket, disk, log]
         .into_iter()
         .flatten()
         .map(|(reason, message)| Trouble {

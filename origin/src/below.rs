@@ -7,6 +7,7 @@ use mediaorigin_crds::config::Cold;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
+use crate::fleet::sweep;
 use crate::origin::Origin;
 use crate::running::StartError;
 use crate::tiers::open::{self, Folders, Opened};
@@ -20,7 +21,7 @@ const THREADS: usize = 2;
 pub(crate) struct Below {
     opened: Opened,
     runtime: Option<Runtime>,
-    tending: Option<JoinHandle<()>>,
+    tending: Vec<JoinHandle<()>>,
 }
 
 impl Below {
@@ -48,17 +49,21 @@ impl Below {
         let gone = |_| StartError::Thread(std::io::Error::other("a tier could not be opened"));
         let Some(opened) = opened.map_err(gone)?? else { return Ok(None) };
         origin.below = Some(opened.clone());
-        Ok(Some(Self { opened, runtime: Some(runtime), tending: None }))
+        Ok(Some(Self { opened, runtime: Some(runtime), tending: Vec::new() }))
     }
 
     /// Begins the housekeeping.
     pub(crate) fn tend(mut self, origin: &Arc<Origin>) -> Self {
         let origin = Arc::downgrade(origin);
         let policies = move || origin.upgrade().map(|origin| origin.config.hot());
-        self.tending = self.runtime.as_ref().map(|runtime| {
-            let opened = self.opened.clone();
-            runtime.spawn(tend::run(opened, policies))
-        });
+        if let Some(runtime) = &self.runtime {
+            self.tending.push(runtime.spawn(tend::run(self.opened.clone(), policies.clone())));
+            let tiers = &self.opened.tiers;
+            if let Some(seat) = &tiers.seat {
+                let sweep = sweep::run(Arc::clone(tiers), Arc::clone(seat), policies);
+                self.tending.push(runtime.spawn(sweep));
+            }
+        }
         self
     }
 
@@ -71,8 +76,8 @@ impl Below {
     }
 
     fn end(&mut self) {
-        if let Some(tending) = self.tending.take() {
-            tending.abort();
+        for task in self.tending.drain(..) {
+            task.abort();
         }
         if let Some(runtime) = self.runtime.take() {
             // What is still going on ends at its next wait; nobody was told that it is done.

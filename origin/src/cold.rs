@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::overload::{self, Decision, Reason};
 use crate::tiers::pieces::ReadError;
 use crate::tiers::walker::{Cold, Tiers, Wish};
-use crate::tiers::{Record, TierError, TierName};
+use crate::tiers::{ErrorKind, Record, TierError, TierName};
 use crate::trace;
 
 /// Times that a path is looked up again because its version was replaced before its first byte was read.
@@ -109,7 +109,7 @@ pub(crate) async fn answer(
     let outcome = match cold.tier.name() {
         TierName::ObjectStore => Outcome::ObjectStore,
         TierName::Peer => Outcome::Peer,
-        TierName::Disk | TierName::Memory | TierName::Index => Outcome::Disk,
+        TierName::Disk | TierName::Memory | TierName::Index | TierName::Log => Outcome::Disk,
     };
     Ok(response::cold(request, &chosen, outcome, verdict, content, treatment))
 }
@@ -123,7 +123,12 @@ async fn sized(tiers: &Arc<Tiers>, cold: &Cold, first: u64, end: u64) -> Result<
 /// The answer where a tier cannot do what it is needed for. Its own words are for the log.
 pub fn unavailable(error: &TierError) -> Answer {
     tracing::warn!(%error, "a tier does not do what a request needs");
-    let text = format!("the {} is not available ({})", error.tier.as_str(), error.kind.as_str());
+    let text = match (error.tier, error.kind) {
+        // What is full somebody must make room for, and a publisher is who notices it first.
+        (TierName::Log, ErrorKind::Full) => format!("the write-ahead log is not available: {}", error.source),
+        (TierName::Log, kind) => format!("the write-ahead log is not available ({})", kind.as_str()),
+        (tier, kind) => format!("the {} is not available ({})", tier.as_str(), kind.as_str()),
+    };
     Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::TierUnavailable, &text)
 }
 

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::connection::{Counters, Refusal, TimeoutPhase};
+use crate::fleet::log::report::LogReport;
 use crate::fleet::report::Report as FleetReport;
 use crate::origin::Origin;
 use crate::streams::State;
@@ -241,6 +242,7 @@ fn index(registry: &mut Registry, report: &FleetReport) {
     counter("peer_received_bytes", "Bytes from other pods", report.fetched_bytes);
     counter("peer_sent_bytes", "Bytes to other pods", report.given_bytes);
     counter("index_disconnects", "Connections to NATS that were lost", report.disconnects);
+    log(registry, &report.log);
     let changes = Family::<OutcomeLabels, Counter>::default();
     for (outcome, count) in [
         ("committed", report.committed),
@@ -255,6 +257,21 @@ fn index(registry: &mut Registry, report: &FleetReport) {
         "Changes of paths that were asked of the index, by their end",
         changes,
     );
+}
+
+fn log(registry: &mut Registry, report: &LogReport) {
+    let mut gauge =
+        |name: &str, help: &str, value: u64| registry.register(name, help, ConstGauge::new(value as f64));
+    gauge("index_log_open", "1 while the write-ahead log is open", u64::from(report.open));
+    gauge("index_log_messages", "Messages in the write-ahead log, of all pods", report.messages);
+    gauge("index_log_bytes", "Bytes in the write-ahead log, of all pods", report.bytes);
+    gauge("index_log_limit_bytes", "Bytes that the write-ahead log may take", report.limit);
+    let mut counter =
+        |name: &str, help: &str, value: u64| registry.register(name, help, ConstCounter::new(value));
+    let help = "Versions in the write-ahead log whose writers were gone, brought to the object store";
+    counter("index_log_swept", help, report.swept);
+    counter("index_log_forgotten", "Versions taken out of the write-ahead log", report.forgotten);
+    counter("index_log_refused", "Uploads that the write-ahead log could not take", report.refused);
 }
 
 fn streams(registry: &mut Registry, origin: &Origin) {

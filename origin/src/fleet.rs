@@ -15,8 +15,9 @@ mod commit;
 mod delete;
 mod eager;
 mod entry;
+mod leftovers;
 mod list;
-mod log;
+pub mod log;
 mod members;
 mod open;
 mod overtaking;
@@ -24,6 +25,7 @@ pub mod peers;
 mod read;
 pub mod report;
 pub mod seat;
+pub(crate) mod sweep;
 
 use std::fmt;
 use std::fs;
@@ -34,7 +36,7 @@ use std::time::Duration;
 
 use mediaorigin_crds::config::CoordinationConfig;
 use mediaorigin_index::entry::{Entry, Place};
-use mediaorigin_index::{Config, ConnectError, Health, Index, Kind, Scope, SubscribeError};
+use mediaorigin_index::{Config, ConnectError, Fence, Health, Index, Kind, Scope, SubscribeError};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -45,9 +47,10 @@ use crate::connection::Balance;
 use crate::memory::Memory;
 use crate::memory::blob::Uid;
 use crate::memory::upload::Terms;
-use crate::tiers::Source;
+use crate::tiers::{Source, TierError};
 use crate::times::of_micros;
 use eager::Eager;
+use leftovers::Leftovers;
 use log::{Log, Logged};
 use open::Open;
 use peers::client::{self, PeerError, Peers};
@@ -84,6 +87,7 @@ pub struct Fleet {
     token: Token,
     counters: Arc<Counters>,
     log: Arc<Log>,
+    leftovers: Leftovers,
     following: Vec<JoinHandle<()>>,
 }
 
@@ -162,10 +166,7 @@ impl Fleet {
         balance: &Balance,
         runtime: &Handle,
     ) -> Result<Self, JoinError> {
-        let mut settings =
-            Config::new(config.servers.clone(), scope.clone(), pod.name.clone(), short_number()?);
-        let dir = pod.credentials_dir.clone().or_else(|| config.credentials_dir.as_ref().map(PathBuf::from));
-        settings.credentials = dir.as_deref().map(credentials).transpose()?;
+        let settings = settings(config, scope, pod)?;
         let password = settings.credentials.as_ref().map_or("", |(_, password)| password.as_str());
         let token = Token::of(password.as_bytes(), &config.scope);
         let peers = Arc::new(Peers::new(&token, client::Limits::default(), Arc::clone(counters))?);
@@ -176,9 +177,6 @@ impl Fleet {
             growing::Limits::default(),
             runtime.clone(),
         );
-        settings.replicas = config.copies;
-        settings.wal_bytes_max = config.log_bytes;
-        settings.patience = seat::ATTEMPT;
         let index = Index::connect(&settings).await?;
         let receivers = (0..index.partitions()).filter_map(|partition| index.watch(partition));
         let (board, holds) = (index.board(Kind::Open), index.board(Kind::Hold));
@@ -210,8 +208,9 @@ impl Fleet {
             .collect();
         following.push(runtime.spawn(Arc::clone(&open).run(notices)));
         following.push(runtime.spawn(Arc::clone(&eager).run(asked)));
-        let (log, counters) = (Arc::new(Log::new(settings)), Arc::clone(counters));
-        Ok(Self { index, address, open, eager, peers, follows, token, counters, log, following })
+        let log = Arc::new(Log::new(settings, clock.clone()));
+        let (leftovers, counters) = (Leftovers::default(), Arc::clone(counters));
+        Ok(Self { index, address, open, eager, peers, follows, token, counters, log, leftovers, following })
     }
 
     /// The stamp of what is held under `path` without the index; 0 where nothing is.
@@ -222,6 +221,22 @@ impl Fleet {
     /// Tells the other pods that this one is about to go.
     pub fn leave(&self) {
         self.open.leave();
+    }
+
+    /// The stamp of what lies under `path`, deleted or not, as far as this pod knows; 0 where it never heard of it.
+    pub(crate) fn known_stamp(&self, path: &str) -> u64 {
+        self.index.peek(path).stamp()
+    }
+
+    /// What lies under `path` now.
+    async fn fence(&self, path: &str) -> Result<Fence, TierError> {
+        let fence = self.index.fence(path, COMMIT_PATIENCE).await;
+        fence.map_err(|error| commit::unavailable("look at", path, &error.to_string()))
+    }
+
+    /// A version need not be in the log any more.
+    pub(crate) async fn forget(&self, uid: Uid) {
+        self.log.forget(mediaorigin_index::entry::Uid(uid.0)).await;
     }
 
     /// Tells the other pods of an upload of this one that may be read while it grows.
@@ -290,6 +305,18 @@ fn heard(follows: &Follows, entry: &Entry, now: Now) {
         let terms = Terms { keep: FOLLOWED_KEEP, expire: version.expires_at.map(left) };
         follows.finish(Uid(entry.uid.0), Word::Committed { sequence: entry.stamp, terms });
     }
+}
+
+/// How the index, and the log, reach their servers.
+fn settings(config: &CoordinationConfig, scope: &Scope, pod: &Pod) -> Result<Config, JoinError> {
+    let dir = pod.credentials_dir.clone().or_else(|| config.credentials_dir.as_ref().map(PathBuf::from));
+    Ok(Config {
+        credentials: dir.as_deref().map(credentials).transpose()?,
+        replicas: config.copies,
+        wal_bytes_max: config.log_bytes,
+        patience: seat::ATTEMPT,
+        ..Config::new(config.servers.clone(), scope.clone(), pod.name.clone(), short_number()?)
+    })
 }
 
 fn credentials(dir: &Path) -> Result<(String, String), JoinError> {

@@ -95,6 +95,8 @@ pub enum TierName {
     ObjectStore,
     /// What the pods of a fleet agree on.
     Index,
+    /// Bodies on the servers of a fleet.
+    Log,
 }
 
 impl TierName {
@@ -106,6 +108,7 @@ impl TierName {
             Self::Disk => "disk",
             Self::ObjectStore => "objectStore",
             Self::Index => "index",
+            Self::Log => "log",
         }
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod forwards;
 mod history;
 mod joining;
+mod log;
 mod members;
 mod overtaking;
 pub(crate) mod pods;

@@ -285,3 +285,23 @@ fn fleets_have_names_of_their_own() {
     assert_eq!(scope((Some(&"n".repeat(11)), &name)), format!("{}-{name}", "n".repeat(11)));
     assert_eq!(scope((Some(&"n".repeat(12)), &name)).len(), SCOPE_LENGTH_MAX);
 }
+
+#[test]
+fn a_durability_that_no_path_can_have_is_not_possible() {
+    let rule = |paths: &str, durability: &str| {
+        format!("{{name: r{}, match: {{paths: [\"{paths}\"]}}, durability: {durability}}}", paths.len())
+    };
+    for (rules, more, expected) in [
+        (String::new(), "", true),
+        (String::new(), STORE, false),
+        (rule("**", "Memory"), "", false),
+        (rule("live/**", "Memory"), "", true),
+        (format!("{}, {}", rule("live/**", "Replicated"), rule("**", "Durable")), STORE, true),
+        (format!("{}, {}", rule("**", "Durable"), rule("live/**", "Replicated")), STORE, false),
+    ] {
+        let more = if more.is_empty() { String::new() } else { format!(", {more}") };
+        let spec = format!("{{{FLEET}{more}, tierPolicies: [{rules}]}}");
+        let policies = parse(&spec).unwrap_or_else(|problems| panic!("{spec}: {problems:?}")).policies;
+        assert_eq!(policies.may_be(Durability::Replicated), expected, "{spec}");
+    }
+}

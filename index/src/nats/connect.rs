@@ -56,6 +56,14 @@ pub enum ConnectError {
     /// The configuration asks for what cannot be.
     #[error("{0}")]
     Config(String),
+    /// The servers have no room for the stream.
+    #[error("stream {stream}: there is no room for it: {reason}")]
+    NoRoom {
+        /// Which one.
+        stream: String,
+        /// Why, in the servers' words.
+        reason: String,
+    },
     /// The stream is not as it must be, and cannot be made so.
     #[error("stream {stream}: {reason}")]
     Stream {

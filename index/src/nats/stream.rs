@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::api::{ApiError, PATIENCE, ask};
 use super::connect::ConnectError;
+use crate::answer;
 use crate::config::Config;
 use crate::key::Layout;
 use crate::wal::Names;
@@ -20,6 +21,13 @@ const WAL_AGE_MAX: Duration = Duration::from_mins(30);
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 const NOT_FOUND: u32 = 10_059;
 const IN_USE: u32 = 10_058;
+const PAUSE: Duration = Duration::from_millis(250);
+/// Room is made by people, so nobody is asked all the time.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(2);
+/// There are not enough servers for it, or not enough that have room, which only the text says.
+const NO_SERVERS: u32 = 10_005;
+/// No server has enough left; the account may not have more.
+const NO_ROOM: [u32; 3] = [10_023, 10_028, 10_047];
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
@@ -126,20 +134,27 @@ async fn make(
 ) -> Result<String, ConnectError> {
     let deadline = Instant::now() + patience;
     loop {
-        let reason = match once(client, &name, wanted).await {
+        let trouble = match once(client, &name, wanted).await {
             Ok(created) => return Ok(created),
             Err(Trouble::Final(reason)) => return Err(ConnectError::Stream { stream: name, reason }),
-            Err(Trouble::Passing(reason)) => reason,
+            Err(trouble) => trouble,
         };
         if Instant::now() >= deadline {
-            return Err(ConnectError::Stream { stream: name, reason });
+            return Err(match trouble {
+                Trouble::NoRoom(reason) => ConnectError::NoRoom { stream: name, reason },
+                Trouble::Passing(reason) | Trouble::Final(reason) => {
+                    ConnectError::Stream { stream: name, reason }
+                }
+            });
         }
-        sleep(Duration::from_millis(250)).await;
+        sleep(if matches!(trouble, Trouble::NoRoom(_)) { NO_ROOM_PAUSE } else { PAUSE }).await;
     }
 }
 
 enum Trouble {
     Passing(String),
+    /// Somebody may make room.
+    NoRoom(String),
     Final(String),
 }
 
@@ -167,12 +182,20 @@ async fn once(client: &Client, name: &str, wanted: &Map<String, Value>) -> Resul
 
 fn of(error: ApiError) -> Trouble {
     match error {
+        ApiError::Refused(trouble) if is_for_want_of_room(&trouble) => {
+            Trouble::NoRoom(ApiError::Refused(trouble).to_string())
+        }
         // 4xx is what is wrong with the request.
         ApiError::Refused(trouble) if (400..500).contains(&trouble.code) && trouble.code != 408 => {
             Trouble::Final(ApiError::Refused(trouble).to_string())
         }
         error => Trouble::Passing(error.to_string()),
     }
+}
+
+fn is_for_want_of_room(trouble: &answer::Trouble) -> bool {
+    let is_storage = || trouble.description.contains("storage");
+    NO_ROOM.contains(&trouble.err_code) || (trouble.err_code == NO_SERVERS && is_storage())
 }
 
 fn created(info: &Value) -> Option<String> {

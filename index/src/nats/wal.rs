@@ -22,7 +22,7 @@ use super::connect::{ConnectError, connect};
 use super::stream::ensure_wal;
 use crate::config::Config;
 use crate::entry::Uid;
-use crate::wal::{Cutter, Damage, Frame, Joiner, MESSAGE_BYTES, Names, numbers};
+use crate::wal::{Cutter, Damage, Frame, Joiner, Label, MESSAGE_BYTES, Names, numbers};
 
 /// Bytes of one version that are sent and not acknowledged; whoever writes faster waits.
 pub const OUTSTANDING_BYTES_MAX: usize = 8 << 20;
@@ -90,6 +90,17 @@ pub struct Kept {
     pub messages: u64,
 }
 
+/// What is in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Messages.
+    pub messages: u64,
+    /// What they take, in bytes.
+    pub bytes: u64,
+    /// What they may take, in bytes.
+    pub bytes_max: u64,
+}
+
 /// The write-ahead log of a fleet.
 #[derive(Clone)]
 pub struct Wal {
@@ -113,10 +124,27 @@ impl Wal {
         Ok(Self { exchange: Arc::new(Exchange { client, names }), outstanding })
     }
 
-    /// Begins to write version `uid`. Each message has to be acknowledged within `patience`.
-    pub fn writer(&self, uid: Uid, patience: Duration) -> Writer {
+    /// Begins to write version `uid`, of which `label` says whose it is. Each message has to be acknowledged within `patience`.
+    pub fn writer(&self, uid: Uid, label: Label, patience: Duration) -> Writer {
         let wal = self.clone();
-        Writer { wal, uid, patience, cutter: Cutter::default(), sent: JoinSet::new() }
+        Writer { wal, uid, patience, cutter: Cutter::new(label), sent: JoinSet::new() }
+    }
+
+    /// What the writer of version `uid` said of it; `None` if it said nothing.
+    pub async fn label(&self, uid: Uid, patience: Duration) -> Result<Option<Label>, WalError> {
+        Ok(self.exchange.get(uid, 0, patience).await?.label)
+    }
+
+    /// What is in it now.
+    pub async fn held(&self, patience: Duration) -> Result<Held, WalError> {
+        let stream = self.exchange.names.stream();
+        let answer = self.exchange.ask(&format!("STREAM.INFO.{stream}"), &Value::Null, patience).await?;
+        let number = |pointer: &str| answer.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+        Ok(Held {
+            messages: number("/state/messages"),
+            bytes: number("/state/bytes"),
+            bytes_max: number("/config/max_bytes"),
+        })
     }
 
     /// The bytes in `range` of version `uid`, which has `size` bytes, in order and checked; its end is the first error. Any server that
@@ -205,7 +233,7 @@ impl Writer {
 
     /// Sends the rest, and waits until all of it is acknowledged.
     pub async fn finish(mut self) -> Result<(), WalError> {
-        let last = std::mem::take(&mut self.cutter).finish();
+        let last = self.cutter.finish();
         self.send(last).await?;
         while let Some(done) = self.sent.join_next().await {
             told(done)?;

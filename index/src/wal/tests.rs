@@ -7,9 +7,13 @@ fn bytes(size: u64) -> Bytes {
     (0..size).map(|at| u8::try_from((at * 31 + at / 251) % 251).unwrap()).collect()
 }
 
+fn label() -> Label {
+    Label { path: "live/ä b.ts".into(), stamp: 1_790_000_000_000_001 }
+}
+
 /// Messages of `size` bytes that came in pieces of `piece`.
 fn frames(size: u64, piece: usize) -> Vec<Frame> {
-    let (mut cutter, mut frames) = (Cutter::default(), Vec::new());
+    let (mut cutter, mut frames) = (Cutter::new(label()), Vec::new());
     for piece in bytes(size).chunks(piece) {
         let mut piece = Bytes::copy_from_slice(piece);
         while let Some(frame) = cutter.push(&mut piece) {
@@ -49,6 +53,28 @@ fn what_is_cut_is_joined_in_any_pieces() {
             assert!(frames.iter().all(|frame| frame.payload.len() <= MESSAGE_BYTES));
             assert!(join(size, 0..size, &frames).unwrap() == bytes(size), "{size}");
         }
+    }
+}
+
+#[test]
+fn the_first_message_says_whose_it_is() {
+    for size in SIZES {
+        for frame in frames(size, 100_000) {
+            let said = (frame.number == 0).then(label);
+            assert_eq!(read(&frame).unwrap().label, said, "{} of {size}", frame.number);
+        }
+    }
+    // One that a program before this one has written is read all the same.
+    let unlabelled = Frame { label: None, ..frames(3, 3).remove(0) };
+    assert_eq!(read(&unlabelled).unwrap(), unlabelled);
+    for (path, stamp) in [("!", "1"), ("YQ", "x"), ("_w", "1")] {
+        let header = |name: &str| match name {
+            SUM => Some("0"),
+            PATH => Some(path),
+            STAMP => Some(stamp),
+            _ => None,
+        };
+        assert_eq!(Frame::read(0, Bytes::new(), header).unwrap().label, None, "{path} {stamp}");
     }
 }
 

@@ -12,6 +12,7 @@ use mediaorigin_index::{Condition as IndexCondition, Fence, Outcome, ReadError, 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::log::Since;
 use super::overtaking::is_behind;
 use super::{COMMIT_PATIENCE, Fleet, INSIDE_BYTES_MAX, READ_PATIENCE, SETTLE_FOR, SETTLE_PAUSE, entry};
 use crate::clock::Now;
@@ -162,30 +163,31 @@ impl Tiers {
                 fence = change.fence().await?;
                 continue;
             }
-            if wish.durability == Durability::Replicated && !is_inside(&upload) {
-                fleet.log.keep(&record, &pieces).await.map_err(Arc::new)?;
-            }
-            let Some(outcome) = self.submit(change, fence, &entry, now, eager_after).await else {
+            let logged = fleet.log.promised(wish, is_inside(&upload), &record, &pieces).await?;
+            let commit = change.commit(fence, Arc::clone(&entry), now, Since::bound(logged, COMMIT_PATIENCE));
+            let Some(outcome) = self.submit(fleet, commit, &entry, eager_after).await else {
                 return Ok(hold(upload, self.clock.now(), wish.terms));
             };
             return match outcome {
                 Outcome::Committed { replaced, .. } => {
                     let committed = upload.commit_agreed(replaced, self.clock.now(), wish.terms);
                     if let Committed::Created(version) | Committed::Replaced(version) = &committed {
-                        self.copy_on(&record, version, &pieces, wish, now);
+                        self.copy_on(&record, version, &pieces, wish, now, logged.is_some());
                     }
                     Ok(committed)
                 }
                 Outcome::Superseded | Outcome::Nothing => {
-                    match self.go_on_behind(change, &entry, wish, now).await? {
-                        Some(anew) => {
-                            fence = anew;
-                            continue;
-                        }
-                        None => Ok(superseded(upload)),
+                    if let Some(anew) = self.go_on_behind(change, &entry, wish, now).await? {
+                        fence = anew;
+                        continue;
                     }
+                    self.let_go(fleet, &record, wish, logged);
+                    Ok(superseded(upload))
                 }
-                Outcome::Refused => Ok(Committed::Refused),
+                Outcome::Refused => {
+                    self.let_go(fleet, &record, wish, logged);
+                    Ok(Committed::Refused)
+                }
                 outcome => Err(Arc::new(undecided(path, &outcome))),
             };
         }
@@ -195,21 +197,19 @@ impl Tiers {
     /// Asks the index to commit; `None` where it was silent, and another pod holds the version too.
     async fn submit(
         self: &Arc<Self>,
-        change: &Change,
-        fence: Fence,
+        fleet: &Arc<Fleet>,
+        commit: impl Future<Output = Outcome> + Send + 'static,
         entry: &Arc<Entry>,
-        now: Now,
         eager_after: Option<Duration>,
     ) -> Option<Outcome> {
-        let commit = change.commit(fence, Arc::clone(entry), now);
         let Some(after) = eager_after else { return Some(commit.await) };
         let mut commit = self.runtime.spawn(commit);
         // The origin stops where a task does not come to its end.
         if let Ok(outcome) = timeout(after, &mut commit).await {
             return Some(outcome.unwrap_or(Outcome::Unknown));
         }
-        if change.fleet.eager.hold(entry).await {
-            self.settle(&change.fleet, Arc::clone(entry));
+        if fleet.eager.hold(entry).await {
+            self.settle(fleet, Arc::clone(entry));
             return None;
         }
         Some(commit.await.unwrap_or(Outcome::Unknown))
@@ -330,6 +330,7 @@ impl Change {
         fence: Fence,
         entry: Arc<Entry>,
         now: Now,
+        patience: Duration,
     ) -> impl Future<Output = Outcome> + Send + use<> {
         let allows = self.condition.clone().map(|condition| -> IndexCondition {
             Box::new(move |there: Option<&Entry>| condition(entry::current(there, now).as_ref()))
@@ -340,7 +341,7 @@ impl Change {
         let rules = Rules { allows, yields: Some(yields) };
         let (fleet, waiting) = (Arc::clone(&self.fleet), self.waiting.clone());
         let is_here = move || waiting.is_here();
-        async move { fleet.index.commit_after(fence, &entry, rules, COMMIT_PATIENCE, is_here).await }
+        async move { fleet.index.commit_after(fence, &entry, rules, patience, is_here).await }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mediaorigin_index::Outcome;
 
 use super::commit::{Change, Waiting, live, unavailable, undecided};
-use super::{Fleet, entry};
+use super::{COMMIT_PATIENCE, Fleet, entry};
 use crate::memory::Deleted;
 use crate::memory::blob::Uid;
 use crate::tiers::TierError;
@@ -37,7 +37,7 @@ impl Tiers {
             fence.stamp_after(self.memory.next_sequence(now).max(fleet.held_stamp(&path).saturating_add(1)));
         let uid = Uid::draw().map_err(|error| Arc::new(unavailable("delete", &path, &error.to_string())))?;
         let tombstone = entry::tombstone(&path, uid, stamp);
-        match change.commit(fence, Arc::new(tombstone), now).await {
+        match change.commit(fence, Arc::new(tombstone), now, COMMIT_PATIENCE).await {
             Outcome::Committed { .. } | Outcome::Superseded => {}
             Outcome::Nothing => return Ok(Deleted::Nothing),
             Outcome::Refused => return Ok(Deleted::Refused),
@@ -48,7 +48,8 @@ impl Tiers {
         if let Some(store) = &self.object_store
             && let Err(error) = store.delete(&path, stamp).await
         {
-            tracing::warn!(%error, %path, "what was deleted stays in the object store, where nobody finds it");
+            tracing::warn!(%error, %path, "what was deleted stays in the object store for now, where nobody finds it");
+            fleet.leftovers.owe(&path, stamp);
         }
         self.known.changed(&path, None, now);
         Ok(if was_there { Deleted::Gone } else { Deleted::Nothing })

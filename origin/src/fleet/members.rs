@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After so much silence a pod is gone: longer than servers of NATS take to find a new leader, so that no pod is taken for dead because
-/// nobody could be heard.
-const GONE_AFTER: Duration = Duration::from_secs(15);
+/// After so much silence a pod is gone; and for so long a new pod listens before it says that another one is, or takes itself for the first.
+pub(super) const GONE_AFTER: Duration = Duration::from_secs(10);
 /// When this pod has not heard itself for so long, nothing can be said of others.
 const DEAF_AFTER: Duration = Duration::from_secs(4);
 /// Before this pod has listened for so long it does not say how many there are.
 const COUNTS_AFTER: Duration = Duration::from_secs(3);
 /// Pods that are remembered.
 const REMEMBERED_MAX: usize = 1_024;
+/// Longest address.
+const ADDRESS_BYTES_MAX: usize = 256;
 
 /// The pods of a fleet, as one of them hears them.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Members {
     /// When this pod last heard itself, and since when without a longer pause.
     itself: Option<Instant>,
     listens_since: Instant,
+    /// Pods that have gone, and that nobody has asked for yet.
+    gone: usize,
 }
 
 #[derive(Debug)]
@@ -36,7 +39,7 @@ struct Other {
 
 impl Members {
     pub(super) fn new(own: String, now: Instant) -> Self {
-        Self { own, others: HashMap::new(), itself: None, listens_since: now }
+        Self { own, others: HashMap::new(), itself: None, listens_since: now, gone: 0 }
     }
 
     /// A pod said something.
@@ -46,7 +49,9 @@ impl Members {
                 self.listens_since = now;
             }
             self.itself = Some(now);
-        } else if self.others.len() < REMEMBERED_MAX || self.others.contains_key(address) {
+        } else if self.others.contains_key(address)
+            || (self.others.len() < REMEMBERED_MAX && address.len() <= ADDRESS_BYTES_MAX)
+        {
             self.others.insert(address.to_owned(), Other { at: now, is_leaving });
         }
     }
@@ -56,8 +61,9 @@ impl Members {
         if !self.hears(now) || now.duration_since(self.listens_since) < COUNTS_AFTER {
             return None;
         }
-        let since = self.listens_since;
+        let (since, before) = (self.listens_since, self.others.len());
         self.others.retain(|_, other| now.duration_since(other.at.max(since)) < GONE_AFTER);
+        self.gone += before - self.others.len();
         Some(self.others.values().filter(|other| !other.is_leaving).count() + 1)
     }
 
@@ -67,6 +73,28 @@ impl Members {
         address != self.own
             && self.hears(now)
             && now.duration_since(last.max(self.listens_since)) >= GONE_AFTER
+    }
+
+    /// How many pods have gone since this was last asked.
+    pub(super) fn take_gone(&mut self) -> usize {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Whether a pod has been heard of late.
+    pub(super) fn is_here(&self, address: &str, now: Instant) -> bool {
+        let is_recent = |other: &Other| now.duration_since(other.at) < GONE_AFTER;
+        address == self.own || self.others.get(address).is_some_and(is_recent)
+    }
+
+    /// Whether this pod does what one of them has to do. A hint that needs no lease: two pods that do not hear each other may both be it,
+    /// which is why nothing is done by it that must not be done twice.
+    pub(super) fn is_first(&self, now: Instant) -> bool {
+        let is_before = |(address, other): (&String, &Other)| {
+            *address < self.own && now.duration_since(other.at) < GONE_AFTER
+        };
+        self.hears(now)
+            && now.duration_since(self.listens_since) >= GONE_AFTER
+            && !self.others.iter().any(is_before)
     }
 
     fn hears(&self, now: Instant) -> bool {
@@ -104,6 +132,34 @@ mod tests {
         assert_eq!((members.count(at(30)), members.is_gone("b", at(30))), (Some(3), false));
         members.hear("a", true, at(30));
         assert_eq!((members.count(at(30)), members.is_gone("a", at(30))), (Some(2), false));
+    }
+
+    #[test]
+    fn one_of_them_is_the_first() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut members = Members::new("b".to_owned(), start);
+        listen(&mut members, start, 0..20, &["a", "b", "c"]);
+        assert!(!members.is_first(at(19)) && members.is_here("a", at(19)));
+        listen(&mut members, start, 20..30, &["b", "c"]);
+        assert!(members.is_first(at(29)) && !members.is_here("a", at(29)) && members.is_here("c", at(29)));
+        members.count(at(29));
+        assert_eq!((members.take_gone(), members.take_gone()), (1, 0));
+        let mut new = Members::new("a".to_owned(), start);
+        listen(&mut new, start, 0..9, &["a", "b"]);
+        assert!(!new.is_first(at(9)), "it has not listened for long enough");
+    }
+
+    #[test]
+    fn strangers_do_not_fill_the_table() {
+        let now = Instant::now();
+        let mut members = Members::new("me".to_owned(), now);
+        members.hear(&"x".repeat(ADDRESS_BYTES_MAX + 1), false, now);
+        assert!(members.others.is_empty());
+        for number in 0..=REMEMBERED_MAX {
+            members.hear(&number.to_string(), false, now);
+        }
+        assert_eq!(members.others.len(), REMEMBERED_MAX);
     }
 
     #[test]

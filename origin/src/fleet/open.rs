@@ -92,6 +92,21 @@ impl Open {
         self.balance.servers()
     }
 
+    /// Whether this pod does what one of them has to do.
+    pub(super) fn is_first(&self) -> bool {
+        self.table().members.is_first(Instant::now())
+    }
+
+    /// Whether the pod at `address` has been heard of late.
+    pub(super) fn is_here(&self, address: &str) -> bool {
+        self.table().members.is_here(address, Instant::now())
+    }
+
+    /// How many pods have gone since this was last asked.
+    pub(super) fn take_gone(&self) -> usize {
+        self.table().members.take_gone()
+    }
+
     /// Whether the pod at `address` is surely not there any more.
     pub(super) fn is_gone(&self, address: &str) -> bool {
         self.table().members.is_gone(address, Instant::now())

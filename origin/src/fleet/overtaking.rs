@@ -7,7 +7,7 @@ use mediaorigin_index::Fence;
 use mediaorigin_index::entry::Entry;
 
 use super::commit::{Change, live};
-use super::entry;
+use super::{COMMIT_PATIENCE, entry};
 use crate::clock::Now;
 use crate::manifest::{OVERTAKING, is_earlier_state};
 use crate::tiers::TierError;
@@ -62,7 +62,7 @@ impl Tiers {
         if let (Some(record), Some(body)) = (entry::record(&lifted), body) {
             self.make_durable_in_store(change, &Arc::new(record), &[body], wish, now).await?;
             // Whoever came meanwhile has a higher stamp.
-            change.commit(fence, lifted, now).await;
+            change.commit(fence, lifted, now, COMMIT_PATIENCE).await;
         }
         Ok(())
     }

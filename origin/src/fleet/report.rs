@@ -4,6 +4,7 @@ use mediaorigin_index::Health;
 use serde::Serialize;
 
 use super::Fleet;
+use super::log::report::LogReport;
 
 /// The index, all partitions together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -48,6 +49,8 @@ pub struct Report {
     pub fetched_bytes: u64,
     /// Bytes to other pods.
     pub given_bytes: u64,
+    /// The write-ahead log of bodies.
+    pub log: LogReport,
 }
 
 impl Report {
@@ -64,6 +67,7 @@ impl Report {
             fetches_failed: peers.failed + peers.broken,
             fetched_bytes: peers.received,
             given_bytes: peers.sent,
+            log: LogReport::of(&fleet.log),
             ..Self::default()
         };
         fleet.health().iter().fold(start, Self::with)

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::walker::Tiers;
 use super::{ErrorKind, Record, TierError, TierName};
+use crate::fleet::Fleet;
 use crate::memory::object::Version;
 
 /// Copies that are owed at most.
@@ -42,6 +43,8 @@ pub struct Copy {
     pub must: bool,
     /// Holds its bytes in memory: what is read is not evicted.
     pub version: Option<Arc<Version>>,
+    /// Whether the log of a fleet keeps it until it is done.
+    pub is_logged: bool,
 }
 
 /// What is owed.
@@ -180,21 +183,36 @@ async fn work(tiers: Weak<Tiers>, queue: Queue) {
 impl Tiers {
     /// Makes a copy, unless it is not wanted any more.
     pub(super) async fn copy(&self, copy: &Copy) -> Result<(), TierError> {
-        let Copy { record, tier, pieces, until, must: _, version: _ } = copy;
-        let now = self.clock.now();
-        let newer = self
-            .memory
-            .committed_sequence(&record.path, now)
-            .is_some_and(|sequence| sequence > record.sequence);
-        if newer || record.is_expired(now) {
-            return Ok(());
+        let fleet = self.fleet()?;
+        if self.is_wanted(fleet, &copy.record) {
+            self.copy_wanted(fleet, copy).await?;
         }
+        if let Some(fleet) = fleet.filter(|_| copy.is_logged) {
+            fleet.forget(copy.record.uid).await;
+        }
+        Ok(())
+    }
+
+    fn is_wanted(&self, fleet: Option<&Arc<Fleet>>, record: &Record) -> bool {
+        let now = self.clock.now();
+        let here = self.memory.committed_sequence(&record.path, now);
+        let agreed = fleet.map(|fleet| fleet.known_stamp(&record.path));
+        let newest = here.max(agreed).unwrap_or_default();
+        newest <= record.sequence && !record.is_expired(now)
+    }
+
+    async fn copy_wanted(&self, fleet: Option<&Arc<Fleet>>, copy: &Copy) -> Result<(), TierError> {
+        let Copy { record, tier, pieces, until, must: _, version: _, is_logged: _ } = copy;
+        let now = self.clock.now();
         match (tier, &self.disk, &self.object_store) {
             (TierName::Disk, Some(disk), _) => {
                 disk.store(record, pieces, true, *until).await?;
             }
             (TierName::ObjectStore, disk, Some(store)) => {
                 self.put_in_store(store, &record.until(*until), pieces, now).await?;
+                if let Some(fleet) = fleet {
+                    self.look_behind(fleet, record).await;
+                }
                 if let Some(disk) = disk {
                     disk.release(&record.path, record.sequence).await?;
                 }
@@ -203,5 +221,13 @@ impl Tiers {
         }
         self.outbound.done.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// A copy was made: another pod may have deleted the path meanwhile, and have found nothing to delete.
+    async fn look_behind(&self, fleet: &Fleet, record: &Record) {
+        while let Err(error) = self.take_back_deleted(fleet, &record.path, record.sequence).await {
+            tracing::debug!(%error, path = &*record.path, "whether a copy was deleted meanwhile is asked again");
+            tokio::time::sleep(PAUSE_MAX).await;
+        }
     }
 }

@@ -66,7 +66,7 @@ pub struct ObjectStoreReport {
 }
 
 /// What a tier could not do last.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureReport {
     /// What it said last when it could not do something; empty when nothing was wrong so far.
@@ -94,7 +94,7 @@ pub struct Copies {
 }
 
 impl FailureReport {
-    fn of(last: Option<&LastError>) -> Self {
+    pub(crate) fn of(last: Option<&LastError>) -> Self {
         Self {
             last_error: last.map(|error| error.text.clone()).unwrap_or_default(),
             last_error_kind: last.map(|error| format!("{:?}", error.kind)),

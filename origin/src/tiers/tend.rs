@@ -82,7 +82,8 @@ impl Tiers {
         let pieces: Vec<Bytes> = disk.read(record, 0..record.size).await?.try_collect().await?;
         let until = wish.until(TierName::ObjectStore, self.clock.now());
         let record = Arc::clone(record);
-        let copy = Copy { record, tier: TierName::ObjectStore, pieces, until, must: true, version: None };
+        let tier = TierName::ObjectStore;
+        let copy = Copy { record, tier, pieces, until, must: true, version: None, is_logged: false };
         self.copy(&copy).await
     }
 }

@@ -195,7 +195,7 @@ impl Tiers {
         if let Committed::Created(version) | Committed::Replaced(version) | Committed::Unchanged(version) =
             &committed
         {
-            self.copy_on(&record, version, &pieces, &wish, now);
+            self.copy_on(&record, version, &pieces, &wish, now, false);
         }
         Ok(match committed {
             // RFC 9110 §9.3.4: 201 says that there was nothing. Whether only the object store had something is not asked.
@@ -263,6 +263,7 @@ impl Tiers {
         pieces: &[Bytes],
         wish: &Wish,
         now: Now,
+        is_logged: bool,
     ) {
         let copy = |tier: TierName| {
             let version = Some(Arc::clone(version));
@@ -274,6 +275,7 @@ impl Tiers {
                 until: wish.until(tier, now),
                 must,
                 version,
+                is_logged,
             });
         };
         if self.disk.is_some() && wish.disk != Keep::Never && wish.durability != Durability::Disk {

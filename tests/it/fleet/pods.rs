@@ -188,6 +188,17 @@ impl Fleet {
     /// The same with clocks that are wrong.
     pub(super) fn start_with(count: usize, rules: &str, has_bucket: bool, clocks: Option<Clocks>) -> Self {
         let nats = NatsCluster::start_with(Setup { has_links: true, ..Setup::default() }).unwrap();
+        Self::start_over(nats, count, rules, has_bucket, clocks)
+    }
+
+    /// The same over servers that are there.
+    pub(super) fn start_over(
+        nats: NatsCluster,
+        count: usize,
+        rules: &str,
+        has_bucket: bool,
+        clocks: Option<Clocks>,
+    ) -> Self {
         let store = has_bucket.then(|| S3Server::start(SECRET).unwrap());
         let secret = Folder::new("secret").unwrap();
         secret.write("accessKeyId", ACCESS_KEY).unwrap();
@@ -273,6 +284,12 @@ impl Fleet {
             answer.head.status
         );
         answer
+    }
+
+    /// What a pod says of itself.
+    pub(super) fn status(&self, pod: usize) -> serde_json::Value {
+        let answer = mediaorigin_tests::peer::fetch(self.pod(pod).admin, "GET", "/-/status").unwrap();
+        serde_json::from_slice(&answer.body).unwrap()
     }
 
     /// What a pod has counted.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use mediaorigin_index::entry::Uid;
-use mediaorigin_index::wal::MESSAGE_BYTES;
+use mediaorigin_index::wal::{Label, MESSAGE_BYTES};
 use mediaorigin_index::{Kept, Wal, WalError};
 use mediaorigin_tests::links::Link;
 use mediaorigin_tests::nats::SERVERS;
@@ -24,8 +24,13 @@ fn bytes(uid: u128, size: usize) -> Bytes {
     std::iter::repeat_with(|| chance.u8(..)).take(size).collect()
 }
 
+/// What is said of a version.
+fn label(uid: u128) -> Label {
+    Label { path: format!("live/ä {uid}.ts").into(), stamp: 7 }
+}
+
 async fn write(wal: &Wal, uid: u128, all: &Bytes, piece: usize, patience: Duration) -> Result<(), WalError> {
-    let mut writer = wal.writer(Uid(uid), patience);
+    let mut writer = wal.writer(Uid(uid), label(uid), patience);
     for start in (0..all.len()).step_by(piece) {
         writer.write(all.slice(start..all.len().min(start + piece))).await?;
     }
@@ -72,6 +77,11 @@ fn what_is_written_is_read(fleet: &Fleet) {
         let back = fleet.runtime.block_on(read(&reader, uid, size, 0..size, PATIENCE)).unwrap();
         assert!(back == all, "{size}");
     }
+    assert_eq!(fleet.runtime.block_on(reader.label(Uid(4), PATIENCE)), Ok(Some(label(4))));
+    let missing = fleet.runtime.block_on(reader.label(Uid(99), PATIENCE));
+    assert!(matches!(missing, Err(WalError::Missing { number: 0, .. })), "{missing:?}");
+    let held = fleet.runtime.block_on(reader.held(PATIENCE)).unwrap();
+    assert!(held.messages == 13 && held.bytes > 5_000_000 && held.bytes_max == 1 << 30, "{held:?}");
     let (all, size) = (bytes(4, 5_000_000), 5_000_000);
     for range in [EACH - 1..EACH + 1, 2 * EACH..3 * EACH, 0..1, size - 1..size, 1_000_000..4_000_000] {
         let back = fleet.runtime.block_on(read(&reader, 4, size, range.clone(), PATIENCE)).unwrap();
@@ -158,7 +168,7 @@ fn a_server_dies_while_somebody_writes(fleet: &mut Fleet) {
     let written = fleet.runtime.spawn({
         let all = all.clone();
         async move {
-            let mut writer = wal.writer(Uid(400), PATIENCE);
+            let mut writer = wal.writer(Uid(400), label(400), PATIENCE);
             let mut half = Some(half);
             for start in (0..all.len()).step_by(500_000) {
                 if start > 8_000_000

@@ -132,7 +132,7 @@ fn what_a_dead_pod_owed_the_bucket_is_done_by_another() {
             status => Err(format!("{path}: {status}")),
         });
     }
-    assert!(fleet.nats.messages_on(0, STREAM).unwrap() >= 4);
+    assert!(fleet.nats.messages_on(0, STREAM).unwrap() >= 1, "nothing is owed");
     fleet.kill(0);
     let [deleted, never] = deletions.map(|deletion| deletion.join().unwrap());
     assert_eq!(deleted.unwrap().head.status, 204);

@@ -12,11 +12,9 @@ const READERS: usize = 60;
 fn readers_connections_are_spread_over_a_pod_that_has_come() {
     let mut fleet = Fleet::start(3, "[]", false);
     fleet.put(0, "/live/a.ts", b"a segment");
+    wait_for_pods(&fleet, 3);
     fleet.kill(2);
-    wait_until("two pods", || match fleet.metric(0, "mediaorigin_fleet_pods") {
-        2 => Ok(()),
-        pods => Err(format!("{pods} pods")),
-    });
+    wait_for_pods(&fleet, 2);
     let connect = || Peer::connect(fleet.pod(0).media).unwrap();
     let mut readers: Vec<_> = (0..READERS).map(|_| connect()).collect();
     let mut encoder = connect();
@@ -33,16 +31,22 @@ fn readers_connections_are_spread_over_a_pod_that_has_come() {
     };
     assert_eq!(asked(&mut readers), 0);
     fleet.replace(2);
-    wait_until("three pods", || match fleet.metric(0, "mediaorigin_fleet_pods") {
-        3 => Ok(()),
-        pods => Err(format!("{pods} pods")),
-    });
+    wait_for_pods(&fleet, 3);
     let moved = asked(&mut readers);
     // Twenty are expected; fewer than five or more than forty come once in a hundred thousand runs.
     assert!((5..=40).contains(&moved), "{moved} of {READERS} readers moved on");
     assert_eq!(asked(&mut readers), 0, "who stays is asked once");
     let answer = encoder.request("GET", "/live/a.ts", &[], None).unwrap();
     assert!(!closes(&answer.head), "an encoder was sent away");
+}
+
+/// Waits until the first pod knows of so many.
+#[track_caller]
+fn wait_for_pods(fleet: &Fleet, count: u64) {
+    wait_until(&format!("{count} pods"), || match fleet.metric(0, "mediaorigin_fleet_pods") {
+        pods if pods == count => Ok(()),
+        pods => Err(format!("{pods} pods")),
+    });
 }
 
 fn closes(head: &mediaorigin_tests::peer::Head) -> bool {

@@ -98,10 +98,11 @@ const BEGINNINGS: [(&str, &str); 4] = [
 ];
 
 /// No text that their pattern admits is as long as they may be (a key: as one word); CEL's cost needs the length.
-const SHORTER: [&str; 6] = [
+const SHORTER: [&str; 7] = [
     "spec.memory.limit",
     "spec.limits.objectSize",
     "spec.disk.size",
+    "spec.coordination.nats.walSize",
     "spec.cpu.request",
     "spec.cpu.limit",
     "spec.podTemplate.tolerations[0].key",

@@ -317,8 +317,7 @@ impl Change {
     }
 
     pub(super) async fn fence(&self) -> Result<Fence, Arc<TierError>> {
-        let fence = self.fleet.index.fence(&self.path, COMMIT_PATIENCE).await;
-        fence.map_err(|error| Arc::new(unavailable("look at", &self.path, &error.to_string())))
+        self.fleet.fence(&self.path).await.map_err(Arc::new)
     }
 
     pub(super) fn is_allowed(&self, there: Option<&Entry>, now: Now) -> bool {

@@ -37,6 +37,12 @@ struct Other {
     is_leaving: bool,
 }
 
+impl Other {
+    fn is_recent(&self, now: Instant) -> bool {
+        now.duration_since(self.at) < GONE_AFTER
+    }
+}
+
 impl Members {
     pub(super) fn new(own: String, now: Instant) -> Self {
         Self { own, others: HashMap::new(), itself: None, listens_since: now, gone: 0 }
@@ -82,16 +88,13 @@ impl Members {
 
     /// Whether a pod has been heard of late.
     pub(super) fn is_here(&self, address: &str, now: Instant) -> bool {
-        let is_recent = |other: &Other| now.duration_since(other.at) < GONE_AFTER;
-        address == self.own || self.others.get(address).is_some_and(is_recent)
+        address == self.own || self.others.get(address).is_some_and(|other| other.is_recent(now))
     }
 
     /// Whether this pod does what one of them has to do. A hint that needs no lease: two pods that do not hear each other may both be it,
     /// which is why nothing is done by it that must not be done twice.
     pub(super) fn is_first(&self, now: Instant) -> bool {
-        let is_before = |(address, other): (&String, &Other)| {
-            *address < self.own && now.duration_since(other.at) < GONE_AFTER
-        };
+        let is_before = |(address, other): (&String, &Other)| *address < self.own && other.is_recent(now);
         self.hears(now)
             && now.duration_since(self.listens_since) >= GONE_AFTER
             && !self.others.iter().any(is_before)

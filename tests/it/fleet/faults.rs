@@ -66,24 +66,8 @@ impl Fault {
                 });
                 fleet.links[pod].iter().for_each(Link::restore);
             }
-            Self::CutPeer => {
-                let (_, link) = &fleet.peers[pod];
-                if chance.bool() {
-                    link.cut();
-                } else {
-                    link.silence();
-                }
-                last(link, chance);
-            }
-            Self::CutBucket => {
-                let link = &fleet.buckets[pod];
-                if chance.bool() {
-                    link.cut();
-                } else {
-                    link.silence();
-                }
-                last(link, chance);
-            }
+            Self::CutPeer => cut(&fleet.peers[pod].1, chance),
+            Self::CutBucket => cut(&fleet.buckets[pod], chance),
             Self::SlowBucket => {
                 let link = &fleet.buckets[pod];
                 link.slow_down(Duration::from_millis(chance.u64(50..500)));
@@ -104,6 +88,16 @@ impl Fault {
             }
         }
     }
+}
+
+/// Nothing passes for a while: the link refuses, or is silent.
+fn cut(link: &Link, chance: &mut Rng) {
+    if chance.bool() {
+        link.cut();
+    } else {
+        link.silence();
+    }
+    last(link, chance);
 }
 
 /// Lets what is wrong with a link last for a while.

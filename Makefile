@@ -25,7 +25,7 @@ up:             ## kind cluster + chart + examples/live.yaml + sample stream
 down:           ## stop the sample stream and delete the cluster
 	@tests/sample/down
 
-bench:          ## GET from memory: this origin, nginx and Varnish, CPU per request as ratios
+bench:          ## what requests cost beside nginx and Varnish, as ratios; delays; storms; what a fleet costs (BENCH_ONLY=fleet)
 	@tests/bench/run
 
 soak:           ## kill -9, faults of the object store, of NATS and of its links, of whole fleets (a seed each half minute), 500 origins, for SOAK_SECONDS (600) each; a second S3 server (minio) and a racy one (s3s-fs); prints its seeds

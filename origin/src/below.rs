@@ -1,6 +1,6 @@
 //! The threads of the tiers below memory: opened before the origin listens, closed after it has ended.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 
 use mediaorigin_crds::config::Cold;
@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::fleet::sweep;
 use crate::origin::Origin;
 use crate::running::StartError;
+use crate::streams::elsewhere;
 use crate::tiers::open::{self, Folders, Opened};
 use crate::tiers::tend;
 
@@ -55,6 +56,7 @@ impl Below {
     /// Begins the housekeeping.
     pub(crate) fn tend(mut self, origin: &Arc<Origin>) -> Self {
         let origin = Arc::downgrade(origin);
+        let streams = elsewhere::follow(Weak::clone(&origin));
         let policies = move || origin.upgrade().map(|origin| origin.config.hot());
         if let Some(runtime) = &self.runtime {
             self.tending.push(runtime.spawn(tend::run(self.opened.clone(), policies.clone())));
@@ -62,6 +64,7 @@ impl Below {
             if let Some(seat) = &tiers.seat {
                 let sweep = sweep::run(Arc::clone(tiers), Arc::clone(seat), policies);
                 self.tending.push(runtime.spawn(sweep));
+                self.tending.push(runtime.spawn(streams));
             }
         }
         self

@@ -36,8 +36,9 @@ use std::time::Duration;
 
 use mediaorigin_crds::config::CoordinationConfig;
 use mediaorigin_index::entry::{Entry, Place};
-use mediaorigin_index::{Config, ConnectError, Fence, Health, Index, Kind, Scope, SubscribeError};
+use mediaorigin_index::{Change, Config, ConnectError, Fence, Health, Index, Kind, Scope, SubscribeError};
 use tokio::runtime::Handle;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
@@ -60,6 +61,7 @@ use peers::{Counters, Token};
 
 pub use commit::Arrival;
 pub(crate) use commit::Client;
+pub(crate) use entry::class;
 pub use open::Announced;
 pub use read::read;
 
@@ -216,6 +218,11 @@ impl Fleet {
     /// The stamp of what is held under `path` without the index; 0 where nothing is.
     fn held_stamp(&self, path: &str) -> u64 {
         self.eager.newer(path, None).map_or(0, |entry| entry.stamp)
+    }
+
+    /// What is committed from now on, by whichever pod: a receiver for each partition of the index.
+    pub(crate) fn changes(&self) -> Vec<Receiver<Change>> {
+        (0..self.index.partitions()).filter_map(|partition| self.index.watch(partition)).collect()
     }
 
     /// Tells the other pods that this one is about to go.

@@ -4,6 +4,7 @@
 //! renditions share: the folder of the segments, or one above it for as long as there is a manifest in that. Numbers that
 //! were left out are missing until they come late; a rendition that begins again with a lower number begins anew.
 
+pub(crate) mod elsewhere;
 mod rendition;
 mod report;
 

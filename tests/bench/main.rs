@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use mediaorigin_tests::bench::{self, Plan, Programs};
 
 fn main() -> Result<()> {
-    let (mut origin, mut bare) = (None, None);
+    let (mut origin, mut bare, mut before) = (None, None, None);
     let mut rounds = 9;
     let mut only = None;
     let mut mix_seconds = 600;
@@ -17,11 +17,12 @@ fn main() -> Result<()> {
         match argument.as_str() {
             "--origin" => origin = Some(PathBuf::from(value()?)),
             "--bare" => bare = Some(PathBuf::from(value()?)),
+            "--before" => before = Some(PathBuf::from(value()?)),
             "--rounds" => rounds = value()?.parse().context("--rounds")?,
             "--mix-seconds" => mix_seconds = value()?.parse().context("--mix-seconds")?,
             "--only" => only = Some(value()?),
             other => bail!(
-                "unknown argument {other}: bench --origin BINARY --bare BINARY [--rounds N] [--mix-seconds N] [--only get|put|memory|delay|storm|mix]"
+                "unknown argument {other}: bench --origin BINARY --bare BINARY [--before BINARY] [--rounds N] [--mix-seconds N] [--only get|put|memory|delay|storm|mix|builds]"
             ),
         }
     }
@@ -47,6 +48,9 @@ fn main() -> Result<()> {
     }
     if is_wanted("mix") {
         println!("\n{}", bench::live_mix(programs, Duration::from_secs(mix_seconds))?);
+    }
+    if let Some(before) = before.filter(|_| is_wanted("builds")) {
+        println!("\n{}", bench::builds(&before, programs, rounds)?);
     }
     println!("\nAfter: {}", bench::machine());
     Ok(())

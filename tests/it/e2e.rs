@@ -15,6 +15,7 @@ mod operator;
 mod plugin;
 mod rollout;
 mod s3;
+mod shape;
 mod stream;
 mod tiers;
 mod turn;
@@ -53,7 +54,8 @@ fn media(port: u16) -> SocketAddr {
 fn manifest(name: &str, port: u16, more: &str) -> String {
     format!(
         "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: {name}}}\nspec:\n  \
-         memory: {{limit: 256Mi}}\n  cpu: {{request: 50m}}\n  service: {{type: NodePort, nodePort: {port}}}\n{more}"
+         memory: {{limit: 256Mi}}\n  cpu: {{request: 50m}}\n  service: {{type: NodePort, nodePort: {port}}}\n{more}{}",
+        shape::lines(more)
     )
 }
 
@@ -63,7 +65,8 @@ fn manifest(name: &str, port: u16, more: &str) -> String {
 fn serve(namespace: &str, port: u16, more: &str) {
     let cluster = Cluster::get();
     cluster.namespace(namespace);
-    cluster.apply(namespace, &manifest("live", port, more));
+    let bucket = if shape::is_fleet() { s3::start(namespace) } else { String::new() };
+    cluster.apply(namespace, &manifest("live", port, &format!("{more}{bucket}")));
     ready(namespace, port);
 }
 
@@ -71,6 +74,7 @@ fn serve(namespace: &str, port: u16, more: &str) {
 fn ready(namespace: &str, port: u16) {
     Cluster::get()
         .kubectl(&format!("wait -n {namespace} --for=condition=Ready mediaorigin/live --timeout=120s"));
+    shape::all_serve(namespace);
     eventually("the port answers", 20, || peer::fetch(media(port), "GET", "/").is_ok());
 }
 

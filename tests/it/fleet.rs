@@ -1,7 +1,9 @@
 //! A fleet: origins in processes of their own, three NATS servers and a real S3 server between them, on loopback. Any pod takes any
 //! PUT and answers any GET; pods, servers and links fail.
 
+mod bench;
 mod clocks;
+mod crowd;
 mod eager;
 mod faults;
 mod forwards;
@@ -12,3 +14,4 @@ mod members;
 mod overtaking;
 pub(crate) mod pods;
 mod reads;
+mod streams;

@@ -74,9 +74,24 @@ pub fn get_from_memory(programs: Programs<'_>, plan: &Plan) -> Result<String> {
         Server::nginx(&folder)?,
         Server::varnish(&folder)?,
     ];
-    for server in &servers {
-        for size in &sizes {
-            server.prepare(&folder, *size)?;
+    gets(&servers, plan, &folder)
+}
+
+/// What this build costs beside one of `before`; the result is two Markdown tables.
+pub fn builds(before: &Path, programs: Programs<'_>, rounds: usize) -> Result<String> {
+    let folder = folder()?;
+    let servers = [
+        Server::origin("before", before, &[], &folder)?,
+        Server::origin("now", programs.origin, &[], &folder)?,
+    ];
+    let get = gets(&servers, &Plan::get(rounds), &folder)?;
+    Ok(format!("{get}\n\n{}", puts(&servers, &Plan::put(rounds))?))
+}
+
+fn gets(servers: &[Server], plan: &Plan, folder: &Folder) -> Result<String> {
+    for server in servers {
+        for (size, _) in &plan.sizes {
+            server.prepare(folder, *size)?;
         }
     }
     let costs = measure(plan, servers.len(), |row, size, requests| {
@@ -97,6 +112,10 @@ pub fn get_from_memory(programs: Programs<'_>, plan: &Plan) -> Result<String> {
 pub fn put_into_memory(programs: Programs<'_>, plan: &Plan) -> Result<String> {
     let folder = folder()?;
     let servers = [Server::nginx(&folder)?, Server::origin("mediaorigin", programs.origin, &[], &folder)?];
+    puts(&servers, plan)
+}
+
+fn puts(servers: &[Server], plan: &Plan) -> Result<String> {
     let costs = measure(plan, servers.len(), |row, size, requests| {
         let before = servers[row].cpu_nanos()?;
         let time = upload::upload(servers[row].address, plan.connections, requests, size)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mediaorigin_crds::policy::Class;
-use mediaorigin_index::entry::{self as index, Entry, Place, State};
+use mediaorigin_index::entry::{self as index, Entry, Place, State, Version};
 
 use crate::clock::Now;
 use crate::memory::blob::Uid;
@@ -29,13 +29,8 @@ pub(super) fn of_record(record: &Record, places: Vec<Place>, body: Option<Bytes>
     ];
     let optional = [(CONTENT_ENCODING, content_encoding), (CACHE_CONTROL, cache_control)];
     headers.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
-    let version = index::Version {
-        size: record.size,
-        headers,
-        expires_at: record.expires_at.map(micros),
-        places,
-        body,
-    };
+    let version =
+        Version { size: record.size, headers, expires_at: record.expires_at.map(micros), places, body };
     Entry {
         path: Arc::clone(&record.path),
         uid: index::Uid(record.uid.0),
@@ -49,16 +44,25 @@ pub(super) fn tombstone(path: &Arc<str>, uid: Uid, stamp: u64) -> Entry {
     Entry { path: Arc::clone(path), uid: index::Uid(uid.0), stamp, state: State::Tombstone }
 }
 
+fn header<'a>(version: &'a Version, name: &str) -> Option<&'a String> {
+    version.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// What kind of object it is; `None` for a tombstone.
+pub(crate) fn class(entry: &Entry) -> Option<Class> {
+    let word = header(entry.version()?, CLASS);
+    Some(word.and_then(|word| Class::named(word)).unwrap_or_else(|| Class::of(&entry.path)))
+}
+
 /// What tiers keep of the version of `entry`; `None` for a tombstone.
 pub(super) fn record(entry: &Entry) -> Option<Record> {
     let version = entry.version()?;
-    let header = |name: &str| version.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value);
-    let class = header(CLASS).and_then(|word| Class::named(word));
+    let header = |name| header(version, name);
     let meta = Meta {
         content_type: header(CONTENT_TYPE).cloned().unwrap_or_default(),
         content_encoding: header(CONTENT_ENCODING).cloned(),
         cache_control: header(CACHE_CONTROL).cloned(),
-        class: class.unwrap_or_else(|| Class::of(&entry.path)),
+        class: class(entry)?,
     };
     let modified = header(MODIFIED).and_then(|text| text.parse().ok()).unwrap_or(entry.stamp);
     Some(Record {

@@ -162,9 +162,10 @@ async fn put(
                 Ok(uid) => store::write(origin, policies, write, body, uid, entry).await,
                 Err(error) => no_name(&error),
             };
-            if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class)) =
-                (stored.outcome, stored.class)
+            if let (Outcome::Created | Outcome::Replaced | Outcome::Unchanged, Some(class), None) =
+                (stored.outcome, stored.class, origin.seat())
             {
+                // In a fleet the index tells of it, to every pod.
                 origin.streams.committed(write.path.as_str(), class, origin.clock.now().elapsed);
             }
             (findings.judge(stored), findings.digest())

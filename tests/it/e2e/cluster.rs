@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::eventually;
+use super::{eventually, nats, shape};
 use crate::plugin::plugin;
 
 /// Where the operator runs.
@@ -42,7 +42,7 @@ impl Cluster {
     }
 
     fn install(&self) {
-        self.install_with("");
+        self.install_with(&if shape::is_fleet() { nats::values() } else { String::new() });
     }
 
     /// Installs the chart of this checkout with further arguments, or brings it to them. `--force-conflicts`: somebody may have applied

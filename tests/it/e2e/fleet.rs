@@ -13,14 +13,9 @@ use super::cluster::{Cluster, SYSTEM};
 use super::stream::push;
 use super::uploads::{acknowledged_segments, compare};
 use super::viewer::Viewing;
-use super::{FLEET_PORT, condition, eventually, manifest, media, nats, pod_uids, ready, s3, turn};
+use super::{FLEET_PORT, condition, eventually, manifest, media, nats, pod_uids, ready, s3, shape, turn};
 
 const NAMESPACE: &str = "e2e-fleet";
-const PODS: &str = "  replicas: 3
-  coordination: {nats: {url: 'nats://mediaorigin-nats.mediaorigin-system.svc:4222', copies: 3}}
-";
-/// Of each NATS server: the streams of a fleet reserve what they may need.
-const STORAGE: &str = "4Gi";
 /// How often a player asks again before it gives up.
 const RETRIES: usize = 8;
 /// What ffmpeg says of DASH by HTTP in any case.
@@ -132,7 +127,7 @@ const FROZEN: Duration = Duration::from_secs(75);
 fn a_worker_that_stands_still_loses_nothing() {
     let _turn = turn::alone();
     let cluster = Cluster::get();
-    nats::install(STORAGE);
+    nats::install();
     let node_of = |namespace: &str, pod: &str| {
         let pod = cluster.json(&format!("get -n {namespace} pod/{pod}"));
         pod["spec"]["nodeName"].as_str().unwrap().to_owned()
@@ -179,13 +174,14 @@ fn three_pods_are_one_origin_whatever_is_rolled_scaled_or_killed() {
 
 fn start() {
     let cluster = Cluster::get();
-    nats::install(STORAGE);
+    nats::install();
     cluster.namespace(NAMESPACE);
     serve(&s3::start(NAMESPACE));
 }
 
 fn serve(store: &str) {
-    Cluster::get().apply(NAMESPACE, &manifest("live", FLEET_PORT, &format!("{PODS}{store}")));
+    Cluster::get()
+        .apply(NAMESPACE, &manifest("live", FLEET_PORT, &format!("{}{store}", shape::coordinated(3))));
     ready(NAMESPACE, FLEET_PORT);
     ready_pods(3);
 }

@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::turn;
-use super::{ACCESS_PORT, LIFECYCLE_PORT, condition, eventually, manifest, media, pod_uids, ready, serve};
+use super::{
+    ACCESS_PORT, LIFECYCLE_PORT, condition, eventually, manifest, media, pod_uids, ready, serve, shape,
+};
 
 const NAMESPACE: &str = "e2e-lifecycle";
 const POLICY: &str =
@@ -41,7 +43,7 @@ fn apply_scale_edit_lose_a_pod_delete() {
     let before = pod_uids(NAMESPACE);
     cluster.kubectl(&format!("delete -n {NAMESPACE} pod -l app.kubernetes.io/instance=live"));
     eventually("another pod serves", 90, || {
-        pod_uids(NAMESPACE) != before && pod_uids(NAMESPACE).len() == 1 && put_answers()
+        pod_uids(NAMESPACE) != before && pod_uids(NAMESPACE).len() == shape::pods() && put_answers()
     });
     ready(NAMESPACE, LIFECYCLE_PORT);
 
@@ -64,7 +66,7 @@ fn listing() {
     let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     assert_eq!(lines.next().unwrap(), ["NAME", "READY", "REASON", "REPLICAS", "MEMORY", "OBJECTS", "AGE"]);
     let row = lines.next().unwrap();
-    assert_eq!(row[..5], ["live", "True", "Serving", "1", "256Mi"], "{table}");
+    assert_eq!(row[..5], ["live", "True", "Serving", &shape::pods().to_string(), "256Mi"], "{table}");
 }
 
 /// The pod passes the restricted profile (the namespace enforces it), cannot write its root and has no token.
@@ -96,9 +98,13 @@ fn scale() {
     scale("0");
     eventually("no pod is left", 90, || pod_uids(NAMESPACE).is_empty());
     eventually("the status says so", 20, || get("mediaorigin/live")["status"]["replicas"] == 0);
-    scale("1");
-    eventually("a pod is there again", 90, || pod_uids(NAMESPACE).len() == 1 && put_answers());
+    let all = shape::pods();
+    scale(&all.to_string());
+    eventually("pods are there again", 90, || pod_uids(NAMESPACE).len() == all && put_answers());
     ready(NAMESPACE, LIFECYCLE_PORT);
+    if shape::is_fleet() {
+        return;
+    }
     let refusal = cluster.refused(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas 2"), None);
     assert!(refusal.contains("more than one pod needs spec.coordination"), "{refusal}");
     assert_eq!(get("mediaorigin/live")["spec"]["replicas"], 1);

@@ -10,7 +10,7 @@ use mediaorigin_tests::nats::{Client, Written, store_until};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, SYSTEM};
-use super::{NATS_PORT, eventually, media};
+use super::{NATS_PORT, eventually, media, shape};
 
 const SECRET: &str = "mediaorigin-nats-auth";
 /// One attempt to store a message.
@@ -41,17 +41,25 @@ fn connect(user: &(String, String)) -> Result<Client> {
     Client::connect_as(media(NATS_PORT), Some(user), ATTEMPT)
 }
 
-/// Installs the servers, of this size for each, and a way in to them.
-pub(crate) fn install(size: &str) {
+/// Installs the servers and a way in to them, where there are none.
+pub(crate) fn install() {
     let cluster = Cluster::get();
-    let image = Cluster::image("nats-server");
-    let (repository, tag) = image.split_once(':').unwrap();
-    cluster.install_with(&format!(
-        "--set nats.enabled=true,nats.image.repository={repository},nats.storage.size={size},nats.spread=Preferred,nats.resources.requests.cpu=50m,nats.resources.requests.memory=64Mi \
-         --set-string nats.image.tag={tag}"
-    ));
+    if !shape::is_fleet() {
+        cluster.install_with(&values());
+    }
     cluster.kubectl(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=300s"));
     cluster.apply(SYSTEM, &node_port());
+}
+
+/// The chart's values with which it has the servers.
+pub(crate) fn values() -> String {
+    let image = Cluster::image("nats-server");
+    let (repository, tag) = image.split_once(':').unwrap();
+    let size = shape::STORAGE;
+    format!(
+        "--set nats.enabled=true,nats.image.repository={repository},nats.storage.size={size},nats.spread=Preferred,nats.resources.requests.cpu=50m,nats.resources.requests.memory=64Mi \
+         --set-string nats.image.tag={tag}"
+    )
 }
 
 /// The pod of the server that leads the log of the fleets.
@@ -67,6 +75,9 @@ pub(crate) fn leader() -> String {
 /// Nothing of them stays for the tests that come after.
 pub(crate) fn remove() {
     let cluster = Cluster::get();
+    if shape::is_fleet() {
+        return;
+    }
     cluster.install_with("");
     cluster.kubectl(&format!("delete -n {SYSTEM} service/e2e-nats secret/{SECRET}"));
     let selector = "app.kubernetes.io/name=mediaorigin-nats";

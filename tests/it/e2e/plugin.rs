@@ -4,7 +4,7 @@ use mediaorigin_tests::peer::Peer;
 
 use super::cluster::Cluster;
 use super::turn;
-use super::{PLUGIN_PORT, eventually, manifest, media, ready};
+use super::{PLUGIN_PORT, eventually, manifest, media, ready, shape};
 
 const NAMESPACE: &str = "e2e-plugin";
 
@@ -47,7 +47,7 @@ fn the_plugin_tells_how_an_origin_is_and_why() {
     assert!(text.contains(&format!("http://NODE:{PLUGIN_PORT}")) && !text.contains("s3cret"), "{text}");
     assert!(plugin("publisher live --show-secret").1.contains("s3cret"));
     let (code, text) = plugin("status");
-    assert!(code == Some(0) && text.contains("1/1"), "{text}");
+    assert!(code == Some(0) && text.contains(&format!("{0}/{0}", shape::pods())), "{text}");
 
     cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live"));
     assert_eq!(plugin("status live").0, Some(2));

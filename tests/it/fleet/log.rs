@@ -8,7 +8,7 @@ use mediaorigin_tests::links::Link;
 use mediaorigin_tests::nats::{NatsCluster, Setup};
 use serde_json::{Value, json};
 
-use super::pods::{Fleet, wait_until};
+use super::pods::{Fleet, SMALL, wait_until};
 
 const REPLICATED: &str = "[{name: all, match: {paths: [\"**\"]}, durability: Replicated}]";
 const STREAM: &str = "MO_WAL_media-fleet";
@@ -31,7 +31,7 @@ fn a_log_that_nats_has_no_room_for_is_told_and_tried_again() {
     let mut nats = NatsCluster::start_with(Setup { has_links: true, ..Setup::default() }).unwrap();
     nats.make_stream("other", "other", 3, &json!({ "max_bytes": TAKEN })).unwrap();
     // Its pods are ready.
-    let fleet = Fleet::start_over(nats, 2, REPLICATED, false, None);
+    let fleet = Fleet::start_over(nats, (2, SMALL), REPLICATED, false, None);
     fleet.put(0, "/live/a.m3u8", b"#EXTM3U\n");
     let text = "NATS has no room for the write-ahead log of 1Gi: no suitable peers for placement";
     wait_until("both pods to say so", || {

@@ -62,7 +62,17 @@ pub(super) struct Fleet {
     pub(super) store: Option<S3Server>,
     secret: Folder,
     rules: String,
+    size: Size,
 }
+
+/// How large a pod is.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    pub(super) memory: &'static str,
+    pub(super) connections: u32,
+}
+
+pub(super) const SMALL: Size = Size { memory: "256Mi", connections: 200 };
 
 /// Not a test: the process of a pod.
 #[test]
@@ -188,13 +198,19 @@ impl Fleet {
     /// The same with clocks that are wrong.
     pub(super) fn start_with(count: usize, rules: &str, has_bucket: bool, clocks: Option<Clocks>) -> Self {
         let nats = NatsCluster::start_with(Setup { has_links: true, ..Setup::default() }).unwrap();
-        Self::start_over(nats, count, rules, has_bucket, clocks)
+        Self::start_over(nats, (count, SMALL), rules, has_bucket, clocks)
+    }
+
+    /// Pods of another size.
+    pub(super) fn start_sized(count: usize, size: Size, rules: &str, has_bucket: bool) -> Self {
+        let nats = NatsCluster::start_with(Setup { has_links: true, ..Setup::default() }).unwrap();
+        Self::start_over(nats, (count, size), rules, has_bucket, None)
     }
 
     /// The same over servers that are there.
     pub(super) fn start_over(
         nats: NatsCluster,
-        count: usize,
+        (count, size): (usize, Size),
         rules: &str,
         has_bucket: bool,
         clocks: Option<Clocks>,
@@ -208,7 +224,7 @@ impl Fleet {
         let peers = (0..count).map(|_| reserved().unwrap()).map(|listen| (listen, to(listen))).collect();
         let buckets = (0..count).filter_map(|_| store.as_ref().map(|store| to(store.address))).collect();
         let (pods, rules) = (Vec::new(), rules.to_owned());
-        let mut fleet = Self { pods, links, peers, buckets, clocks, nats, store, secret, rules };
+        let mut fleet = Self { pods, links, peers, buckets, clocks, nats, store, secret, rules, size };
         for number in 0..count {
             let pod = fleet.launch(number);
             fleet.pods.push(Some(pod));
@@ -227,8 +243,10 @@ impl Fleet {
         let servers = self.links[number].iter().map(|link| format!("nats://{}", link.address()));
         let document = format!(
             "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: fleet, namespace: media}}\nspec:\n  \
-             memory: {{limit: 256Mi}}\n  limits: {{connections: 200}}\n  coordination: {{nats: {{url: \"{}\"}}}}\n{store}  \
+             memory: {{limit: {}}}\n  limits: {{connections: {}}}\n  coordination: {{nats: {{url: \"{}\"}}}}\n{store}  \
              tierPolicies: {}\n",
+            self.size.memory,
+            self.size.connections,
             servers.collect::<Vec<_>>().join(","),
             self.rules
         );

@@ -1,0 +1,43 @@
+//! What an origin of these tests is: one pod, or, with `MEDIAORIGIN_E2E_PODS=3`, a fleet over the chart's NATS and a bucket. What a test
+//! shows of one pod it shows of three then (`make soak`).
+
+use super::cluster::Cluster;
+use super::{eventually, pod_uids};
+
+/// Of each NATS server: the streams of all the fleets reserve what they may need, and outlive their origins.
+pub(super) const STORAGE: &str = "32Gi";
+
+/// Pods of an origin that does not say how many.
+pub(super) fn pods() -> usize {
+    let Ok(text) = std::env::var("MEDIAORIGIN_E2E_PODS") else { return 1 };
+    text.parse().unwrap_or_else(|error| panic!("MEDIAORIGIN_E2E_PODS={text}: {error}"))
+}
+
+/// Whether that is more than one.
+pub(super) fn is_fleet() -> bool {
+    pods() > 1
+}
+
+/// Lines of a spec that has the lines `more` already.
+pub(super) fn lines(more: &str) -> String {
+    if is_fleet() && !more.contains("coordination:") { coordinated(pods()) } else { String::new() }
+}
+
+/// Lines of a spec that make it a fleet.
+pub(super) fn coordinated(pods: usize) -> String {
+    format!(
+        "  replicas: {pods}\n  coordination: {{nats: {{url: 'nats://mediaorigin-nats.mediaorigin-system.svc:4222', copies: 3}}}}\n"
+    )
+}
+
+/// Waits until as many pods are there as should be, and serve.
+pub(super) fn all_serve(namespace: &str) {
+    let wanted = || {
+        let origin = Cluster::get().json(&format!("get -n {namespace} mediaorigin/live"));
+        let all = origin["spec"]["replicas"].as_u64().unwrap();
+        origin["status"]["readyReplicas"] == all && pod_uids(namespace).len() as u64 == all
+    };
+    if is_fleet() {
+        eventually("every pod serves", 120, wanted);
+    }
+}

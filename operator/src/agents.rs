@@ -11,15 +11,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Full;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::metrics::Metrics;
+use crate::pod_client::PodClient;
 use crate::pods;
 use crate::report::{PodReport, admin_address};
 
@@ -29,9 +27,6 @@ const PERIOD: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 32;
 /// A pod that does not answer within this time says nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Longest answer that is read.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Longest error of a pod that is repeated.
 const WORDS_MAX: usize = 500;
 /// Origins whose pods said something new and wait for a reconcile; a round waits for the queue.
@@ -43,7 +38,7 @@ pub type Key = (String, String);
 /// The pods that are known.
 #[derive(Debug)]
 pub struct Agents {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: PodClient,
     metrics: Arc<Metrics>,
     origins: Mutex<HashMap<Key, BTreeMap<String, Known>>>,
     news: mpsc::Sender<Key>,
@@ -60,12 +55,7 @@ struct Known {
 impl Agents {
     /// Knows nobody yet. What the receiver gets are origins whose pods said something new.
     pub fn new(metrics: Arc<Metrics>) -> (Self, mpsc::Receiver<Key>) {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(PERIOD * 3)
-            .pool_max_idle_per_host(1)
-            .build(connector);
+        let client = PodClient::default();
         let (news, receiver) = mpsc::channel(NEWS_MAX);
         (Self { client, metrics, origins: Mutex::default(), news }, receiver)
     }
@@ -187,7 +177,7 @@ impl Agents {
         let request =
             http_types::Request::get(format!("http://{address}/-/status")).body(Full::default()).ok()?;
         let begin = Instant::now();
-        let report = match self.send(request).await {
+        let report = match self.client.send(request, PATIENCE).await {
             Ok((200, body)) => {
                 serde_json::from_slice::<Value>(&body).ok().map(|status| PodReport::read(&status))
             }
@@ -207,22 +197,9 @@ impl Agents {
             Ok(request) => request,
             Err(error) => return Push::Failed(error.to_string()),
         };
-        match self.send(request).await {
+        match self.client.send(request, PATIENCE).await {
             Ok((status, body)) => Push::of(status, &body),
             Err(words) => Push::Failed(words),
-        }
-    }
-
-    async fn send(&self, request: http_types::Request<Full<Bytes>>) -> Result<(u16, Bytes), String> {
-        let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| cause(&error))?;
-            let status = answer.status().as_u16();
-            let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-            Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
-        };
-        match tokio::time::timeout(PATIENCE, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("no answer within {}s", PATIENCE.as_secs())),
         }
     }
 
@@ -265,15 +242,6 @@ fn known(pod: &Pod) -> Option<(String, Known)> {
     let (name, uid) = (pod.metadata.name.clone()?, pod.metadata.uid.clone()?);
     let address = admin_address(pod).filter(|_| pods::exists(pod) && pods::is_running(pod))?;
     Some((name, Known { uid, address, report: None }))
-}
-
-/// The innermost cause: the outer ones only say that it is a client's error.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }
 
 #[cfg(test)]

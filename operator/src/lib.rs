@@ -27,6 +27,7 @@ pub mod observed;
 pub mod offline;
 pub mod part;
 pub mod plan;
+pub mod pod_client;
 pub mod pods;
 pub mod queue;
 pub mod reasons;

@@ -82,6 +82,7 @@ pub struct Metrics {
     pub secret_refusals: Counter,
     /// Requests.
     pub total: AtomicU64,
+    shed_total: AtomicU64,
 }
 
 impl MethodLabel {
@@ -146,7 +147,13 @@ impl Metrics {
 
     /// Counts a read that has to wait.
     pub fn shed(&self, class: overload::Class, reason: overload::Reason) {
+        self.shed_total.fetch_add(1, Ordering::Relaxed);
         self.shed_counter(class, reason).inc();
+    }
+
+    /// Reads that had to wait, of all classes.
+    pub fn shed_total(&self) -> u64 {
+        self.shed_total.load(Ordering::Relaxed)
     }
 
     fn shed_counter(&self, class: overload::Class, reason: overload::Reason) -> Counter {

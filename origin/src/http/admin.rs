@@ -1,5 +1,6 @@
 //! The admin port: probes, metrics, status, and the configuration that an operator pushes. Its own thread, so that a busy media port does not look dead.
 
+mod load;
 mod push;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub fn configure(origin: Arc<Origin>) -> impl FnOnce(&mut web::ServiceConfig) {
             .service(reading("/readyz", ready))
             .service(reading("/metrics", metrics))
             .service(reading("/-/status", status))
+            .service(reading("/-/load", load::load))
             .service(reading("/-/streams", streams))
             .service(reading("/-/events", events))
             .service(web::resource("/-/config").route(web::put().to(push::take)))

@@ -7,6 +7,7 @@
 //!
 //! Without the feature `crd` nothing here knows of Kubernetes: the origin is built that way.
 
+pub mod autoscaling;
 pub mod budget;
 pub mod config;
 #[cfg(feature = "crd")]

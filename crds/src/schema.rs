@@ -1,6 +1,7 @@
 //! Schema fragments that a derive cannot express: patterns, bounds and CEL rules with messages that say what to write instead.
 #![cfg(feature = "crd")]
 
+pub(crate) mod autoscaling;
 mod whole;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -247,8 +248,8 @@ pub(crate) fn toleration_rules() -> Value {
 
 /// Rules of a spec as a whole.
 pub(crate) fn spec_rules() -> Value {
-    let rules = [whole::fleet_rules(), tier_rules(), whole::budget_rules(), whole::transition_rules()];
-    rules.concat().into()
+    let of_fleets = [whole::fleet_rules(), autoscaling::whole_rules()].concat();
+    [of_fleets, tier_rules(), whole::budget_rules(), whole::transition_rules()].concat().into()
 }
 
 pub(crate) fn service_rules() -> Value {

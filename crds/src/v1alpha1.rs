@@ -8,12 +8,19 @@
     allow(clippy::duplicated_attributes, reason = "the attributes of two print columns are not duplicates")
 )]
 
+mod autoscaling;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "crd")]
 use crate::schema;
+
+pub use autoscaling::{
+    AutoscalingModeSpec, AutoscalingSpec, EventSpec, ExpectedPeakSpec, MissingDataPolicySpec,
+    MissingDataSpec, ScaleDownSpec, ScalingStatus, ScheduleSpec, TargetsSpec,
+};
 
 /// The desired state of an origin: one in-memory store for live and on-demand video and the pods that serve it.
 /// Everything has a default, so `spec: {}` is a working origin.
@@ -90,7 +97,7 @@ use crate::schema;
 pub struct MediaOriginSpec {
     /// Number of pods, 0 to 100. More than one needs `coordination`: of two pods that know nothing of each other, a reader would miss
     /// what the other one holds. 0 stops the origin and keeps its configuration. Written by `kubectl scale`; the operator never
-    /// changes it. Default 1.
+    /// changes it. With `autoscaling.mode: Internal` there are at least so many. Default 1.
     #[serde(default = "one")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::replicas"))]
     pub replicas: i32,
@@ -117,6 +124,10 @@ pub struct MediaOriginSpec {
     /// is alone. A change replaces the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coordination: Option<CoordinationSpec>,
+
+    /// Who decides how many pods there are. Default: none, there are `spec.replicas`. Changes are in force at once, without a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<AutoscalingSpec>,
 
     /// Bounds on what clients may ask of a pod. Changes are in force within seconds, without a restart, but for `connections`.
     #[serde(default)]
@@ -921,7 +932,8 @@ pub struct MediaOriginStatus {
     #[serde(default)]
     pub observed_generation: i64,
 
-    /// `Accepted`, `Ready`, `Progressing`, `Reconciling`, `Stalled`, `Configured`, `Healthy`; `Routed` with `spec.route`.
+    /// `Accepted`, `Ready`, `Progressing`, `Reconciling`, `Stalled`, `Configured`, `Healthy`; `Routed` with `spec.route`, `ScalingActive` with
+    /// `spec.autoscaling`.
     #[serde(default)]
     #[cfg_attr(
         feature = "crd",
@@ -950,6 +962,10 @@ pub struct MediaOriginStatus {
     /// The memory budget of a pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStatus>,
+
+    /// The last decision about the number of pods; with `spec.autoscaling.mode: Internal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingStatus>,
 
     /// The Secret with the credentials of publishers; empty where everyone may write.
     #[serde(default)]
@@ -1108,6 +1124,7 @@ impl Default for MediaOriginSpec {
             disk: None,
             object_store: None,
             coordination: None,
+            autoscaling: None,
             limits: LimitsSpec::default(),
             tier_policies: Vec::new(),
             cdn_profile: CdnProfileSpec::default(),

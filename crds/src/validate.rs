@@ -1,5 +1,6 @@
 //! Wire → domain. Every problem is returned, each with the path of its field; nothing is accepted half.
 
+pub mod autoscaling;
 pub mod coordination;
 pub mod cors;
 pub mod pods;
@@ -10,6 +11,7 @@ pub mod tier;
 
 use std::collections::BTreeSet;
 
+use crate::autoscaling::Autoscaling;
 use crate::budget::{Budget, LIMIT_MIN};
 use crate::config::{Cold, Hot, OriginConfig, TlsConfig};
 use crate::document::Metadata;
@@ -37,6 +39,8 @@ pub struct Accepted {
     pub hot: Hot,
     /// The memory budget of a pod.
     pub budget: Budget,
+    /// Who decides how many pods there are: no part of what a pod is told.
+    pub autoscaling: Autoscaling,
 }
 
 impl Accepted {
@@ -63,8 +67,12 @@ pub fn validate(
     check_range("spec.replicas", spec.replicas, 0, REPLICAS_MAX, &mut problems);
     let coordination = coordination::coordination((namespace, name), spec, &mut problems);
     let memory = memory_limit(&spec.memory.limit, &mut problems);
-    check_cpu(&spec.cpu, &mut problems);
+    let milli_cpu = cpu(&spec.cpu, &mut problems);
     let limits = limits(&spec.limits, &mut problems);
+    let pod = autoscaling::Pod { milli_cpu, connections: limits.connections };
+    let has_coordination = spec.coordination.is_some();
+    let autoscaling =
+        autoscaling::autoscaling(spec.autoscaling.as_ref(), has_coordination, pod, &mut problems);
     // Told behind the problems of the fields before it, needed here already.
     let mut problems_of_disk = Vec::new();
     let disk = spec.disk.as_ref().and_then(|disk| storage::disk(disk, &mut problems_of_disk));
@@ -98,7 +106,7 @@ pub fn validate(
     pods::check(&spec.pod_template, &mut problems);
     match budget {
         Some(budget) if problems.is_empty() => {
-            let mut accepted = accepted(spec, budget, &limits);
+            let mut accepted = accepted(spec, budget, autoscaling, &limits);
             accepted.cold.disk = disk;
             accepted.cold.object_store = object_store;
             accepted.cold.coordination = coordination;
@@ -108,7 +116,12 @@ pub fn validate(
     }
 }
 
-fn accepted(spec: &MediaOriginSpec, budget: Budget, limits: &ParsedLimits) -> Accepted {
+fn accepted(
+    spec: &MediaOriginSpec,
+    budget: Budget,
+    autoscaling: Autoscaling,
+    limits: &ParsedLimits,
+) -> Accepted {
     let object_size = limits.object_size.unwrap_or(budget.objects).min(budget.objects);
     Accepted {
         cold: Cold {
@@ -135,6 +148,7 @@ fn accepted(spec: &MediaOriginSpec, budget: Budget, limits: &ParsedLimits) -> Ac
             media_store: spec.compatibility.media_store,
         },
         budget,
+        autoscaling,
     }
 }
 
@@ -198,9 +212,10 @@ fn memory_limit(text: &str, problems: &mut Vec<Problem>) -> Option<Bytes> {
     Some(limit)
 }
 
-fn check_cpu(cpu: &CpuSpec, problems: &mut Vec<Problem>) {
+/// The CPU of a pod in thousandths of a core: its limit, or its request where there is none.
+fn cpu(cpu: &CpuSpec, problems: &mut Vec<Problem>) -> Option<u32> {
     let request = milli_cpu("spec.cpu.request", &cpu.request, problems);
-    let Some(text) = &cpu.limit else { return };
+    let Some(text) = &cpu.limit else { return request };
     let limit = milli_cpu("spec.cpu.limit", text, problems);
     if let (Some(request), Some(limit)) = (request, limit)
         && request > limit
@@ -208,6 +223,7 @@ fn check_cpu(cpu: &CpuSpec, problems: &mut Vec<Problem>) {
         let message = format!("{text} is less than the request of {}", cpu.request);
         problems.push(Problem::new("spec.cpu.limit", message));
     }
+    limit
 }
 
 fn milli_cpu(field: &str, text: &str, problems: &mut Vec<Problem>) -> Option<u32> {

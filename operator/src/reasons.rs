@@ -38,6 +38,8 @@ reasons! {
         Healthy,
         /// A gateway has taken the route; only with `spec.route`.
         Routed,
+        /// The number of pods follows the load; only with `spec.autoscaling`. Its reasons are `mediaorigin_scaler::Reason`.
+        ScalingActive,
     }
 }
 

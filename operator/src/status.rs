@@ -115,6 +115,7 @@ pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]
         selector: selector_text(&observed.name),
         endpoint,
         memory,
+        scaling: None,
         publisher_secret_name: publisher_secret_name(observed),
         streams: pods::streams(observed),
         pods: pods::served(observed),

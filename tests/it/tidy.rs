@@ -58,6 +58,29 @@ fn the_operator_and_the_plugin_know_nothing_of_the_data_plane() {
     }
 }
 
+/// It decides: without a runtime, a clock, a cluster or anything random.
+#[test]
+fn the_scaler_is_pure() {
+    let tree = tree("mediaorigin-scaler");
+    for crate_name in
+        ["tokio", "kube", "k8s-openapi", "mediaorigin-operator", "mediaorigin-origin", "fastrand"]
+    {
+        assert!(!tree.contains(crate_name), "the scaler depends on {crate_name}");
+    }
+    assert!(tree.contains("mediaorigin-crds"), "the tree was not read: {tree:?}");
+    let mut sources = Vec::new();
+    files(&root().join("scaler/src"), "rs", &mut sources);
+    assert!(!sources.is_empty());
+    for path in sources {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for word in
+            ["Timestamp::now", "Instant::now", "SystemTime", "std::fs", "std::net", "std::env", "std::thread"]
+        {
+            assert!(!text.contains(word), "{} has {word}", path.display());
+        }
+    }
+}
+
 #[test]
 fn the_operator_knows_nothing_of_the_plugin() {
     assert!(!tree("mediaorigin-operator").contains("mediaorigin-kubectl"));
@@ -183,6 +206,7 @@ fn files_fit_a_sitting() {
         "kubectl/src",
         "operator/src",
         "origin/src",
+        "scaler/src",
         "tests/src",
         "tests/it",
         "tests/bench",
@@ -243,6 +267,7 @@ fn every_reason_of_a_condition_is_documented() {
     let words = words.chain(ReadyReason::ALL.iter().map(|word| word.as_str()));
     let words = words.chain(ProgressReason::ALL.iter().map(|word| word.as_str()));
     let words = words.chain(StalledReason::ALL.iter().map(|word| word.as_str()));
+    let words = words.chain(mediaorigin_scaler::Reason::ALL.iter().map(|word| word.as_str()));
     let missing: Vec<&str> = words.filter(|word| !page.contains(&format!("`{word}`"))).collect();
     assert_eq!(missing, Vec::<&str>::new());
 }

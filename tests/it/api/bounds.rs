@@ -21,6 +21,22 @@ memory: {limit: 64Gi}
 cpu: {request: 250m, limit: '2'}
 disk: {size: 20Gi, storageClassName: fast}
 objectStore: {url: 's3://bucket/live', endpoint: 'https://minio.storage:9000', region: eu-west-1, credentialsSecretRef: {name: keys}}
+autoscaling:
+  mode: External
+  minReplicas: 1
+  maxReplicas: 100
+  targets: {egressMegabitsPerSecond: 800, requestsPerSecond: 4000, connections: 1000, cpuPercent: 90}
+  utilizationPercent: 60
+  scaleDown: {stabilizationSeconds: 60, percentPerMinute: 10}
+  missingData: {policy: Hold, replicas: 2}
+  schedules:
+  - {name: derby, cron: 0 18 * * 6, timeZone: Europe/Paris, durationSeconds: 10800, minReplicas: 1}
+  events:
+  - name: final
+    start: '2026-07-19T21:00:00+02:00'
+    durationSeconds: 10800
+    minReplicas: 1
+    expectedPeak: {egressMegabitsPerSecond: 90000, requestsPerSecond: 40000, connections: 100000}
 limits: {objectSize: 25Mi, connections: 2000, uploadIdleSeconds: 30}
 tierPolicies:
 - name: live
@@ -79,12 +95,13 @@ const OF_FLEETS: [[&str; 3]; 2] = [
 ];
 
 /// Values within a bound that a CEL rule forbids beside the rest of the full spec.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 8] = [
     ("spec.replicas", "100"),
     ("spec.tierPolicies[0].durability", "\"Replicated\""),
     ("spec.tierPolicies[0].consistency", "\"Eager\""),
     ("spec.coordination.nats.copies", "2"),
     ("spec.coordination.nats.copies", "4"),
+    ("spec.autoscaling.mode", "\"Internal\""),
     ("spec.service.type", "\"ClusterIP\""),
     ("spec.podTemplate.tolerations[0].operator", "\"Exists\""),
 ];
@@ -98,7 +115,7 @@ const BEGINNINGS: [(&str, &str); 4] = [
 ];
 
 /// No text that their pattern admits is as long as they may be (a key: as one word); CEL's cost needs the length.
-const SHORTER: [&str; 7] = [
+const SHORTER: [&str; 10] = [
     "spec.memory.limit",
     "spec.limits.objectSize",
     "spec.disk.size",
@@ -106,6 +123,9 @@ const SHORTER: [&str; 7] = [
     "spec.cpu.request",
     "spec.cpu.limit",
     "spec.podTemplate.tolerations[0].key",
+    "spec.autoscaling.schedules[0].cron",
+    "spec.autoscaling.schedules[0].timeZone",
+    "spec.autoscaling.events[0].start",
 ];
 
 /// The spec with every field.

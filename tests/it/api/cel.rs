@@ -1,5 +1,9 @@
 //! Every CEL rule of the definition with what it lets pass and what it refuses. Specs are YAML.
 
+mod autoscaling;
+
+pub(super) use autoscaling::AUTOSCALING;
+
 /// Who can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Knows {
@@ -32,7 +36,7 @@ const fn both(
 }
 
 const GLOB: &str = "only the library that matches can parse a glob";
-/// The rules about one spec.
+/// The rules about one spec; [`AUTOSCALING`] has those of one field of it.
 pub(super) const RULES: &[Rule] = &[
     both(
         "more than one pod needs spec.coordination, by which they are one origin: set it, or use 0 or 1",

@@ -7,7 +7,7 @@ use mediaorigin_tests::apiserver::{Answer, ApiServer, MEDIA_ORIGINS, origin};
 use serde_json::{Value, json};
 
 use super::bounds::{self, Case};
-use super::cel::{EDITS, Knows, RULES};
+use super::cel::{AUTOSCALING, EDITS, Knows, RULES};
 use super::shared;
 
 /// Field and words of everything that is wrong.
@@ -101,7 +101,7 @@ fn every_bound_of_the_schema_is_one_of_validate() {
 fn every_cel_rule_says_the_same_everywhere() {
     let server = shared();
     let mut wrong = Vec::new();
-    for rule in RULES {
+    for rule in RULES.iter().chain(AUTOSCALING) {
         for text in rule.accepts {
             let spec = spec(text);
             let judges =
@@ -188,7 +188,7 @@ fn names_have_52_characters_and_begin_with_a_letter() {
 #[test]
 fn no_cel_rule_is_without_cases() {
     let mut known: BTreeSet<&str> = BTreeSet::new();
-    for rule in RULES {
+    for rule in RULES.iter().chain(AUTOSCALING) {
         assert!(!rule.accepts.is_empty() && !rule.refuses.is_empty(), "{}", rule.message);
         known.insert(rule.message);
     }

@@ -90,6 +90,8 @@ impl Look {
         observed.reports = asked::reports(&observed, &answers);
         let read = |answer: Value| serde_json::from_value(answer).map_err(|error| error.to_string());
         let asked = answers.into_iter().map(|(pod, answer)| (pod, answer.and_then(read))).collect();
+        // What the operator decided is in the Deployment.
+        let observed = observed.scaled(None);
         Ok(Some(Seen { observed, asked, unseen }))
     }
 

@@ -60,6 +60,11 @@ impl Agents {
         (Self { client, metrics, origins: Mutex::default(), news }, receiver)
     }
 
+    /// Where others name origins for which there is something new.
+    pub fn news(&self) -> mpsc::Sender<Key> {
+        self.news.clone()
+    }
+
     /// What the pods of an origin say; those that were never asked are asked now, the others are forgotten.
     pub async fn reports(&self, key: &Key, pods: &[Pod]) -> BTreeMap<String, PodReport> {
         let present: BTreeMap<String, Known> = pods.iter().filter_map(known).collect();

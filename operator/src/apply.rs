@@ -17,6 +17,7 @@ use crate::part::Part;
 use crate::plan::credentials::{Issuance, Issue};
 use crate::plan::news::News;
 use crate::plan::{Action, Plan};
+use crate::scaling::Scalers;
 use crate::secret;
 
 /// A plan that has been carried out.
@@ -61,11 +62,13 @@ pub struct World<'a> {
     pub agents: &'a Agents,
     /// What was done is counted here.
     pub metrics: &'a Metrics,
+    /// Who decides how many pods there are.
+    pub scalers: &'a Scalers,
 }
 
 /// Carries out `plan`: every child is tried, whatever becomes of the others.
 pub async fn apply(world: World<'_>, observed: &Observed, plan: Plan) -> (Applied, Vec<Failure>) {
-    let World { cluster, agents, metrics } = world;
+    let World { cluster, agents, metrics, .. } = world;
     let Observed { namespace, name, .. } = observed;
     let (mut refusals, mut failures) = (Vec::new(), Vec::new());
     let (mut config_is_written, mut secrets_are_written) = (true, true);

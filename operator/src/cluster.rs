@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
@@ -25,6 +26,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pods of one origin that are looked at.
 const PODS_MAX: u32 = 500;
+/// Autoscalers of a namespace that are looked at.
+const AUTOSCALERS_MAX: u32 = 500;
 
 /// A call that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +137,25 @@ impl Cluster {
         let params = ListParams::default().labels(&selector_text(name)).limit(PODS_MAX);
         let list = within(format!("list the pods of {namespace}/{name}"), api.list(&params)).await?;
         Ok(list.items)
+    }
+
+    /// Names of the autoscalers that name the origin's Deployment, which KEDA makes too. Where they may not be listed, none.
+    pub async fn rivals(&self, namespace: &str, origin: &str) -> Result<Vec<String>, ClusterError> {
+        let api = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), namespace);
+        let params = ListParams::default().limit(AUTOSCALERS_MAX);
+        let attempt = format!("list the autoscalers of {namespace}");
+        let list = match within(attempt, api.list(&params)).await {
+            Ok(list) => list.items,
+            Err(error) if error.refusal().is_some() || error.is_unknown_kind() => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let of_ours = |autoscaler: &HorizontalPodAutoscaler| {
+            let target = autoscaler.spec.as_ref().map(|spec| &spec.scale_target_ref);
+            target.is_some_and(|target| {
+                target.kind == "Deployment" && target.name == Part::Deployment.name(origin)
+            })
+        };
+        Ok(list.into_iter().filter(of_ours).filter_map(|autoscaler| autoscaler.metadata.name).collect())
     }
 
     /// Makes the fields of `body` ours and as they say; what we applied before and is not in `body` goes.

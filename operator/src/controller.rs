@@ -36,6 +36,7 @@ use crate::metrics::{Metrics, ReconcileResult};
 use crate::nats;
 use crate::plan::Settings;
 use crate::reconcile::{Outcome, reconcile};
+use crate::scaling::Scalers;
 use crate::status::Transition;
 use waking::{News, Waker, heard};
 
@@ -54,6 +55,7 @@ type Guarded = DeserializeGuard<MediaOrigin>;
 struct Context {
     cluster: Cluster,
     agents: Agents,
+    scalers: Arc<Scalers>,
     settings: Settings,
     recorder: Recorder,
     backoff: Backoff<Key>,
@@ -98,11 +100,13 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
     };
     let reporter = Reporter { controller: names::MANAGER.to_owned(), instance: identity };
     let (agents, news) = Agents::new(Arc::clone(&metrics));
+    let scalers = Scalers::new(Arc::clone(&metrics), agents.news());
     let news = Arc::new(tokio::sync::Mutex::new(news));
     let context = Arc::new(Context {
         recorder: Recorder::new(cluster.client.clone(), reporter),
         cluster,
         agents,
+        scalers: Arc::new(scalers),
         settings: Settings { origin_image, operator_namespace, nats: chart_nats.chart() },
         backoff: Backoff::default(),
         health,
@@ -221,6 +225,7 @@ async fn act(
     tokio::select! {
         _ = async { tokio::join!(results, synced) } => {}
         () = context.agents.rounds() => {}
+        () = context.scalers.rounds() => {}
         () = async { stopped(&mut late).await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {
             tracing::warn!("reconciles still run after {}s, leaving them", SHUTDOWN_GRACE.as_secs());
         }
@@ -249,9 +254,9 @@ async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let key = key(&origin);
     let start = Instant::now();
     let running = context.health.start(start);
-    let Context { cluster, agents, metrics, settings, .. } = context.as_ref();
+    let Context { cluster, agents, scalers, metrics, settings, .. } = context.as_ref();
     metrics.begins(&key);
-    let outcome = reconcile(World { cluster, agents, metrics }, settings, (&key.0, &key.1)).await;
+    let outcome = reconcile(World { cluster, agents, metrics, scalers }, settings, (&key.0, &key.1)).await;
     drop(running);
     let result = match &outcome {
         Ok(Outcome::Done { error: Some(_), .. }) | Err(_) => ReconcileResult::Failed,
@@ -262,6 +267,7 @@ async fn reconcile_one(origin: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     match outcome? {
         Outcome::Gone => {
             context.agents.forget(&key);
+            context.scalers.learn(&key, None);
             context.backoff.forget(&key);
             context.metrics.forget(&key);
             Ok(Action::await_change())

@@ -33,6 +33,7 @@ pub mod queue;
 pub mod reasons;
 pub mod reconcile;
 pub mod report;
+pub mod scaling;
 pub mod secret;
 pub mod status;
 pub mod trial;

@@ -10,6 +10,8 @@
 //! | `mediaorigin_operator_pod_reports_total` | `result` = `Ok`, `Failed` | times that a pod was asked how it does |
 //! | `mediaorigin_operator_pod_report_seconds` | | how long the answer took |
 //! | `mediaorigin_operator_pod_pushes_total` | `result` = `Ok`, `Failed` | configurations that were handed to a pod |
+//! | `mediaorigin_operator_pod_loads_total` | `result` = `Ok`, `Failed` | times that a pod was asked what it carries, once a second where the operator decides how many pods there are |
+//! | `mediaorigin_operator_scaling_decisions_total` | `reason` as in the condition `ScalingActive` | decisions about the number of pods, one a second and origin |
 //! | `mediaorigin_operator_status_writes_total` | | writes to the status of origins |
 //! | `mediaorigin_operator_watch_errors_total` | | watches that broke and were started again |
 //! | `mediaorigin_operator_event_errors_total` | | events that could not be published |
@@ -66,6 +68,12 @@ struct AnsweredLabels {
     result: Answered,
 }
 
+/// The reason is one of a closed list (`mediaorigin_scaler::Reason`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    reason: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: ReconcileResult,
@@ -99,6 +107,8 @@ pub struct Metrics {
     pod_reports: Family<AnsweredLabels, Counter>,
     pod_report_seconds: Histogram,
     pod_pushes: Family<AnsweredLabels, Counter>,
+    pod_loads: Family<AnsweredLabels, Counter>,
+    decisions: Family<DecisionLabels, Counter>,
     status_writes: Counter,
     watch_errors: Counter,
     event_errors: Counter,
@@ -122,6 +132,8 @@ impl Default for Metrics {
             pod_reports: Family::default(),
             pod_report_seconds: seconds(),
             pod_pushes: Family::default(),
+            pod_loads: Family::default(),
+            decisions: Family::default(),
             status_writes: Counter::default(),
             watch_errors: Counter::default(),
             event_errors: Counter::default(),
@@ -133,6 +145,12 @@ impl Default for Metrics {
         // A rate can be taken of what begins with zero only.
         for result in [ReconcileResult::Ok, ReconcileResult::Refused, ReconcileResult::Failed] {
             drop(metrics.reconciles.get_or_create(&ResultLabels { result }));
+        }
+        for is_answered in [true, false] {
+            drop(metrics.pod_loads.get_or_create(&AnsweredLabels::of(is_answered)));
+        }
+        for reason in mediaorigin_scaler::Reason::ALL {
+            drop(metrics.decisions.get_or_create(&DecisionLabels { reason: reason.as_str() }));
         }
         let registry = &mut metrics.registry;
         registry.register("reconciles", "Reconciles that have ended", metrics.reconciles.clone());
@@ -148,6 +166,10 @@ impl Default for Metrics {
         registry.register("pod_report_seconds", help, metrics.pod_report_seconds.clone());
         let help = "Configurations that were handed to a pod";
         registry.register("pod_pushes", help, metrics.pod_pushes.clone());
+        let help = "Times that a pod was asked what it carries, by result";
+        registry.register("pod_loads", help, metrics.pod_loads.clone());
+        let help = "Decisions about the number of pods, by reason";
+        registry.register("scaling_decisions", help, metrics.decisions.clone());
         registry.register("status_writes", "Writes to the status of origins", metrics.status_writes.clone());
         registry.register(
             "watch_errors",
@@ -210,6 +232,16 @@ impl Metrics {
     /// A configuration was handed to a pod.
     pub fn pushed(&self, is_served: bool) {
         self.pod_pushes.get_or_create(&AnsweredLabels::of(is_served)).inc();
+    }
+
+    /// A pod was asked what it carries.
+    pub fn scraped(&self, is_answered: bool) {
+        self.pod_loads.get_or_create(&AnsweredLabels::of(is_answered)).inc();
+    }
+
+    /// It was decided how many pods an origin has, for this reason.
+    pub fn decided(&self, reason: &'static str) {
+        self.decisions.get_or_create(&DecisionLabels { reason }).inc();
     }
 
     /// A status has been written.

@@ -28,10 +28,13 @@ pub async fn observe(
     // Boxed: the calls side by side would make a future of many KiB.
     let parts =
         parts.map(|part| Box::pin(async move { Ok((part, cluster.child(part, namespace, name).await?)) }));
-    let (pods, parts) =
-        tokio::try_join!(Box::pin(cluster.pods(namespace, name)), Box::pin(try_join_all(parts)))?;
+    let (pods, parts, rivals) = tokio::try_join!(
+        Box::pin(cluster.pods(namespace, name)),
+        Box::pin(try_join_all(parts)),
+        Box::pin(cluster.rivals(namespace, name))
+    )?;
     let reports = agents.reports(&(namespace.to_owned(), name.to_owned()), &pods).await;
-    let mut observed = Observed { reports, ..Observed::new(&origin, BTreeMap::new(), pods, now) };
+    let mut observed = Observed { reports, rivals, ..Observed::new(&origin, BTreeMap::new(), pods, now) };
     for (part, found) in parts {
         match found {
             Found::Nothing => {}

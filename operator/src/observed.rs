@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::part::Part;
 use crate::report::PodReport;
+use crate::scaling::facts::Scaling;
 
 /// One origin and everything around it at one moment.
 #[derive(Clone, Debug)]
@@ -26,8 +27,11 @@ pub struct Observed {
     pub generation: i64,
     /// Somebody asked to delete it.
     pub deleting: bool,
-    /// What is wanted, or why it cannot be read.
+    /// What is wanted, or why it cannot be read. Where the operator decides how many pods there are, its `replicas` is that number:
+    /// [`Self::scaled`].
     pub spec: Result<MediaOriginSpec, Vec<Problem>>,
+    /// How the number of pods is decided, where `spec.autoscaling` says how.
+    pub scaling: Option<Scaling>,
     /// What was last reported.
     pub status: MediaOriginStatus,
     /// Objects with the names of children, ours or not.
@@ -38,6 +42,8 @@ pub struct Observed {
     pub reports: BTreeMap<String, PodReport>,
     /// Which version of the credentials of the chart's NATS there is, where the origin needs them and they can be seen.
     pub nats_version: Option<String>,
+    /// Autoscalers that name the origin's Deployment.
+    pub rivals: Vec<String>,
     /// Pods that carry the origin's labels.
     pub pods: Vec<Pod>,
     /// The time of the observation.
@@ -58,11 +64,13 @@ impl Observed {
             generation: metadata["generation"].as_i64().unwrap_or_default(),
             deleting: !metadata["deletionTimestamp"].is_null(),
             spec: read_spec(origin),
+            scaling: None,
             status: serde_json::from_value(origin["status"].clone()).unwrap_or_default(),
             children,
             unknown: BTreeSet::new(),
             reports: BTreeMap::new(),
             nats_version: None,
+            rivals: Vec::new(),
             pods,
             now,
             annotations: serde_json::from_value(metadata["annotations"].clone()).unwrap_or_default(),

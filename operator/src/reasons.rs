@@ -138,6 +138,8 @@ reasons! {
         ConfigRefused,
         /// The rollout has not moved on for five minutes, with a disk for fifteen.
         DeadlineExceeded,
+        /// A `HorizontalPodAutoscaler` names the Deployment, whose number of pods the operator writes.
+        ScalingConflict,
     }
 }
 

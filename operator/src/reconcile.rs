@@ -10,6 +10,7 @@ use crate::managed::State;
 use crate::observe::observe;
 use crate::observed::Observed;
 use crate::plan::{Settings, plan};
+use crate::scaling::facts::Facts;
 use crate::status::{Transition, status_after};
 
 /// What a reconcile has come to.
@@ -40,15 +41,18 @@ pub async fn reconcile(
     settings: &Settings,
     (namespace, name): (&str, &str),
 ) -> Result<Outcome, ClusterError> {
-    let World { cluster, agents, metrics } = world;
+    let World { cluster, agents, metrics, scalers } = world;
+    let key = (namespace.to_owned(), name.to_owned());
     let Some(observed) = observe(cluster, agents, settings, (namespace, name), Timestamp::now()).await?
     else {
         return Ok(Outcome::Gone);
     };
+    let told = scalers.learn(&key, Facts::of(&observed));
+    let observed = observed.scaled(told);
     let plan = plan(settings, &observed);
     let (applied, failures) = apply(world, &observed, plan).await;
     // What the pods say now that they were told.
-    let reports = agents.remembered(&(namespace.to_owned(), name.to_owned()));
+    let reports = agents.remembered(&key);
     let observed = Observed { reports, ..observed };
     log(&applied, &failures, namespace, name);
     if observed.deleting {

@@ -7,6 +7,7 @@ mod conditions;
 mod deletion;
 mod pods;
 mod progress;
+mod scaling;
 mod transition;
 
 use std::fmt;
@@ -115,7 +116,7 @@ pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]
         selector: selector_text(&observed.name),
         endpoint,
         memory,
-        scaling: None,
+        scaling: scaling::scaling(observed),
         publisher_secret_name: publisher_secret_name(observed),
         streams: pods::streams(observed),
         pods: pods::served(observed),
@@ -197,7 +198,7 @@ fn operation(
         (None, Some(deletion)) => Progress::Deleting(deletion.message.clone()),
         (None, None) => progress(spec, &applied.plan, deployment, census),
     };
-    let stalled = refused(applied).or_else(|| match progress {
+    let stalled = refused(applied).or_else(|| rivalry(observed)).or_else(|| match progress {
         // A pod of an earlier template may well refuse what the next one takes.
         Progress::Complete(_) => pods.refusal(),
         Progress::Deleting(_) => deletion
@@ -300,6 +301,17 @@ fn publisher_secret_name(observed: &Observed) -> String {
 fn refused(applied: &Applied) -> Option<(StalledReason, String)> {
     let message = applied.refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join("\n");
     (!applied.refusals.is_empty()).then_some((StalledReason::Refused, message))
+}
+
+/// Two write the number of pods: what one asks for, the other takes back.
+fn rivalry(observed: &Observed) -> Option<(StalledReason, String)> {
+    let rival = observed.rivals.first()?;
+    let (name, deployment) = (&observed.name, Part::Deployment.name(&observed.name));
+    let message = format!(
+        "HorizontalPodAutoscaler \"{rival}\" scales Deployment \"{deployment}\", whose number of pods is the operator's: \
+         let its scaleTargetRef name MediaOrigin \"{name}\" (mediaorigin.io/v1alpha1), with spec.autoscaling.mode External"
+    );
+    Some((StalledReason::ScalingConflict, message))
 }
 
 fn stalled(deployment: &Value, census: &Census) -> Option<(StalledReason, String)> {

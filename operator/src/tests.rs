@@ -315,8 +315,8 @@ proptest! {
             let applied = Applied { plan, refusals: Vec::new() };
             let report = status(&seen, &applied);
             prop_assert_eq!(report.status.observed_generation, seen.generation);
-            // `Routed` is there with `spec.route` only.
-            prop_assert_eq!(report.status.conditions.len(), ConditionType::ALL.len() - 1);
+            // `Routed` and `ScalingActive` are there with `spec.route` and `spec.autoscaling` only.
+            prop_assert_eq!(report.status.conditions.len(), ConditionType::ALL.len() - 2);
             for new in &report.status.conditions {
                 prop_assert_eq!(new.observed_generation, seen.generation);
                 let old = seen.status.conditions.iter().find(|old| old.kind == new.kind);
@@ -617,7 +617,9 @@ async fn the_error_of_one_child_blocks_nothing() {
     });
     let metrics = Arc::new(crate::metrics::Metrics::default());
     let (agents, _news) = crate::agents::Agents::new(Arc::clone(&metrics));
-    let world = crate::apply::World { cluster: &cluster, agents: &agents, metrics: &metrics };
+    let scalers = crate::scaling::Scalers::new(Arc::clone(&metrics), agents.news());
+    let world =
+        crate::apply::World { cluster: &cluster, agents: &agents, metrics: &metrics, scalers: &scalers };
     let outcome = reconcile(world, &settings(), ("media", "live")).await.unwrap();
     let Outcome::Done { error: Some(error), refused: false, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(error.to_string(), "cannot apply Service media/live: webhook is down");

@@ -6,6 +6,7 @@
 mod bad_input;
 mod cluster;
 mod credentials;
+mod crowd;
 mod fleet;
 mod hot;
 mod lifecycle;
@@ -13,8 +14,10 @@ mod mistakes;
 mod nats;
 mod operator;
 mod plugin;
+mod race;
 mod rollout;
 mod s3;
+mod scaling;
 mod shape;
 mod stream;
 mod tiers;

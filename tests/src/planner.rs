@@ -23,6 +23,8 @@
 //!                                      deaf WORDS (what becomes of configurations that are handed to it) | streams 3 | nothing
 //! unknown HTTPRoute                    the cluster does not have this kind; `known HTTPRoute`: now it has
 //! nats 7                               which version of the credentials of the chart's NATS there is; or: nats unseen
+//! decide 5 Demand some words           what the scaler decided: pods, a reason of ScalingActive and its message; or: decide nothing
+//! rivals web                           autoscalers that name the Deployment
 //! route True Accepted                  what a gateway says of the route
 //! clock +20                            time passes, in seconds
 //! delete                               somebody asks to delete the MediaOrigin

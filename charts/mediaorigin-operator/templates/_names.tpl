@@ -53,6 +53,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# To name one that scales a Deployment of ours.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list]
 # Where the cluster has these kinds; neither is listed nor watched.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]

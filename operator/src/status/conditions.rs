@@ -2,7 +2,7 @@
 
 use mediaorigin_crds::v1alpha1::{Condition, ConditionStatus};
 
-use super::{Findings, MESSAGE_LENGTH_MAX, Progress, cut, find, pods};
+use super::{Findings, MESSAGE_LENGTH_MAX, Progress, cut, find, pods, scaling};
 use crate::observed::Observed;
 use crate::reasons::{ConditionType, ProgressReason, StalledReason};
 
@@ -30,6 +30,9 @@ impl Findings {
         let make = |kind, status, reason, message: &String| make(observed, kind, status, reason, message);
         let pods::Findings { configured, healthy, routed } = self.pods;
         let routed = routed.map(|routed| make(ConditionType::Routed, routed.0, routed.1.as_str(), &routed.2));
+        let scaling = scaling::active(observed).map(|(status, reason, message)| {
+            make(ConditionType::ScalingActive, status, reason.as_str(), &message)
+        });
         let conditions = [
             make(ConditionType::Accepted, self.accepted.0, self.accepted.1.as_str(), &self.accepted.2),
             make(ConditionType::Ready, self.ready.0, self.ready.1.as_str(), &self.ready.2),
@@ -39,7 +42,7 @@ impl Findings {
             make(ConditionType::Configured, configured.0, configured.1.as_str(), &configured.2),
             make(ConditionType::Healthy, healthy.0, healthy.1.as_str(), &healthy.2),
         ];
-        conditions.into_iter().chain(routed).collect()
+        conditions.into_iter().chain(routed).chain(scaling).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which changes of the conditions become events.
 
 use mediaorigin_crds::v1alpha1::{ConditionStatus, MediaOriginStatus};
+use mediaorigin_scaler::Reason;
 
 use super::{cut, find};
 use crate::reasons::{ConditionType, ReadyReason, StalledReason};
@@ -54,5 +55,22 @@ pub(super) fn transitions(before: &MediaOriginStatus, after: &MediaOriginStatus)
             });
         }
     }
+    events.extend(scaled(before, after));
     events
+}
+
+/// Another number of pods, and why; and that the number cannot follow the load.
+fn scaled(before: &MediaOriginStatus, after: &MediaOriginStatus) -> Option<Transition> {
+    let new = after.scaling.as_ref()?;
+    let old = before.scaling.as_ref();
+    let cannot = [Reason::AtMax, Reason::DataMissing].map(Reason::as_str).contains(&new.reason.as_str());
+    let is_new_reason = old.is_none_or(|old| old.reason != new.reason);
+    let warning = cannot && is_new_reason;
+    let note = match old.filter(|old| old.desired != new.desired) {
+        Some(old) => format!("{} → {} pods: {}", old.desired, new.desired, new.explanation),
+        None if warning => new.explanation.clone(),
+        None => return None,
+    };
+    let condition = ConditionType::ScalingActive.as_str();
+    Some(Transition { warning, reason: new.reason.clone(), condition, note: cut(&note, NOTE_LENGTH_MAX) })
 }

@@ -62,7 +62,8 @@ fn a_hot_edit_is_in_force_at_once_and_nothing_restarts() {
             && origin["status"]["observedGeneration"] == *generation
             && origin["status"]["pods"][0]["servedGeneration"] == *generation
     });
-    assert_eq!(condition(&origin(), "Healthy")["status"], "True");
+    let healthy = condition(&origin(), "Healthy");
+    assert_eq!(healthy["status"], "True", "{healthy}");
     // Its port is wanted by another test.
     cluster.kubectl(&format!("delete -n {namespace} mediaorigin/live"));
 }

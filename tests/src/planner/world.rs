@@ -2,6 +2,7 @@
 
 mod agents;
 mod rollout;
+mod scaling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -12,6 +13,7 @@ use mediaorigin_operator::observed::Observed;
 use mediaorigin_operator::part::Part;
 use mediaorigin_operator::plan::{Action, Plan, Settings, plan};
 use mediaorigin_operator::report::PodReport;
+use mediaorigin_operator::scaling::facts::Told;
 use mediaorigin_operator::status::{Report, status};
 use serde_json::{Value, json};
 
@@ -44,6 +46,10 @@ pub(super) struct World {
     unknown: BTreeSet<Part>,
     /// Version of the credentials of the chart's NATS.
     nats: Option<String>,
+    /// What the scaler decided.
+    told: Option<Told>,
+    /// Autoscalers that name the Deployment.
+    rivals: Vec<String>,
     seconds: i64,
     plugin: Plugin,
 }
@@ -95,6 +101,8 @@ impl World {
                 self.unknown.remove(&part(rest)?);
             }
             "nats" => self.nats = (rest != "unseen").then(|| rest.to_owned()),
+            "decide" => self.decide(rest)?,
+            "rivals" => self.rivals = rest.split_whitespace().map(str::to_owned).collect(),
             "route" => {
                 let (status, reason) = rest.split_once(' ').context("a status and a reason")?;
                 let accepted = json!({ "type": "Accepted", "status": status, "reason": reason, "message": "as the gateway says" });
@@ -138,7 +146,8 @@ impl World {
         let observed =
             Observed::from_json(&self.origin, self.children.clone(), &self.pods, START + self.seconds)?;
         let (reports, unknown) = (self.reports.clone(), self.unknown.clone());
-        Ok(Observed { reports, unknown, nats_version: self.nats.clone(), ..observed })
+        let (nats_version, rivals) = (self.nats.clone(), self.rivals.clone());
+        Ok(Observed { reports, unknown, nats_version, rivals, ..observed }.scaled(self.told.clone()))
     }
 
     /// As an API server creates it, with the default of the status.

@@ -7,7 +7,7 @@ use mediaorigin_crds::config::Cold;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::fleet::sweep;
+use crate::fleet::{sweep, warm};
 use crate::origin::Origin;
 use crate::running::StartError;
 use crate::streams::elsewhere;
@@ -62,9 +62,9 @@ impl Below {
             self.tending.push(runtime.spawn(tend::run(self.opened.clone(), policies.clone())));
             let tiers = &self.opened.tiers;
             if let Some(seat) = &tiers.seat {
+                let warm = warm::run(Arc::clone(tiers), Arc::clone(seat), policies.clone());
                 let sweep = sweep::run(Arc::clone(tiers), Arc::clone(seat), policies);
-                self.tending.push(runtime.spawn(sweep));
-                self.tending.push(runtime.spawn(streams));
+                self.tending.extend([runtime.spawn(warm), runtime.spawn(sweep), runtime.spawn(streams)]);
             }
         }
         self

@@ -220,6 +220,14 @@ fn index(registry: &mut Registry, report: &FleetReport) {
         "Pods of the fleet that are there to stay, this one among them; 0 while not known",
         report.pods as f64,
     );
+    if let Some(warmed) = &report.warmed {
+        let help = "Bytes of the live edge that came from other pods before this pod was ready";
+        gauge("fleet_warmed_bytes", help, warmed.bytes as f64);
+        let help = "Versions of the live edge that did not come before this pod was ready";
+        gauge("fleet_warmed_missed", help, warmed.missed as f64);
+        let help = "How long the live edge kept this pod from being ready";
+        gauge("fleet_warmed_seconds", help, warmed.seconds);
+    }
     gauge("index_paths", "Paths that the index knows, deleted ones too", report.paths as f64);
     gauge("index_waiting", "Requests that wait for the index", report.waiting as f64);
     let mut counter =

@@ -26,6 +26,7 @@ mod read;
 pub mod report;
 pub mod seat;
 pub(crate) mod sweep;
+pub(crate) mod warm;
 
 use std::fmt;
 use std::fs;

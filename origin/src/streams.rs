@@ -46,9 +46,8 @@ impl Streams {
         match class {
             Class::Manifest => self.lock().manifest(folder(path), now),
             Class::Segment | Class::Part => {
-                let Some(found) = numbered(path) else { return };
-                let name = format!("{}{}*{}", with_slash(folder(path)), found.prefix, found.suffix);
-                self.lock().segment(name, found.number, now);
+                let Some((name, number)) = rendition_of(path) else { return };
+                self.lock().segment(name, number, now);
             }
             Class::Init | Class::Other => {}
         }
@@ -112,8 +111,15 @@ impl Known {
     }
 }
 
+/// The rendition that a segment belongs to, and its number in it; `None` where its name has none.
+pub fn rendition_of(path: &str) -> Option<(String, u64)> {
+    let found = numbered(path)?;
+    let name = format!("{}{}*{}", with_slash(folder(path)), found.prefix, found.suffix);
+    Some((name, found.number))
+}
+
 /// The folder of a path, empty for the root.
-fn folder(path: &str) -> &str {
+pub fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 

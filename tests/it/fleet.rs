@@ -15,3 +15,4 @@ mod overtaking;
 pub(crate) mod pods;
 mod reads;
 mod streams;
+mod warming;

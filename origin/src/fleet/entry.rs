@@ -44,25 +44,25 @@ pub(super) fn tombstone(path: &Arc<str>, uid: Uid, stamp: u64) -> Entry {
     Entry { path: Arc::clone(path), uid: index::Uid(uid.0), stamp, state: State::Tombstone }
 }
 
-fn header<'a>(version: &'a Version, name: &str) -> Option<&'a String> {
-    version.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+/// What kind of object the version of `entry` is.
+pub(crate) fn class(entry: &Entry) -> Class {
+    let word = entry.version().and_then(|version| header(version, CLASS));
+    word.and_then(|word| Class::named(word)).unwrap_or_else(|| Class::of(&entry.path))
 }
 
-/// What kind of object it is; `None` for a tombstone.
-pub(crate) fn class(entry: &Entry) -> Option<Class> {
-    let word = header(entry.version()?, CLASS);
-    Some(word.and_then(|word| Class::named(word)).unwrap_or_else(|| Class::of(&entry.path)))
+fn header<'a>(version: &'a Version, name: &str) -> Option<&'a String> {
+    version.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
 /// What tiers keep of the version of `entry`; `None` for a tombstone.
 pub(super) fn record(entry: &Entry) -> Option<Record> {
     let version = entry.version()?;
-    let header = |name| header(version, name);
+    let header = |name: &str| header(version, name);
     let meta = Meta {
         content_type: header(CONTENT_TYPE).cloned().unwrap_or_default(),
         content_encoding: header(CONTENT_ENCODING).cloned(),
         cache_control: header(CACHE_CONTROL).cloned(),
-        class: class(entry)?,
+        class: class(entry),
     };
     let modified = header(MODIFIED).and_then(|text| text.parse().ok()).unwrap_or(entry.stamp);
     Some(Record {

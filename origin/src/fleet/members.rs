@@ -48,18 +48,21 @@ impl Members {
         Self { own, others: HashMap::new(), itself: None, listens_since: now, gone: 0 }
     }
 
-    /// A pod said something.
-    pub(super) fn hear(&mut self, address: &str, is_leaving: bool, now: Instant) {
+    /// A pod said something; whether it is one that was not there before.
+    pub(super) fn hear(&mut self, address: &str, is_leaving: bool, now: Instant) -> bool {
         if address == self.own {
             if self.itself.is_none_or(|at| now.duration_since(at) > DEAF_AFTER) {
                 self.listens_since = now;
             }
             self.itself = Some(now);
-        } else if self.others.contains_key(address)
-            || (self.others.len() < REMEMBERED_MAX && address.len() <= ADDRESS_BYTES_MAX)
-        {
-            self.others.insert(address.to_owned(), Other { at: now, is_leaving });
+            return false;
         }
+        let is_known = self.others.contains_key(address);
+        if !is_known && (self.others.len() >= REMEMBERED_MAX || address.len() > ADDRESS_BYTES_MAX) {
+            return false;
+        }
+        self.others.insert(address.to_owned(), Other { at: now, is_leaving });
+        !is_known
     }
 
     /// Forgets those that are gone; how many pods are there to stay, this one among them, once that can be said.
@@ -89,6 +92,12 @@ impl Members {
     /// Whether a pod has been heard of late.
     pub(super) fn is_here(&self, address: &str, now: Instant) -> bool {
         address == self.own || self.others.get(address).is_some_and(|other| other.is_recent(now))
+    }
+
+    /// The other pods that have been heard of late, those that are about to go too.
+    pub(super) fn others(&self, now: Instant) -> Vec<String> {
+        let recent = self.others.iter().filter(|(_, other)| other.is_recent(now));
+        recent.map(|(address, _)| address.clone()).collect()
     }
 
     /// Whether this pod does what one of them has to do. A hint that needs no lease: two pods that do not hear each other may both be it,

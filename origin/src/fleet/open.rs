@@ -1,7 +1,7 @@
 //! What other pods are writing: told by notices, renewed every second, forgotten soon after. A hint where an object that
 //! grows can be read; whether it is there is asked of its holder. The same notices say who is there ([`Members`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use mediaorigin_index::{Board, Notices};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::{Instant, interval};
 
 use super::members::Members;
@@ -35,7 +36,7 @@ struct Notice {
     /// Uids of uploads that have ended, whatever their end was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     over: Vec<String>,
-    /// Whether it is about to go.
+    /// Whether readers are not to count on it: it is about to go, or not ready yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     leaving: bool,
 }
@@ -62,7 +63,10 @@ pub(super) struct Open {
     board: Board,
     runtime: Handle,
     address: String,
-    is_leaving: AtomicBool,
+    /// Whether readers may count on this pod.
+    is_staying: AtomicBool,
+    /// Somebody was heard who was not there before.
+    met: Notify,
     balance: Balance,
 }
 
@@ -78,12 +82,19 @@ impl Open {
     pub(super) fn new(board: Board, runtime: Handle, address: String, balance: Balance) -> Arc<Self> {
         let members = Members::new(address.clone(), Instant::now());
         let table = Mutex::new(Table { others: HashMap::new(), own: HashMap::new(), members });
-        Arc::new(Self { table, board, runtime, address, is_leaving: AtomicBool::new(false), balance })
+        let (is_staying, met) = (AtomicBool::new(false), Notify::new());
+        Arc::new(Self { table, board, runtime, address, is_staying, met, balance })
+    }
+
+    /// From now on the others count on one pod more: they send readers to it.
+    pub(super) fn stay(&self) {
+        self.is_staying.store(true, Ordering::Relaxed);
+        self.renew();
     }
 
     /// From now on the others count on one pod less.
     pub(super) fn leave(&self) {
-        self.is_leaving.store(true, Ordering::Relaxed);
+        self.is_staying.store(false, Ordering::Relaxed);
         self.post(Vec::new(), Vec::new());
     }
 
@@ -100,6 +111,22 @@ impl Open {
     /// Whether the pod at `address` has been heard of late.
     pub(super) fn is_here(&self, address: &str) -> bool {
         self.table().members.is_here(address, Instant::now())
+    }
+
+    /// The other pods that have been heard of late.
+    pub(super) fn others(&self) -> Vec<String> {
+        self.table().members.others(Instant::now())
+    }
+
+    /// Returns when all pods at `addresses` have been heard. Each of them answers the first notice of a new one at once.
+    pub(super) async fn all_heard(&self, addresses: &HashSet<String>) {
+        loop {
+            let met = self.met.notified();
+            if addresses.iter().all(|address| self.is_here(address)) {
+                return;
+            }
+            met.await;
+        }
     }
 
     /// How many pods have gone since this was last asked.
@@ -121,9 +148,14 @@ impl Open {
 
     /// Who writes something under `path`: the one that was told of last.
     pub(super) fn elsewhere(&self, path: &str) -> Option<Elsewhere> {
+        newest(self.table().others.get(path)?)
+    }
+
+    /// Up to `max` uploads of other pods: their paths, and where they are.
+    pub(super) fn all_elsewhere(&self, max: usize) -> Vec<(Arc<str>, Elsewhere)> {
         let table = self.table();
-        let told = table.others.get(path)?.iter().filter(|(_, at)| at.elapsed() < BELIEVED_FOR);
-        told.max_by_key(|(_, at)| *at).map(|(elsewhere, _)| elsewhere.clone())
+        let told = table.others.iter().filter_map(|(path, there)| Some((Arc::clone(path), newest(there)?)));
+        told.take(max).collect()
     }
 
     /// An upload of another pod is not there any more.
@@ -155,7 +187,7 @@ impl Open {
         let Ok(Notice { at, open, over, leaving }) = serde_json::from_slice(notice) else { return };
         let parse = |uid: &str| u128::from_str_radix(uid, 16).map(Uid).ok();
         let (mut table, now) = (self.table(), Instant::now());
-        table.members.hear(&at, leaving, now);
+        let is_new = table.members.hear(&at, leaving, now);
         if at == self.address {
             return;
         }
@@ -173,6 +205,12 @@ impl Open {
                 there.retain(|(elsewhere, _)| elsewhere.uid != uid);
                 !there.is_empty()
             });
+        }
+        drop(table);
+        if is_new {
+            // It need not wait to know who is here, and what grows here.
+            self.renew();
+            self.met.notify_waiters();
         }
     }
 
@@ -198,7 +236,7 @@ impl Open {
     }
 
     fn post(&self, open: Vec<(String, String)>, over: Vec<String>) {
-        let leaving = self.is_leaving.load(Ordering::Relaxed);
+        let leaving = !self.is_staying.load(Ordering::Relaxed);
         let notice = Notice { at: self.address.clone(), open, over, leaving };
         let Ok(text) = serde_json::to_vec(&notice) else { return };
         let board = self.board.clone();
@@ -208,6 +246,12 @@ impl Open {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The one that was told of last.
+fn newest(there: &[(Elsewhere, Instant)]) -> Option<Elsewhere> {
+    let told = there.iter().filter(|(_, at)| at.elapsed() < BELIEVED_FOR);
+    told.max_by_key(|(_, at)| *at).map(|(elsewhere, _)| elsewhere.clone())
 }
 
 impl Drop for Announced {

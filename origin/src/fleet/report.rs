@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Fleet;
 use super::log::report::LogReport;
+use super::warm::Warmed;
 
 /// The index, all partitions together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -49,13 +50,37 @@ pub struct Report {
     pub fetched_bytes: u64,
     /// Bytes to other pods.
     pub given_bytes: u64,
+    /// What was brought here of the live edge before this pod was ready; absent before that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmed: Option<WarmedReport>,
     /// The write-ahead log of bodies.
     pub log: LogReport,
 }
 
+/// What was brought here of the live edge.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WarmedReport {
+    /// Bytes that came.
+    pub bytes: u64,
+    /// Versions that came, and uploads to other pods that are followed.
+    pub versions: u64,
+    /// Versions that did not come in time.
+    pub missed: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl WarmedReport {
+    fn of(warmed: &Warmed) -> Self {
+        let Warmed { bytes, versions, missed, time } = *warmed;
+        Self { bytes, versions, missed, seconds: time.as_secs_f64() }
+    }
+}
+
 impl Report {
     /// How it does now.
-    pub fn of(fleet: &Fleet) -> Self {
+    pub(super) fn of(fleet: &Fleet, warmed: Option<&Warmed>) -> Self {
         let (peers, (eager_uploads, eager_reads)) = (fleet.counters.counts(), fleet.eager.counts());
         let start = Self {
             address: fleet.address().to_owned(),
@@ -67,6 +92,7 @@ impl Report {
             fetches_failed: peers.failed + peers.broken,
             fetched_bytes: peers.received,
             given_bytes: peers.sent,
+            warmed: warmed.map(WarmedReport::of),
             log: LogReport::of(&fleet.log),
             ..Self::default()
         };

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::peers::{Counters, Token, server};
 use super::report::Report;
+use super::warm::Warmed;
 use super::{Fleet, JoinError, Pod};
 use crate::clock::Clock;
 use crate::connection::Balance;
@@ -26,6 +27,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Seat {
     address: String,
     fleet: OnceLock<Arc<Fleet>>,
+    /// Set when the live edge is here, or was waited for long enough.
+    warmed: OnceLock<Warmed>,
     /// What other pods show, once it is joined.
     token: Arc<OnceLock<Token>>,
     counters: Arc<Counters>,
@@ -55,8 +58,8 @@ impl Seat {
         // No later attempt would mend a name.
         let scope = Scope::new(&config.scope)?;
         let trouble = Mutex::new("no NATS server has answered yet".to_owned());
-        let (token, counters, balance) = Default::default();
-        let seat = Arc::new(Self { address, fleet: OnceLock::new(), token, counters, balance, trouble });
+        let (fleet, warmed, token, counters, balance) = Default::default();
+        let seat = Arc::new(Self { address, fleet, warmed, token, counters, balance, trouble });
         let (config, pod) = (config.clone(), pod.clone());
         let (memory, clock) = (Arc::clone(memory), clock.clone());
         let (joining, tasks) = (Arc::clone(&seat), runtime.clone());
@@ -79,6 +82,12 @@ impl Seat {
         let _ = self.token.set(fleet.token.clone());
         let _ = self.fleet.set(Arc::new(fleet));
         tracing::info!(address = self.address, "joined the fleet");
+    }
+
+    /// The live edge is here, as far as it could be had in time.
+    pub(super) fn warmed(&self, warmed: Warmed) {
+        // It is fetched once.
+        let _ = self.warmed.set(warmed);
     }
 
     /// Logged once as long as it stays the same.
@@ -116,7 +125,9 @@ impl Seat {
     /// Why this pod cannot answer for what is there, if it cannot.
     pub fn unready(&self) -> Option<String> {
         if let Some(fleet) = self.fleet() {
-            return fleet.unready();
+            let is_cold = self.warmed.get().is_none();
+            let cold = || is_cold.then(|| "the live edge is being fetched from other pods".to_owned());
+            return fleet.unready().or_else(cold);
         }
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         Some(format!("the fleet is not joined yet: {trouble}"))
@@ -125,6 +136,6 @@ impl Seat {
     /// How this pod does in it.
     pub fn report(&self) -> Report {
         let not_joined = || Report { address: self.address.clone(), ..Report::default() };
-        self.fleet().map_or_else(not_joined, |fleet| Report::of(fleet))
+        self.fleet().map_or_else(not_joined, |fleet| Report::of(fleet, self.warmed.get()))
     }
 }

@@ -59,7 +59,7 @@ async fn hear_one(origin: &Weak<Origin>, mut changes: Receiver<Change>) {
 fn heard(origin: &Origin, entry: &Entry) {
     let now = origin.clock.now();
     let age = now.wall.duration_since(of_micros(entry.stamp)).unwrap_or_default();
-    if let Some(class) = crate::fleet::class(entry).filter(|_| age < NEWS) {
-        origin.streams.committed(&entry.path, class, now.elapsed);
+    if entry.is_live() && age < NEWS {
+        origin.streams.committed(&entry.path, crate::fleet::class(entry), now.elapsed);
     }
 }

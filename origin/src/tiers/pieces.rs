@@ -74,6 +74,17 @@ impl Tiers {
         }
     }
 
+    /// Brings all pieces of a version to memory; what is there, or on its way, is not asked for again.
+    pub async fn fill_all(self: &Arc<Self>, cold: &Cold) -> Result<(), ReadError> {
+        for index in 0..cold.record.size.div_ceil(PIECE_BYTES) {
+            let version = Arc::clone(self).piece(cold.clone(), index).await?;
+            if version.blob.reach(u64::MAX).await.state != State::Complete {
+                return Err(ReadError::Busy);
+            }
+        }
+        Ok(())
+    }
+
     /// The memory that pieces are brought to.
     pub fn memory(&self) -> &Memory {
         &self.memory
@@ -126,7 +137,12 @@ impl Tiers {
             Ok(()) => upload.filled(&self.clock),
             Err(error) => {
                 let (tier, path) = (cold.tier.name().as_str(), &*cold.record.path);
-                tracing::warn!(%error, tier, path, "a fill failed");
+                if error.is_gone() {
+                    // Who asks looks again what is there.
+                    tracing::debug!(%error, tier, path, "a fill found nothing");
+                } else {
+                    tracing::warn!(%error, tier, path, "a fill failed");
+                }
                 // Nobody may be waiting any more; readers are cut off when the upload is dropped after this.
                 let _ = tell.send(error);
             }

@@ -32,8 +32,6 @@ pub struct OriginConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cold {
-    /// Memory limit of the container in bytes.
-    pub memory_limit_bytes: u64,
     /// Connections at most.
     pub connections_max: u32,
     /// Port for media.
@@ -127,6 +125,9 @@ pub struct TlsConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hot {
+    /// Memory that a pod may use, in bytes. Its container is resized to it while it runs: until then the limit of the container counts
+    /// where that is lower.
+    pub memory_limit_bytes: u64,
     /// Rules, first match wins.
     #[serde(default)]
     pub tier_policies: Vec<TierPolicySpec>,
@@ -149,11 +150,6 @@ pub struct Hot {
 }
 
 impl Cold {
-    /// The memory budget of a pod.
-    pub fn budget(&self) -> Result<Budget, TooSmall> {
-        self.budget_within(Bytes(self.memory_limit_bytes))
-    }
-
     /// The memory budget of a process with these settings that may use `limit`.
     pub fn budget_within(&self, limit: Bytes) -> Result<Budget, TooSmall> {
         Budget::derive(limit, self.connections_max, self.disk.as_ref().map(|disk| Bytes(disk.size_bytes)))

@@ -8,6 +8,7 @@ use crate::document::{self, Metadata};
 use crate::names;
 use crate::policy::{MediaStore, Policies, ReadAccess};
 use crate::problem::{self, Problem};
+use crate::units::Bytes;
 use crate::v1alpha1::{MediaStoreSpec, ReadAccessSpec};
 use crate::validate::{cors, tier, validate};
 
@@ -18,9 +19,11 @@ pub struct Resolved {
     pub metadata: Metadata,
     /// Settings that a pod starts with.
     pub cold: Cold,
-    /// The memory budget that follows from them.
+    /// The memory budget that follows from them and from the memory that is configured.
     pub budget: Budget,
-    /// The hot settings, compiled.
+    /// The memory that is configured; a process may have less.
+    pub memory_limit: Bytes,
+    /// The other hot settings, compiled.
     pub policies: Policies,
 }
 
@@ -37,14 +40,15 @@ impl OriginConfig {
         let tiers = self.cold.tiers();
         let rules = tier::compile("hot.tierPolicies", &self.hot.tier_policies, tiers, &mut problems);
         let cors = cors::compile("hot.cors", &self.hot.cors, &mut problems);
-        let budget = self.cold.budget();
+        let budget = self.cold.budget_within(Bytes(self.hot.memory_limit_bytes));
         if let Err(error) = &budget {
-            problems.push(Problem::new("cold.memoryLimitBytes", error.to_string()));
+            problems.push(Problem::new("hot.memoryLimitBytes", error.to_string()));
         }
         match budget {
             Ok(budget) if problems.is_empty() => Ok(Resolved {
                 metadata: self.metadata,
                 cold: self.cold,
+                memory_limit: budget.limit,
                 budget,
                 policies: Policies::new(
                     rules,

@@ -72,6 +72,12 @@ pub const ENV_POD_NAME: &str = "POD_NAME";
 pub const ENV_POD_IP: &str = "POD_IP";
 /// In the pods of a fleet: the node that this one is on.
 pub const ENV_NODE_NAME: &str = "NODE_NAME";
+/// Of a Deployment: a hash of its pod template, but for the memory.
+pub const ANNOTATION_TEMPLATE_HASH: &str = "mediaorigin.io/template-hash";
+
+/// Of a Deployment: the memory limit of its pod template, which stays when pods are resized in place.
+pub const ANNOTATION_TEMPLATE_MEMORY: &str = "mediaorigin.io/template-memory";
+
 /// On the pod template: a hash of the cold configuration, so that a cold edit rolls the pods and a hot one does not.
 pub const ANNOTATION_COLD_HASH: &str = "mediaorigin.io/cold-config-hash";
 /// On a `MediaOrigin`: another value than before renews the publisher's Secret that the operator made.

@@ -189,10 +189,31 @@ pub struct MediaOriginSpec {
 #[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
 pub struct MemorySpec {
     /// Memory limit and request of a pod, e.g. `2Gi`; at least `128Mi`. The objects' budget is derived from it and
-    /// shown in `status.memory`. Default `1Gi`. A change replaces the pods.
+    /// shown in `status.memory`. Default `1Gi`. A change resizes the pods while they serve, see `resize`: more memory takes a
+    /// second or two; less of it, until what no longer fits is evicted.
     #[serde(default = "default_memory_limit")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::memory_limit"))]
     pub limit: String,
+
+    /// How pods that run come to another `limit`. `InPlaceOrReplace`: their containers are resized while they serve, and only where
+    /// their node cannot do that, or not within five minutes, they are replaced as by any other change. `InPlace`: they are never
+    /// replaced for it; what stands in the way is told by the condition `Resized`. `Replace`: always, one after the other. Default
+    /// `InPlaceOrReplace`.
+    #[serde(default)]
+    pub resize: ResizeSpec,
+}
+
+/// How pods that run come to another memory limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ResizeSpec {
+    /// Resized while they serve; replaced where that is not possible.
+    #[default]
+    InPlaceOrReplace,
+    /// Resized while they serve, never replaced.
+    InPlace,
+    /// Replaced.
+    Replace,
 }
 
 /// A disk below memory.
@@ -995,6 +1016,11 @@ pub struct PodStatus {
     pub name: String,
     /// The generation of the spec whose hot settings it serves; -1 as long as it has not said.
     pub served_generation: i64,
+    /// The memory that its origin has planned with: the lower of `spec.memory.limit` and what its container may use. Absent as long
+    /// as it has not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(length(max = 32)))]
+    pub memory_limit: Option<String>,
 }
 
 /// The terms of a pod's memory budget; they add up to `limit`.
@@ -1142,7 +1168,7 @@ impl Default for MediaOriginSpec {
 
 impl Default for MemorySpec {
     fn default() -> Self {
-        Self { limit: default_memory_limit() }
+        Self { limit: default_memory_limit(), resize: ResizeSpec::default() }
     }
 }
 

@@ -125,7 +125,6 @@ fn accepted(
     let object_size = limits.object_size.unwrap_or(budget.objects).min(budget.objects);
     Accepted {
         cold: Cold {
-            memory_limit_bytes: budget.limit.get(),
             connections_max: limits.connections,
             media_port: names::MEDIA_PORT,
             admin_port: names::ADMIN_PORT,
@@ -139,6 +138,7 @@ fn accepted(
             }),
         },
         hot: Hot {
+            memory_limit_bytes: budget.limit.get(),
             tier_policies: spec.tier_policies.clone(),
             cors: spec.access.cors.clone(),
             cdn_profile: spec.cdn_profile,

@@ -42,7 +42,8 @@ impl Below {
             .build()
             .map_err(StartError::Thread)?;
         let opened = {
-            let (memory, clock, index) = (&origin.memory, &origin.clock, origin.budget.index.get());
+            let (memory, clock, index) =
+                (&origin.memory, &origin.clock, origin.ration.terms().budget.index.get());
             let open = open::open(cold, folders, memory, index, clock, runtime.handle().clone());
             // The caller may be a task of another runtime, which must not be entered twice.
             thread::scope(|scope| scope.spawn(|| runtime.block_on(open)).join())

@@ -13,6 +13,7 @@ use mediaorigin_crds::document::Metadata;
 use mediaorigin_crds::load::{self, Resolved};
 use mediaorigin_crds::policy::Policies;
 use mediaorigin_crds::problem::Problem;
+use mediaorigin_crds::units::Bytes;
 
 use crate::digest::Digest;
 
@@ -26,6 +27,8 @@ const PROBLEMS_MAX: usize = 16;
 pub struct Hot {
     /// Whose configuration it is, and which generation.
     pub metadata: Metadata,
+    /// The memory that is configured; the container may have less.
+    pub memory_limit: Bytes,
     /// The rules.
     pub policies: Policies,
 }
@@ -106,8 +109,8 @@ struct Last {
 impl Live {
     /// Starts with `resolved`.
     pub fn new(resolved: Resolved) -> Self {
-        let Resolved { metadata, cold, budget: _, policies } = resolved;
-        let hot = ArcSwap::from_pointee(Hot { metadata, policies });
+        let Resolved { metadata, cold, budget: _, memory_limit, policies } = resolved;
+        let hot = ArcSwap::from_pointee(Hot { metadata, memory_limit, policies });
         Self { hot, cold, last: Mutex::default() }
     }
 
@@ -131,7 +134,7 @@ impl Live {
         let compiled = self.compile(text);
         let digest = Some(*Digest::of(text.as_bytes()).bytes());
         let mut last = self.last();
-        let (Resolved { metadata, policies, .. }, cold) = match compiled {
+        let (Resolved { metadata, memory_limit, policies, .. }, cold) = match compiled {
             Ok(compiled) => compiled,
             Err(problems) => {
                 last.report.refused = problems.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
@@ -146,7 +149,7 @@ impl Live {
         if before.served == digest {
             return Change::Same;
         }
-        self.hot.store(Arc::new(Hot { metadata, policies }));
+        self.hot.store(Arc::new(Hot { metadata, memory_limit, policies }));
         Change::Swapped
     }
 
@@ -207,7 +210,6 @@ fn fence(served: &Metadata, given: &Metadata, way: Way) -> Option<Change> {
 
 fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {
     let Cold {
-        memory_limit_bytes,
         connections_max,
         media_port,
         admin_port,
@@ -218,7 +220,6 @@ fn differences(served: &Cold, given: &Cold) -> Vec<&'static str> {
         coordination,
     } = given;
     [
-        ("memoryLimitBytes", *memory_limit_bytes != served.memory_limit_bytes),
         ("connectionsMax", *connections_max != served.connections_max),
         ("mediaPort", *media_port != served.media_port),
         ("adminPort", *admin_port != served.admin_port),

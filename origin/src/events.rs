@@ -31,8 +31,10 @@ pub enum Kind {
     Certificate,
     /// All connections are taken: further ones wait to be accepted.
     ConnectionsFull,
-    /// Another memory limit is in force than the one that is configured.
+    /// Another memory limit is in force than before, or than the one that is configured.
     MemoryLimit,
+    /// The container has hardly any memory left: what may go is evicted before the kernel ends the process.
+    MemoryPressure,
     /// Reads have to wait because there is too much to do.
     Overload,
     /// The log says more, or less, from now on.

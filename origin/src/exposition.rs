@@ -132,7 +132,7 @@ pub fn registry(origin: &Origin) -> Registry {
 }
 
 fn memory(registry: &mut Registry, origin: &Origin) {
-    let budget = &origin.budget;
+    let budget = origin.ration.terms().budget;
     let terms = Family::<TermLabels, Gauge>::default();
     for (term, bytes) in [
         ("limit", budget.limit),
@@ -152,6 +152,13 @@ fn memory(registry: &mut Registry, origin: &Origin) {
     let counts = origin.memory.counts();
     let mut gauge =
         |name: &str, help: &str, value: i64| registry.register(name, help, ConstGauge::new(value));
+    if let Some(container) = origin.ration.look() {
+        gauge("memory_container_limit_bytes", "What the container may use", signed(container.limit.get()));
+        let help = "What it uses and cannot be taken back at once";
+        gauge("memory_working_set_bytes", help, signed(container.working_set.get()));
+    }
+    let help = "What objects may not use for now, because the container has hardly any memory left";
+    gauge("memory_squeezed_bytes", help, signed(origin.ration.squeezed()));
     gauge("memory_used_bytes", "Bytes that objects, uploads and their readers hold", signed(counts.used));
     gauge("memory_pinned_bytes", "Bytes of objects that must be kept", signed(counts.sizes.live_bytes));
     gauge(
@@ -162,6 +169,8 @@ fn memory(registry: &mut Registry, origin: &Origin) {
     gauge("objects", "Objects", signed(counts.sizes.live + counts.sizes.evictable));
     gauge("uploads_open", "Uploads that are open", signed(counts.uploads));
     gauge("readers_waiting", "Requests that wait for bytes which are not there yet", signed(counts.held));
+    let help = "Times that the container had hardly any memory left";
+    registry.register("memory_squeezes", help, ConstCounter::new(origin.ration.squeezes()));
     registry.register("evictions", "Objects evicted", ConstCounter::new(counts.evicted));
     registry.register("expirations", "Objects expired", ConstCounter::new(counts.expired));
     registry.register(

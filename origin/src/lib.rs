@@ -39,6 +39,7 @@ pub mod outcome;
 pub mod overload;
 pub mod pace;
 pub mod pressure;
+pub mod ration;
 mod reload;
 mod running;
 pub mod serve;

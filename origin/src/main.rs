@@ -10,12 +10,11 @@ use clap::Parser;
 use mediaorigin_crds::config::Cold;
 use mediaorigin_crds::load as contract;
 use mediaorigin_crds::names;
-use mediaorigin_crds::units::Bytes;
 use mediaorigin_origin::access::{secret, sign};
 use mediaorigin_origin::args::{Cli, Command, PodArgs, ServeArgs, SignUrlArgs, ValidateArgs};
 use mediaorigin_origin::clock::Clock;
 use mediaorigin_origin::fleet::Pod;
-use mediaorigin_origin::limit::{self, Limit};
+use mediaorigin_origin::limit::group::Group;
 use mediaorigin_origin::log::Requests;
 use mediaorigin_origin::tls::ClientCertificates;
 use mediaorigin_origin::{Options, Running, config, drain, log, start, trace};
@@ -73,7 +72,6 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if !in_pod {
         check_folders(cold, [publisher_dir.is_some(), disk_dir.is_some(), tls_dir.is_some()])?;
     }
-    let limit = Limit::decide(Bytes(cold.memory_limit_bytes), memory_limit, limit::of_cgroup(Path::new("/")));
     let (media_port, admin_port) = (cold.media_port, cold.admin_port);
     let address = |port| {
         if in_pod {
@@ -103,7 +101,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         client_certificates: ClientCertificates::needed(require_client_certificates),
         unsent_bytes_max,
         spans,
-        memory_limit: Some(limit),
+        memory_limit,
+        group: Group::own(Path::new("/")),
     };
     let running = start(resolved, options).await?;
     println!("{}{}", greeting(&name, &running), invitation(&running));
@@ -168,7 +167,7 @@ fn cores() -> usize {
 }
 
 fn greeting(name: &str, running: &Running) -> String {
-    let (version, budget) = (env!("CARGO_PKG_VERSION"), running.origin().budget.objects);
+    let (version, budget) = (env!("CARGO_PKG_VERSION"), running.origin().ration.terms().budget.objects);
     format!("mediaorigin {version} \"{name}\" holds {budget} of objects in memory")
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mediaorigin_crds::budget::Budget;
 use mediaorigin_crds::load::Resolved;
 
 use crate::access::Access;
@@ -15,11 +14,11 @@ use crate::connection::Counters;
 use crate::events::{Event, Kind};
 use crate::fleet::Fleet;
 use crate::fleet::seat::Seat;
-use crate::limit::Limit;
 use crate::log::Filter;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::overload::Overload;
+use crate::ration::Ration;
 use crate::streams::Streams;
 use crate::tiers::open::Opened;
 use crate::tiers::walker::Tiers;
@@ -34,10 +33,8 @@ pub struct Origin {
     pub memory: Arc<Memory>,
     /// The tiers below it, where there are any.
     pub below: Option<Opened>,
-    /// The terms of its budget.
-    pub budget: Budget,
-    /// The number that they derive from.
-    pub limit: Limit,
+    /// The memory that it may use, and the terms of its budget.
+    pub ration: Ration,
     /// The configuration in force.
     pub config: Live,
     /// Who may write, list and read.
@@ -70,8 +67,7 @@ impl Origin {
             clock,
             memory: Arc::new(Memory::new(resolved.budget.objects.get())),
             below: None,
-            budget: resolved.budget,
-            limit: Limit::of_spec(resolved.budget.limit),
+            ration: Ration::of(&resolved),
             access: Access::load(publisher_dir),
             config: Live::new(resolved),
             tls: None,
@@ -113,9 +109,10 @@ impl Origin {
         Self { tls, ..self }
     }
 
-    /// The same, whose budget derives from `limit`; tells where that is not what was configured.
+    /// The same, which may use as much memory as `ration` says; tells where that is not what was configured.
     #[must_use]
-    pub fn within(self, limit: Limit) -> Self {
+    pub fn within(self, ration: Ration) -> Self {
+        let limit = ration.terms().limit;
         if let Some(surprise) = limit.surprise() {
             tracing::warn!(
                 limit = limit.bytes.get(),
@@ -124,7 +121,7 @@ impl Origin {
             );
             self.tell(Kind::MemoryLimit, surprise);
         }
-        Self { limit, ..self }
+        Self { ration, ..self }
     }
 
     /// Adds an event that is about no request.

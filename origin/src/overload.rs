@@ -67,6 +67,8 @@ pub enum Reason {
     Memory = 2,
     /// Too many fills from below memory go on. Decided by the tiers, for one read at a time.
     Fills = 3,
+    /// The container has hardly any memory left.
+    Container = 4,
 }
 
 /// What is known of the load.
@@ -80,6 +82,8 @@ pub struct Signals {
     pub connections_max: u64,
     /// Whether an upload found no memory since the last look.
     pub memory_is_short: bool,
+    /// Whether the container has hardly any memory left.
+    pub container_is_full: bool,
 }
 
 /// Whether a read is answered.
@@ -166,6 +170,7 @@ impl Reason {
             Self::Connections => "connections",
             Self::Memory => "memory",
             Self::Fills => "fills",
+            Self::Container => "container",
         }
     }
 
@@ -176,6 +181,7 @@ impl Reason {
             Self::Connections => "nearly all connections are taken",
             Self::Memory => "an upload found no memory",
             Self::Fills => "too much that is not in memory is asked for",
+            Self::Container => "the container has hardly any memory left",
         }
     }
 }
@@ -194,10 +200,12 @@ fn called_for(signals: &Signals, share: u64) -> (Level, Reason) {
         PERCENTS.iter().filter(|(_, percent)| taken >= signals.connections_max * percent * share);
     let highest = |level: Option<Level>, reason| (level.unwrap_or_default(), reason);
     let memory = signals.memory_is_short.then_some(Level::Dvr);
+    let container = signals.container_is_full.then_some(Level::Dvr);
     let mut found = highest(by_lag.map(|(level, _)| *level).max(), Reason::Lag);
     for other in [
         highest(by_connections.map(|(level, _)| *level).max(), Reason::Connections),
         highest(memory, Reason::Memory),
+        highest(container, Reason::Container),
     ] {
         if other.0 > found.0 {
             found = other;
@@ -307,7 +315,8 @@ fn unpack(packed: u8) -> (Level, Reason) {
         0 => Reason::Lag,
         1 => Reason::Connections,
         2 => Reason::Memory,
-        _ => Reason::Fills,
+        3 => Reason::Fills,
+        _ => Reason::Container,
     };
     (level, reason)
 }

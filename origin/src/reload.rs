@@ -3,6 +3,7 @@
 use crate::config::{Change, Way};
 use crate::events::Kind;
 use crate::origin::Origin;
+use crate::ration;
 
 /// Serves the hot part of `text` from now on, or says why not: in the log, as an event and as a metric.
 pub(crate) fn take(origin: &Origin, text: &str, way: Way) -> Change {
@@ -14,6 +15,7 @@ pub(crate) fn take(origin: &Origin, text: &str, way: Way) -> Change {
         Change::Swapped => {
             tracing::info!(generation, ?way, "configuration changed");
             origin.tell(Kind::ConfigChanged, format!("generation {generation}"));
+            ration::replan(origin);
         }
         Change::Refused => {
             origin.metrics.refusals.inc();

@@ -20,10 +20,11 @@ use crate::clock::Clock;
 use crate::connection::{self, Drain, Settings, Shared};
 use crate::fleet::Pod;
 use crate::fleet::peers::server;
-use crate::limit::Limit;
+use crate::limit::group::Group;
 use crate::listen::{self, LOCAL};
 use crate::log::Filter;
 use crate::origin::Origin;
+use crate::ration::Ration;
 use crate::tiers::open::{self, Folders};
 use crate::tls::{ClientCertificates, Tls, TlsError};
 use crate::trace::export::{ExportError, Exporter};
@@ -64,8 +65,10 @@ pub struct Options {
     pub unsent_bytes_max: u32,
     /// Where spans go; without them none are made.
     pub spans: Option<trace::settings::Settings>,
-    /// The number that the memory budget derives from; without one it is that of the configuration.
-    pub memory_limit: Option<Limit>,
+    /// The memory that it may use; wins over what is configured.
+    pub memory_limit: Option<Bytes>,
+    /// The group of processes whose limit counts where it is lower, and is watched.
+    pub group: Option<Group>,
 }
 
 impl Default for Options {
@@ -89,6 +92,7 @@ impl Default for Options {
             unsent_bytes_max: Settings::default().unsent_bytes_max,
             spans: None,
             memory_limit: None,
+            group: None,
         }
     }
 }
@@ -183,9 +187,10 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
         unsent_bytes_max,
         spans,
         memory_limit,
+        group,
     } = options;
-    let limit = memory_limit.unwrap_or(Limit::of_spec(Bytes(resolved.cold.memory_limit_bytes)));
-    let resolved = Resolved { budget: limit.budget(&resolved.cold)?, ..resolved };
+    let ration = Ration::new(&resolved, memory_limit, group)?;
+    let resolved = Resolved { budget: ration.terms().budget, ..resolved };
     let tls = tls_of(&resolved.cold, tls_dir, client_certificates)?;
     let (media, media_addr) = listen::bind(listen)?;
     let (admin, admin_addr) = listen::bind(admin_listen)?;
@@ -194,7 +199,7 @@ pub fn start_blocking(resolved: Resolved, options: Options) -> Result<Running, S
     let connections_max = usize::try_from(resolved.cold.connections_max).unwrap_or(usize::MAX);
     let settings = Settings { workers, connections_max, unsent_bytes_max, ..Settings::default() };
     let cold = resolved.cold.clone();
-    let mut origin = Origin::new(resolved, publisher_dir, clock).with_tls(tls).within(limit);
+    let mut origin = Origin::new(resolved, publisher_dir, clock).with_tls(tls).within(ration);
     let below = Below::start(&cold, &folders, &mut origin)?;
     origin.log_filter = log_filter;
     origin.admin_token_file = admin_token_file;

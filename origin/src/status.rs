@@ -9,6 +9,7 @@ use crate::limit::Source;
 use crate::memory::Counts;
 use crate::origin::Origin;
 use crate::overload;
+use crate::ration::Terms;
 use crate::tiers::report::Report;
 use crate::tls::Tls;
 
@@ -109,6 +110,14 @@ pub struct Memory {
     pub index: u64,
     /// Reserved for fragmentation.
     pub slack: u64,
+    /// What the container may use; absent where it has no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_limit: Option<u64>,
+    /// What it uses and cannot be taken back at once: the kernel ends the process when that is more than it may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_set: Option<u64>,
+    /// What of `objects` is not used, because the container has hardly any memory left.
+    pub squeezed: u64,
     /// What objects, uploads and their readers hold.
     pub used: u64,
     /// Of objects that must be kept.
@@ -155,16 +164,20 @@ impl Status {
 }
 
 fn memory(origin: &Origin, counts: &Counts) -> Memory {
-    let budget = &origin.budget;
+    let Terms { limit, budget } = *origin.ration.terms();
+    let container = origin.ration.look();
     Memory {
         limit: budget.limit.get(),
-        limit_source: origin.limit.source,
-        configured_limit: origin.limit.configured.get(),
+        limit_source: limit.source,
+        configured_limit: limit.configured.get(),
         objects: budget.objects.get(),
         base: budget.base.get(),
         connections: budget.connections.get(),
         index: budget.index.get(),
         slack: budget.slack.get(),
+        container_limit: container.map(|container| container.limit.get()),
+        working_set: container.map(|container| container.working_set.get()),
+        squeezed: origin.ration.squeezed(),
         used: counts.used,
         pinned: counts.sizes.live_bytes,
         evictable: counts.sizes.evictable_bytes,

@@ -11,12 +11,16 @@ use crate::config::{self, Way};
 use crate::events::Kind;
 use crate::origin::Origin;
 use crate::overload::{Level, Signals};
+use crate::ration;
+use crate::ration::squeeze::Squeeze;
 use crate::reload;
 use crate::times;
 use crate::tls::Look;
 
 /// How often memory is swept. Expiry is exact at every read; this only frees the bytes.
 const SWEEP_TICK: Duration = Duration::from_millis(100);
+/// What the container uses of memory is looked at in every so many ticks: five times a second.
+const MEMORY_TICKS: u32 = 2;
 /// Files are looked at in every so many ticks: once a second.
 const FILES_TICKS: u32 = 10;
 /// So long before its end a certificate should have been renewed: whoever renews them has tried for weeks by then.
@@ -27,11 +31,19 @@ pub(crate) async fn run(origin: Arc<Origin>, file: Option<PathBuf>, mut served: 
     let mut ticks = interval(SWEEP_TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut is_full, mut calls, mut told_of) = (false, 0, None);
+    let mut squeeze = Squeeze::default();
     for tick in (0..FILES_TICKS).cycle() {
         ticks.tick().await;
         origin.memory.sweep(origin.clock.now());
+        if tick % MEMORY_TICKS == 0 {
+            ration::replan(&origin);
+            ration::look(&origin, &mut squeeze);
+        }
+        while origin.memory.trim(origin.clock.now()) {
+            tokio::task::yield_now().await;
+        }
         look_at_connections(&origin, &mut is_full);
-        look_at_load(&origin, &mut calls);
+        look_at_load(&origin, &mut calls, squeeze.is_full());
         if tick == 0 {
             look_at_access(&origin);
             look_at_certificate(&origin, &mut told_of);
@@ -125,13 +137,14 @@ fn look_at_connections(origin: &Origin, was_full: &mut bool) {
 }
 
 /// Decides which reads have to wait, and tells once each time that some do. `calls` is how often memory was short before.
-fn look_at_load(origin: &Origin, calls: &mut u64) {
+fn look_at_load(origin: &Origin, calls: &mut u64, container_is_full: bool) {
     let before = std::mem::replace(calls, origin.memory.pressure().calls());
     let signals = Signals {
         lag: origin.connections.lag(),
         connections_open: origin.connections.open(),
         connections_max: u64::from(origin.config.cold().connections_max),
         memory_is_short: *calls != before,
+        container_is_full,
     };
     let Some(change) = origin.overload.observe(origin.clock.now().elapsed, signals) else { return };
     let (waits, reason) = (change.now.text(), change.reason.text());

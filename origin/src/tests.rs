@@ -18,8 +18,8 @@ fn document(generation: u32, extra: &str, object_bytes_max: u64) -> String {
         "apiVersion: mediaorigin.io/v1alpha1
 kind: OriginConfig
 metadata: {{name: live, uid: u1, generation: {generation}}}
-cold: {{memoryLimitBytes: 268435456, connectionsMax: 100, mediaPort: 8080, adminPort: 8081{extra}}}
-hot: {{objectBytesMax: {object_bytes_max}, uploadIdleSeconds: 60}}
+cold: {{connectionsMax: 100, mediaPort: 8080, adminPort: 8081{extra}}}
+hot: {{memoryLimitBytes: 268435456, objectBytesMax: {object_bytes_max}, uploadIdleSeconds: 60}}
 "
     )
 }

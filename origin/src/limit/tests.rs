@@ -1,5 +1,6 @@
 //! What machines and containers say about themselves, recorded.
 
+use std::fs;
 use std::path::PathBuf;
 
 use mediaorigin_crds::load;
@@ -100,34 +101,31 @@ fn the_limit_is_found_as_containers_and_hosts_show_it() {
 }
 
 #[test]
-fn names_with_blanks_and_groups_of_another_namespace_are_understood() {
-    let mounts = "1 0 0:1 /../a /mnt/my\\040groups rw - cgroup2 none rw\n";
-    assert_eq!(files("0::/\n", mounts), ["/mnt/my groups/memory.max"]);
-    assert_eq!(
-        files("4:memory:/a/b\n", "1 0 0:1 /a /m rw - cgroup none rw,memory\n"),
-        ["/m/b/memory.limit_in_bytes", "/m/memory.limit_in_bytes"]
-    );
-    // `/ab` does not lie below `/a`.
-    assert_eq!(
-        files("4:memory:/ab\n", "1 0 0:1 /a /m rw - cgroup none rw,memory\n"),
-        ["/m/memory.limit_in_bytes"]
-    );
-}
-
-#[test]
-fn only_a_number_that_a_machine_can_have_is_a_limit() {
-    for (text, expected) in [
-        ("max\n", None),
-        ("9223372036854771712\n", None),
-        ("18446744073709551615\n", None),
-        ("9007199254740992", None),
-        ("-1", None),
-        ("", None),
-        ("134217728\n", Some(128 * MIB)),
-        ("0\n", Some(0)),
-    ] {
-        assert_eq!(parse(text).map(Bytes::get), expected, "{text:?}");
-    }
+fn what_a_group_uses_is_what_cannot_be_taken_back() {
+    let v1 = [
+        ("sys/fs/cgroup/memory/memory.usage_in_bytes", "104857600\n"),
+        ("sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_rss 5\ntotal_inactive_file 4857600\n"),
+    ];
+    let v2 = [
+        ("sys/fs/cgroup/memory.current", "104857600\n"),
+        ("sys/fs/cgroup/memory.stat", "anon 5\ninactive_file 4857600\nactive_file 7\n"),
+        (
+            "sys/fs/cgroup/memory.pressure",
+            "some avg10=31.00 avg60=1.00 avg300=0.00 total=9\nfull avg10=2.50 avg60=1.00 avg300=0.00 total=7\n",
+        ),
+    ];
+    let look = |files: &[(&str, &str)]| {
+        let root = Root::new(files);
+        group::Group::own(&root.0).unwrap().look().unwrap()
+    };
+    let reading = look(&[&V1_POD[..], &v1].concat());
+    assert_eq!((reading.limit.get(), reading.working_set.get()), (512 * MIB, 100_000_000));
+    assert!(reading.stalled_percent < f64::EPSILON, "version 1 does not say");
+    let reading = look(&[&V2_POD[..], &v2].concat());
+    assert_eq!((reading.limit.get(), reading.working_set.get()), (1024 * MIB, 100_000_000));
+    assert!((reading.stalled_percent - 2.5).abs() < f64::EPSILON, "{reading:?}");
+    // A kernel that does not say leaves the rest as it is.
+    assert_eq!(look(&V2_POD).working_set.get(), 0);
 }
 
 #[test]

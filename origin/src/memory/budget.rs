@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// A number of bytes that may be held at the same time. Clones share it.
+/// A number of bytes that may be held at the same time; it may change. Clones share it.
+///
+/// Where it becomes less than what is held, nothing more is given until enough was given back: whoever made it less evicts.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    limit: u64,
+    limit: AtomicU64,
     used: AtomicU64,
     freed: Notify,
     waiting: AtomicUsize,
@@ -52,7 +54,7 @@ impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: u64) -> Self {
         Self(Arc::new(Shared {
-            limit,
+            limit: AtomicU64::new(limit),
             used: AtomicU64::new(0),
             freed: Notify::new(),
             waiting: AtomicUsize::new(0),
@@ -61,7 +63,18 @@ impl Budget {
 
     /// Bytes that may be held.
     pub fn limit(&self) -> u64 {
-        self.0.limit
+        self.0.limit.load(Ordering::Relaxed)
+    }
+
+    /// From now on `bytes` may be held. Those who wait are told, as there may be enough for them.
+    pub fn set_limit(&self, bytes: u64) {
+        self.0.limit.store(bytes, Ordering::Relaxed);
+        self.0.freed.notify_waiters();
+    }
+
+    /// Bytes that are held beyond what may be.
+    pub fn excess(&self) -> u64 {
+        self.used().saturating_sub(self.limit())
     }
 
     /// Bytes that are held.
@@ -76,7 +89,7 @@ impl Budget {
 
     /// The same, if `spare` bytes are still free then.
     pub fn try_acquire_leaving(&self, bytes: u64, spare: u64) -> Option<Permit> {
-        let limit = self.0.limit.saturating_sub(spare);
+        let limit = self.limit().saturating_sub(spare);
         let grow = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
         self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grow).ok()?;
         Some(Permit { budget: Arc::clone(&self.0), bytes })

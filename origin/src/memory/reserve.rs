@@ -74,7 +74,7 @@ impl Memory {
             Purpose::Upload => 0,
             Purpose::Fill => self.budget.limit() / FILL_HEADROOM,
         };
-        if bytes > self.budget.limit() - spare {
+        if bytes > self.budget.limit().saturating_sub(spare) {
             return Reserved::Never;
         }
         for _ in 0..SWEEP_BATCH {
@@ -86,6 +86,12 @@ impl Memory {
             }
         }
         Reserved::Evicting
+    }
+
+    /// Evicts a batch of what is beyond the budget, which has become smaller; true while there is more to evict. What is read, or
+    /// must be kept, stays until it need not: nothing new is taken in meanwhile.
+    pub(crate) fn trim(&self, now: Now) -> bool {
+        (0..SWEEP_BATCH).all(|_| self.budget.excess() > 0 && self.evict_one(now.elapsed))
     }
 
     fn evict_one(&self, now: Duration) -> bool {

@@ -3,6 +3,7 @@
 mod fills;
 mod follows;
 mod listing;
+mod resizing;
 
 use std::future::poll_fn;
 use std::sync::Arc;

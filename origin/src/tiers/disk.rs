@@ -166,6 +166,21 @@ impl Disk {
         self.inner.call(Lane::Write, "sweep", "expired objects", job).await
     }
 
+    /// From now on the index may need `bytes` of memory for its entries. Versions that may go make room.
+    pub async fn resize_index(&self, bytes: u64) -> Result<(), TierError> {
+        self.inner.index().set_entries_bytes_max(bytes);
+        let job = |inner: &Arc<Inner>, answer: inner::Answer<()>| {
+            let fitted = inner.fit();
+            answer.send(fitted);
+        };
+        self.inner.call(Lane::Write, "evict", "what its index has no room for", job).await
+    }
+
+    /// Bytes of memory that the index may need for its entries.
+    pub fn index_bytes_max(&self) -> u64 {
+        self.inner.index().entries_bytes_max()
+    }
+
     /// Versions that must stay, among the next `limit` paths behind `after` (empty at first); with the path to go on from,
     /// or none at the end. After a start these are the ones that another tier may not have.
     pub fn kept(&self, after: &str, limit: usize) -> (Vec<Arc<Record>>, Option<Arc<str>>) {

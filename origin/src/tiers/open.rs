@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mediaorigin_crds::budget::Budget;
 use mediaorigin_crds::config::{Cold, DiskConfig, ObjectStoreConfig};
 use mediaorigin_index::key::BadScope;
 use tokio::runtime::Handle;
@@ -41,10 +42,25 @@ pub struct Opened {
     pub disk: Option<Arc<Disk>>,
     /// What it may occupy, in bytes.
     pub disk_bytes_max: u64,
-    /// What its index may need in memory, in bytes.
-    pub disk_index_bytes_max: u64,
     /// The object store.
     pub object_store: Option<Arc<ObjectStoreTier>>,
+}
+
+impl Opened {
+    /// The memory that they may use follows a new budget.
+    pub fn resize(&self, budget: &Budget) {
+        self.tiers.outbound.resize(budget.objects.get());
+        let Some(disk) = self.disk.clone().filter(|disk| disk.index_bytes_max() != budget.index.get()) else {
+            return;
+        };
+        let bytes = budget.index.get();
+        self.tiers.runtime.spawn(async move {
+            if let Err(error) = disk.resize_index(bytes).await {
+                // The next write to the disk makes room.
+                tracing::warn!(%error, "the index of the disk tier has not made room yet");
+            }
+        });
+    }
 }
 
 /// Why a tier cannot be opened.
@@ -96,7 +112,7 @@ pub async fn open(
         (runtime, seat),
     );
     let disk_bytes_max = cold.disk.as_ref().map_or(0, |disk| disk.size_bytes);
-    Ok(Some(Opened { tiers, disk, disk_bytes_max, disk_index_bytes_max: index_bytes_max, object_store }))
+    Ok(Some(Opened { tiers, disk, disk_bytes_max, object_store }))
 }
 
 async fn open_disk(

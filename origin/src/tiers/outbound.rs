@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::walker::Tiers;
 use super::{ErrorKind, Record, TierError, TierName};
 use crate::fleet::Fleet;
+use crate::memory::budget::{Budget, Permit};
 use crate::memory::object::Version;
 
 /// Copies that are owed at most.
@@ -23,8 +24,10 @@ const COPIES_MAX: usize = 4_096;
 const WORKERS: usize = 8;
 /// Paths whose copies were given up, at most: behind them copies are waited for.
 const BEHIND_MAX: usize = 64 * 1024;
-/// Unit of the bytes of copies.
-const UNIT: u64 = 1_024;
+/// Share of the memory's budget that copies may hold: one part in so many.
+const SHARE: u64 = 4;
+/// What a copy costs beside its bytes.
+const COPY_COST: u64 = 1_024;
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
@@ -50,9 +53,9 @@ pub struct Copy {
 /// What is owed.
 #[derive(Debug)]
 pub(super) struct Outbound {
-    queue: mpsc::Sender<(Copy, OwnedSemaphorePermit)>,
-    taken: Mutex<Option<mpsc::Receiver<(Copy, OwnedSemaphorePermit)>>>,
-    room: Arc<Semaphore>,
+    queue: mpsc::Sender<(Copy, Permit)>,
+    taken: Mutex<Option<mpsc::Receiver<(Copy, Permit)>>>,
+    room: Budget,
     owed: AtomicUsize,
     done: AtomicU64,
     failed: AtomicU64,
@@ -74,20 +77,24 @@ pub struct Counts {
 }
 
 impl Outbound {
-    /// Owes `bytes` at most.
-    pub(super) fn new(bytes: u64) -> Self {
+    /// Owes a share of `memory` bytes at most.
+    pub(super) fn new(memory: u64) -> Self {
         let (queue, taken) = mpsc::channel(COPIES_MAX);
-        let units = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Self {
             queue,
             taken: Mutex::new(Some(taken)),
-            room: Arc::new(Semaphore::new(units)),
+            room: Budget::new(memory / SHARE),
             owed: AtomicUsize::new(0),
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
             behind: Mutex::default(),
         }
+    }
+
+    /// From now on a share of `memory` bytes may be owed. What is owed already stays so.
+    pub(super) fn resize(&self, memory: u64) {
+        self.room.set_limit(memory / SHARE);
     }
 
     /// Starts to work for `tiers`, until they are dropped.
@@ -102,10 +109,9 @@ impl Outbound {
 
     /// Owes a copy, or gives it up.
     pub(super) fn push(&self, copy: Copy) {
-        let units = u32::try_from(copy.record.size / UNIT + 1).unwrap_or(u32::MAX);
         let path = Arc::clone(&copy.record.path);
         let (sequence, tier, must) = (copy.record.sequence, copy.tier, copy.must);
-        let room = Arc::clone(&self.room).try_acquire_many_owned(units).ok();
+        let room = self.room.try_acquire(copy.record.size.saturating_add(COPY_COST));
         self.owed.fetch_add(1, Ordering::Relaxed);
         let is_queued = room.is_some_and(|room| self.queue.try_send((copy, room)).is_ok());
         if is_queued {
@@ -150,7 +156,7 @@ impl Outbound {
     }
 }
 
-type Queue = Arc<tokio::sync::Mutex<mpsc::Receiver<(Copy, OwnedSemaphorePermit)>>>;
+type Queue = Arc<tokio::sync::Mutex<mpsc::Receiver<(Copy, Permit)>>>;
 
 async fn work(tiers: Weak<Tiers>, queue: Queue) {
     loop {

@@ -115,7 +115,7 @@ impl Report {
                     bytes: counts.bytes,
                     limit: opened.disk_bytes_max,
                     index_bytes: counts.index_bytes,
-                    index_limit: opened.disk_index_bytes_max,
+                    index_limit: disk.index_bytes_max(),
                     corrupt: counts.corrupt,
                     evicted: counts.evicted,
                     failure: FailureReport::of(disk.last_error().as_ref()),

@@ -80,7 +80,7 @@ impl Tiers {
         object_store: Option<Arc<dyn Tier>>,
         (runtime, seat): (Handle, Option<Arc<Seat>>),
     ) -> Arc<Self> {
-        let outbound = Outbound::new(memory.budget().limit() / 4);
+        let outbound = Outbound::new(memory.budget().limit());
         let fills = tokio::sync::Semaphore::new(super::pieces::FILLS_MAX);
         let (known, locks) = (Arc::new(Known::new()), Locks::new());
         let tiers = Arc::new(Self {

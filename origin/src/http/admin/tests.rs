@@ -96,8 +96,8 @@ spec: {limits: {connections: 16}}
 fn configuration(uid: &str, generation: i64, more: &str) -> String {
     format!(
         "apiVersion: mediaorigin.io/v1alpha1\nkind: OriginConfig\nmetadata: {{name: live, uid: {uid}, generation: {generation}}}\n\
-         cold: {{memoryLimitBytes: 268435456, connectionsMax: 100, mediaPort: 8080, adminPort: 8081}}\n\
-         hot: {{objectBytesMax: 100000, uploadIdleSeconds: 60{more}}}\n"
+         cold: {{connectionsMax: 100, mediaPort: 8080, adminPort: 8081}}\n\
+         hot: {{memoryLimitBytes: 268435456, objectBytesMax: 100000, uploadIdleSeconds: 60{more}}}\n"
     )
 }
 

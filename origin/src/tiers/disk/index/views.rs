@@ -84,6 +84,16 @@ impl Index {
         }
     }
 
+    /// What the entries may need.
+    pub(in super::super) fn entries_bytes_max(&self) -> u64 {
+        self.entries_bytes_max
+    }
+
+    /// From now on the entries may need so much.
+    pub(in super::super) fn set_entries_bytes_max(&mut self, bytes: u64) {
+        self.entries_bytes_max = bytes;
+    }
+
     /// Whether the index has room for one more file, where `path` has none yet: the next version of a path takes the entry of the
     /// one before.
     pub(in super::super) fn has_place(&self, path: &str) -> bool {

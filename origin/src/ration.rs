@@ -1,0 +1,198 @@
+//! The memory that this process may use, and the budget that follows: planned anew whenever what is configured, or what its
+//! container may use, is another number. The lower of the two counts, so an origin grows when its container has grown, and shrinks as
+//! soon as it is told to, before its container does.
+//!
+//! `moka` has no capacity here ([`crate::memory::order`]): the memory tier's own budget gets another limit, and what is beyond it is evicted
+//! oldest first. Nothing is copied, and no reader notices.
+
+pub mod squeeze;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use mediaorigin_crds::budget::{Budget, TooSmall};
+use mediaorigin_crds::load::Resolved;
+use mediaorigin_crds::units::Bytes;
+
+use crate::events::Kind;
+use crate::limit::Limit;
+use crate::limit::group::{Group, Reading};
+use crate::origin::Origin;
+use squeeze::{Change, Squeeze};
+
+/// What is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The number that the terms derive from.
+    pub limit: Limit,
+    /// The terms.
+    pub budget: Budget,
+}
+
+/// The memory of one process.
+#[derive(Debug)]
+pub struct Ration {
+    /// Wins over what is configured.
+    flag: Option<Bytes>,
+    /// Whose limit counts where it is lower.
+    group: Option<Group>,
+    terms: ArcSwap<Terms>,
+    /// Held while it is planned; the limit that was too small, if the last one was.
+    planning: Mutex<Option<Limit>>,
+    squeezed: AtomicU64,
+    squeezes: AtomicU64,
+}
+
+/// What became of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Planned {
+    /// Nothing is new.
+    Same,
+    /// Other terms are in force.
+    Anew { before: Terms, now: Terms },
+    /// The limit leaves too little for objects: the terms stay.
+    TooSmall(TooSmall),
+}
+
+impl Ration {
+    /// What a process with these settings may use. `flag` wins over what is configured, and the limit of `group` over both where it
+    /// is lower.
+    pub fn new(resolved: &Resolved, flag: Option<Bytes>, group: Option<Group>) -> Result<Self, TooSmall> {
+        let ration = Self { flag, group, ..Self::of(resolved) };
+        let limit = ration.decide(resolved.memory_limit);
+        let budget = limit.budget(&resolved.cold)?;
+        ration.terms.store(Arc::new(Terms { limit, budget }));
+        Ok(ration)
+    }
+
+    /// What is configured, whatever the container may use.
+    pub fn of(resolved: &Resolved) -> Self {
+        let terms = Terms { limit: Limit::of_spec(resolved.memory_limit), budget: resolved.budget };
+        Self {
+            flag: None,
+            group: None,
+            terms: ArcSwap::from_pointee(terms),
+            planning: Mutex::default(),
+            squeezed: AtomicU64::new(0),
+            squeezes: AtomicU64::new(0),
+        }
+    }
+
+    /// What is in force.
+    pub fn terms(&self) -> Arc<Terms> {
+        self.terms.load_full()
+    }
+
+    /// What the container says now, where it has a limit.
+    pub fn look(&self) -> Option<Reading> {
+        self.group.as_ref()?.look()
+    }
+
+    /// Bytes of the objects' term that are not used, because the container has hardly any memory left.
+    pub fn squeezed(&self) -> u64 {
+        self.squeezed.load(Ordering::Relaxed)
+    }
+
+    /// Times that it had hardly any left.
+    pub fn squeezes(&self) -> u64 {
+        self.squeezes.load(Ordering::Relaxed)
+    }
+
+    fn decide(&self, configured: Bytes) -> Limit {
+        Limit::decide(configured, self.flag, self.look().map(|reading| reading.limit))
+    }
+
+    fn objects(&self) -> u64 {
+        self.terms.load().budget.objects.get().saturating_sub(self.squeezed())
+    }
+}
+
+/// Plans anew, if there is anything new, and tells.
+pub(crate) fn replan(origin: &Origin) {
+    match plan(origin) {
+        Planned::Same => {}
+        Planned::Anew { before, now } => {
+            let (from, to) = (before.budget, now.budget);
+            tracing::info!(
+                limit = to.limit.get(),
+                objects = to.objects.get(),
+                before = from.objects.get(),
+                "the memory budget is another one"
+            );
+            let surprise = now.limit.surprise().map(|surprise| format!("; {surprise}")).unwrap_or_default();
+            let text = format!(
+                "objects may use {} of {}, after {} of {}{surprise}",
+                to.objects, to.limit, from.objects, from.limit
+            );
+            origin.tell(Kind::MemoryLimit, text);
+        }
+        Planned::TooSmall(error) => {
+            tracing::error!(%error, "the memory limit is too small, the budget stays as it was");
+            origin.tell(Kind::MemoryLimit, format!("the budget stays as it was: {error}"));
+        }
+    }
+}
+
+fn plan(origin: &Origin) -> Planned {
+    let ration = &origin.ration;
+    let mut refused = ration.planning.lock().unwrap_or_else(PoisonError::into_inner);
+    let limit = ration.decide(origin.config.hot().memory_limit);
+    let before = *ration.terms();
+    if limit == before.limit {
+        *refused = None;
+        return Planned::Same;
+    }
+    if *refused == Some(limit) {
+        return Planned::Same;
+    }
+    let budget = match limit.budget(origin.config.cold()) {
+        Ok(budget) => budget,
+        Err(error) => {
+            *refused = Some(limit);
+            return Planned::TooSmall(error);
+        }
+    };
+    *refused = None;
+    let now = Terms { limit, budget };
+    ration.terms.store(Arc::new(now));
+    origin.memory.budget().set_limit(ration.objects());
+    if let Some(below) = &origin.below {
+        below.resize(&budget);
+    }
+    // Another source of the same number, or another configured one above what the container may use, is nothing to tell.
+    if budget == before.budget { Planned::Same } else { Planned::Anew { before, now } }
+}
+
+/// Looks at what the container uses, and gives up objects before the kernel ends the process.
+pub(crate) fn look(origin: &Origin, squeeze: &mut Squeeze) {
+    let ration = &origin.ration;
+    let Some(reading) = ration.look() else { return };
+    let objects = ration.terms().budget.objects.get();
+    let change = squeeze.look(origin.clock.now().elapsed, &reading, objects);
+    if ration.squeezed.swap(squeeze.bytes(), Ordering::Relaxed) != squeeze.bytes() {
+        origin.memory.budget().set_limit(ration.objects());
+    }
+    let (used, limit) = (reading.working_set, reading.limit);
+    match change {
+        None => {}
+        Some(Change::Began) => {
+            ration.squeezes.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                used = used.get(),
+                limit = limit.get(),
+                "the container has hardly any memory left"
+            );
+            let text = format!(
+                "the container uses {used} of {limit}: objects make room before the kernel ends the process"
+            );
+            origin.tell(Kind::MemoryPressure, text);
+        }
+        Some(Change::Ended) => {
+            tracing::info!(used = used.get(), limit = limit.get(), "the container has memory left again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

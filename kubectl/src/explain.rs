@@ -211,7 +211,7 @@ fn part(action: &Action) -> Option<Part> {
         Action::Apply(child, _) => Some(child.part),
         Action::Issue(issuance) => Some(issuance.part),
         Action::Delete { part, .. } => Some(*part),
-        Action::Push { .. } | Action::Announce { .. } => None,
+        Action::Push { .. } | Action::Announce { .. } | Action::Resize { .. } => None,
     }
 }
 

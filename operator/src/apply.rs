@@ -6,6 +6,7 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::Secret;
 use mediaorigin_crds::names;
+use mediaorigin_crds::units::Bytes;
 use serde_json::Value;
 
 use crate::agents::{Agents, Key};
@@ -16,7 +17,7 @@ use crate::observed::Observed;
 use crate::part::Part;
 use crate::plan::credentials::{Issuance, Issue};
 use crate::plan::news::News;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, memory};
 use crate::scaling::Scalers;
 use crate::secret;
 
@@ -27,6 +28,8 @@ pub struct Applied {
     pub plan: Plan,
     /// What the API server refused of it.
     pub refusals: Vec<Refusal>,
+    /// Pods that could not be asked to be resized, and why, in the API server's words.
+    pub not_resized: Vec<(String, String)>,
 }
 
 /// A child that the API server does not accept: a taken node port, a quota, a policy.
@@ -70,7 +73,7 @@ pub struct World<'a> {
 pub async fn apply(world: World<'_>, observed: &Observed, plan: Plan) -> (Applied, Vec<Failure>) {
     let World { cluster, agents, metrics, .. } = world;
     let Observed { namespace, name, .. } = observed;
-    let (mut refusals, mut failures) = (Vec::new(), Vec::new());
+    let (mut refusals, mut failures, mut not_resized) = (Vec::new(), Vec::new(), Vec::new());
     let (mut config_is_written, mut secrets_are_written) = (true, true);
     for action in &plan.actions {
         let (part, written) = match action {
@@ -85,6 +88,13 @@ pub async fn apply(world: World<'_>, observed: &Observed, plan: Plan) -> (Applie
             Action::Announce { pod, news } => {
                 if announce(cluster, namespace, pod, *news).await {
                     metrics.acted(action);
+                }
+                continue;
+            }
+            Action::Resize { pod, limit } => {
+                match resize(cluster, namespace, pod, *limit).await {
+                    Ok(()) => metrics.acted(action),
+                    Err(said) => not_resized.push((pod.clone(), said)),
                 }
                 continue;
             }
@@ -105,7 +115,7 @@ pub async fn apply(world: World<'_>, observed: &Observed, plan: Plan) -> (Applie
     if config_is_written {
         push(cluster, agents, metrics, observed, &plan).await;
     }
-    (Applied { plan, refusals }, failures)
+    (Applied { plan, refusals, not_resized }, failures)
 }
 
 /// Hands the configuration to every pod that the plan names.
@@ -184,6 +194,25 @@ async fn copy(
         cluster.create_secret(part, at, &secret).await
     } else {
         cluster.replace_secret(part, at, &secret).await
+    }
+}
+
+/// Asks for another memory limit of a pod that runs; what the API server says if it refuses. Whatever may pass is tried again with the
+/// next reconcile.
+async fn resize(cluster: &Cluster, namespace: &str, pod: &str, limit: Bytes) -> Result<(), String> {
+    match cluster.resize_pod(namespace, pod, &memory::patch(limit)).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_unknown_kind() => Err("this cluster cannot resize pods that run".to_owned()),
+        Err(error) => match error.refusal() {
+            Some(said) => Err(said.to_owned()),
+            None => {
+                // A pod that has gone meanwhile needs no memory.
+                if !error.is_not_found() {
+                    tracing::warn!(%error, "a pod is not resized");
+                }
+                Ok(())
+            }
+        },
     }
 }
 

@@ -255,6 +255,15 @@ impl Cluster {
         Ok(())
     }
 
+    /// Asks the kubelet of a pod that runs for other resources of its container.
+    pub async fn resize_pod(&self, namespace: &str, pod: &str, patch: &Value) -> Result<(), ClusterError> {
+        let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
+        let params = PatchParams { field_manager: Some(names::MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Strategic(patch);
+        within(format!("resize pod {namespace}/{pod}"), api.patch_resize(pod, &params, &patch)).await?;
+        Ok(())
+    }
+
     /// Writes the whole status and nothing else.
     pub async fn write_status(
         &self,

@@ -54,6 +54,7 @@ enum Written {
     Issue,
     Delete,
     Push,
+    Resize,
 }
 
 /// Whether a pod did what it was asked.
@@ -219,6 +220,7 @@ impl Metrics {
             Action::Issue(_) => Written::Issue,
             Action::Delete { .. } => Written::Delete,
             Action::Push { .. } => Written::Push,
+            Action::Resize { .. } => Written::Resize,
         };
         self.actions.get_or_create(&ActionLabels { action }).inc();
     }

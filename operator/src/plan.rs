@@ -10,6 +10,7 @@ pub mod coordination;
 pub mod credentials;
 pub mod difference;
 pub mod eviction;
+pub mod memory;
 pub mod network;
 pub mod news;
 mod print;
@@ -25,6 +26,7 @@ use mediaorigin_crds::budget::Budget;
 pub use mediaorigin_crds::hash::stable_hash;
 use mediaorigin_crds::names;
 use mediaorigin_crds::problem::Problem;
+use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::ReconciliationSpec;
 use mediaorigin_crds::validate::{Accepted, validate};
 use serde_json::{Map, Value, json};
@@ -129,6 +131,13 @@ pub enum Action {
         /// The generation that it is to serve.
         generation: i64,
     },
+    /// Asks the kubelet for another memory limit of a pod that runs.
+    Resize {
+        /// Name of the pod.
+        pod: String,
+        /// The limit.
+        limit: Bytes,
+    },
     /// Marks a pod with what is new in what it has mounted: the kubelet refreshes the files at once then.
     Announce {
         /// Name of the pod.
@@ -173,9 +182,14 @@ pub fn plan(settings: &Settings, observed: &Observed) -> Plan {
     }
     let mut actions = writes(settings, observed, &children);
     actions.extend(news(settings, observed));
+    let limit = accepted.budget.limit;
+    actions.extend(memory::resizes(observed, &children, limit));
+    let is_resized = memory::steps(observed, limit).iter().all(|(_, step)| *step == memory::Step::Done);
     let is_going = |child: &Value| !child["metadata"]["deletionTimestamp"].is_null();
-    let is_steady =
-        actions.is_empty() && pods::all_ready(&observed.pods) && !observed.children.values().any(is_going);
+    let is_steady = actions.is_empty()
+        && is_resized
+        && pods::all_ready(&observed.pods)
+        && !observed.children.values().any(is_going);
     let requeue = if is_steady { REQUEUE_STEADY } else { REQUEUE_STARTING };
     let look = look.and_then(|look| Duration::try_from(look).ok()).unwrap_or(requeue);
     Plan { verdict, children, secrets, actions, paused: false, requeue: requeue.min(look) }
@@ -213,7 +227,7 @@ fn accept(settings: &Settings, observed: &Observed) -> Result<Wanted, Vec<Proble
         route::route(observed, spec),
         route::monitor(observed, spec),
         claim,
-        Some(workload::deployment(settings, observed, spec, &accepted.cold)),
+        Some(workload::deployment(settings, observed, spec, &accepted)),
     ];
     // A kind that the cluster does not know is asked for again when it does.
     let children =

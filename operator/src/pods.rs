@@ -123,7 +123,8 @@ pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|condition| condition.status == "True")
 }
 
-fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+/// A condition of the pod.
+pub fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     conditions.iter().find(|condition| condition.type_ == kind)
 }
@@ -142,7 +143,8 @@ fn trouble(pod: &Pod, mounts: &Mounts, now: Timestamp) -> Trouble {
     Trouble { reason, message: format!("pod {name} {message}") }
 }
 
-fn container(pod: &Pod) -> Option<&ContainerStatus> {
+/// What the kubelet says of the one container.
+pub fn container(pod: &Pod) -> Option<&ContainerStatus> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
     containers.iter().find(|container| container.name == crate::plan::workload::CONTAINER)
 }
@@ -151,7 +153,8 @@ fn unschedulable(pod: &Pod) -> Option<(ReadyReason, String)> {
     refused_by_scheduler(pod).map(|message| (ReadyReason::Unschedulable, format!("has no node: {message}")))
 }
 
-fn refused_by_scheduler(pod: &Pod) -> Option<&str> {
+/// Why the scheduler has no node for it.
+pub fn refused_by_scheduler(pod: &Pod) -> Option<&str> {
     let condition = condition(pod, "PodScheduled")?;
     let pending = condition.status == "False" && condition.reason.as_deref() == Some("Unschedulable");
     pending.then(|| condition.message.as_deref().unwrap_or("no node fits"))

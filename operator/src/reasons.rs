@@ -36,6 +36,8 @@ reasons! {
         Configured,
         /// What the pods need is well: bucket, disk, Secret, certificate.
         Healthy,
+        /// Every pod that runs may use as much memory as the spec says.
+        Resized,
         /// A gateway has taken the route; only with `spec.route`.
         Routed,
         /// The number of pods follows the load; only with `spec.autoscaling`. Its reasons are `mediaorigin_scaler::Reason`.
@@ -102,6 +104,8 @@ reasons! {
         Deleting,
         /// True: a pod serves an earlier generation still.
         Configuring,
+        /// True: a pod is resized while it serves.
+        Resizing,
         /// False: the operator changes nothing because it was asked not to.
         Paused,
         /// False: everything is as the spec asks.
@@ -136,6 +140,8 @@ reasons! {
         DeletionBlocked,
         /// A pod refuses the configuration, and serves the one before.
         ConfigRefused,
+        /// The node of a pod never has the memory that is asked for, and the pods are never replaced for it.
+        ResizeInfeasible,
         /// The rollout has not moved on for five minutes, with a disk for fifteen.
         DeadlineExceeded,
         /// A `HorizontalPodAutoscaler` names the Deployment, whose number of pods the operator writes.
@@ -184,6 +190,30 @@ reasons! {
         Well,
         /// Unknown: no pod has said anything.
         NoReport,
+    }
+}
+
+reasons! {
+    /// Reasons of `Resized`, the most serious first.
+    ResizedReason {
+        /// False: the node of a pod never has so much memory.
+        Infeasible,
+        /// False: the API server refuses to have a pod resized.
+        Refused,
+        /// False: the kubelet tries to resize a pod and fails.
+        Failed,
+        /// False: the node of a pod has not so much memory now; it is given when others have left.
+        Deferred,
+        /// False: a pod that is to have less has to need less first.
+        Shrinking,
+        /// False: a pod is being resized.
+        InProgress,
+        /// False: pods are replaced by ones with the memory of the spec.
+        Replacing,
+        /// True: every pod that runs may use as much as the spec says.
+        Resized,
+        /// Unknown: no pod runs.
+        NoPod,
     }
 }
 

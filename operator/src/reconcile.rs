@@ -63,7 +63,7 @@ pub async fn reconcile(
         cluster.write_status(namespace, name, &report.status).await?;
         metrics.status_written();
     }
-    let Applied { plan, refusals } = applied;
+    let Applied { plan, refusals, not_resized: _ } = applied;
     let (requeue, refused) = (plan.requeue, !refusals.is_empty());
     let error = failures.into_iter().next().map(|failure| failure.error);
     let state = State::of(&report.status);
@@ -79,6 +79,9 @@ fn log(applied: &Applied, failures: &[Failure], namespace: &str, name: &str) {
     tracing::info!(namespace, name, actions = actions.join("; "), "reconciled");
     for refusal in &applied.refusals {
         tracing::warn!(namespace, name, part = %refusal.part, message = refusal.message, "refused");
+    }
+    for (pod, said) in &applied.not_resized {
+        tracing::warn!(namespace, name, pod, said, "not resized");
     }
     for Failure { part, error } in failures {
         tracing::warn!(namespace, name, part = %part, %error, "failed");

@@ -1,12 +1,15 @@
 //! What a pod says about itself at its admin port, as far as a plan or a status looks at it. Pure: made from the JSON of `/-/status`.
 
 use mediaorigin_crds::names;
+use mediaorigin_crds::units::Bytes;
 use serde_json::Value;
 
 use crate::reasons::HealthReason;
 
 /// An error of a tier that is older than this is history.
 const TROUBLE_SECONDS: u64 = 60;
+/// What must be free below a smaller limit before a container is given it, one part in so many: the origin goes on meanwhile.
+const MARGIN_SHARE: u64 = 32;
 /// Longest message of a trouble: a pod's words are not trusted to be short.
 const MESSAGE_LENGTH_MAX: usize = 500;
 
@@ -25,8 +28,33 @@ pub struct PodReport {
     pub not_pushed: Option<String>,
     /// The generation that it refused when it was handed to it.
     pub refused_generation: Option<i64>,
+    /// What it says of its memory.
+    pub memory: Option<PodMemory>,
     /// Streams that are being published, rounded so that a status does not change with each.
     pub streams: u32,
+}
+
+/// What a pod says of its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodMemory {
+    /// What it has planned with.
+    pub limit: Bytes,
+    /// Whether its container could have that limit now: asked only where it has more. Nothing here changes with every byte.
+    pub fits: bool,
+}
+
+impl PodMemory {
+    fn read(memory: &Value) -> Option<Self> {
+        let number = |field: &str| memory[field].as_u64();
+        let limit = number("limit")?;
+        let fits = match (number("containerLimit"), number("workingSet")) {
+            (Some(container), Some(used)) if container > limit => {
+                used.saturating_add(limit / MARGIN_SHARE) <= limit
+            }
+            _ => true,
+        };
+        Some(Self { limit: Bytes(limit), fits })
+    }
 }
 
 /// Something that a pod needs and that is not well.
@@ -48,6 +76,7 @@ impl PodReport {
             troubles: troubles(status),
             not_pushed: None,
             refused_generation: None,
+            memory: PodMemory::read(&status["memory"]),
             streams: status["streams"]
                 .as_u64()
                 .and_then(|count| u32::try_from(count).ok())

@@ -5,6 +5,7 @@
 
 mod conditions;
 mod deletion;
+mod memory;
 mod pods;
 mod progress;
 mod scaling;
@@ -31,6 +32,7 @@ use crate::pods::{Census, Mounts, census};
 use crate::reasons::{AcceptedReason, ProgressReason, ReadyReason, StalledReason};
 
 use deletion::deletion;
+use memory::{Resized, resized};
 use progress::progress;
 pub use transition::Transition;
 use transition::transitions;
@@ -56,7 +58,11 @@ struct Findings {
     progress: Progress,
     stalled: (StalledReason, String),
     pods: pods::Findings,
+    resized: Resized,
 }
+
+/// What the pods and their kubelets say.
+type Said = (pods::Findings, Resized);
 
 /// How far the pods are from what the spec asks.
 enum Progress {
@@ -74,6 +80,8 @@ enum Progress {
     Deleting(String),
     /// A pod serves an earlier generation still.
     Configuring(String),
+    /// A pod is resized while it serves.
+    Resizing(String),
     Paused,
     Complete(String),
     Blocked,
@@ -90,21 +98,21 @@ pub fn status_after(observed: &Observed, applied: &Applied, failures: &[Failure]
     let mounts = Mounts::of(observed);
     let wanted = observed.spec.as_ref().map_or(1, |spec| spec.replicas);
     let census = census(&observed.pods, &mounts, wanted, observed.now);
-    let pods = pods::findings(observed);
+    let said = (pods::findings(observed), resized(observed, applied));
     let (findings, memory, endpoint) = match (&applied.plan.verdict, &observed.spec) {
         (Verdict::Deleting, _) => {
             return Report { status: previous.clone(), changed: false, events: Vec::new() };
         }
         (Verdict::Invalid(problems), _) | (Verdict::Accepted(_) | Verdict::Collision(..), Err(problems)) => {
-            (invalid(problems, &census, pods), previous.memory.clone(), previous.endpoint.clone())
+            (invalid(problems, &census, said), previous.memory.clone(), previous.endpoint.clone())
         }
         (Verdict::Collision(budget, collisions), Ok(spec)) => {
             let message = collisions.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            (collision(&message, pods), Some(memory(budget)), address(observed, spec))
+            (collision(&message, said), Some(memory_terms(budget)), address(observed, spec))
         }
         (Verdict::Accepted(budget), Ok(spec)) => (
-            operation(observed, spec, (applied, failures), (&census, &mounts), pods),
-            Some(memory(budget)),
+            operation(observed, spec, (applied, failures), (&census, &mounts), said),
+            Some(memory_terms(budget)),
             address(observed, spec),
         ),
     };
@@ -128,7 +136,7 @@ fn address(observed: &Observed, spec: &MediaOriginSpec) -> String {
     endpoint(&observed.name, &observed.namespace, &spec.service)
 }
 
-fn memory(budget: &Budget) -> MemoryStatus {
+fn memory_terms(budget: &Budget) -> MemoryStatus {
     let Budget { limit, base, connections, index, slack, objects } = *budget;
     let text = |bytes: Bytes| bytes.to_string();
     MemoryStatus {
@@ -141,7 +149,7 @@ fn memory(budget: &Budget) -> MemoryStatus {
     }
 }
 
-fn invalid(problems: &[Problem], census: &Census, pods: pods::Findings) -> Findings {
+fn invalid(problems: &[Problem], census: &Census, (pods, resized): Said) -> Findings {
     let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let first = first(problems);
     let ready = if census.ready > 0 {
@@ -156,6 +164,7 @@ fn invalid(problems: &[Problem], census: &Census, pods: pods::Findings) -> Findi
         progress: Progress::Blocked,
         stalled: (StalledReason::Invalid, first),
         pods,
+        resized,
     }
 }
 
@@ -168,13 +177,14 @@ fn first(problems: &[Problem]) -> String {
     }
 }
 
-fn collision(message: &str, pods: pods::Findings) -> Findings {
+fn collision(message: &str, (pods, resized): Said) -> Findings {
     Findings {
         accepted: accepted(),
         ready: (ConditionStatus::False, ReadyReason::NameCollision, message.to_owned()),
         progress: Progress::Blocked,
         stalled: (StalledReason::NameCollision, message.to_owned()),
         pods,
+        resized,
     }
 }
 
@@ -187,7 +197,7 @@ fn operation(
     spec: &MediaOriginSpec,
     (applied, failures): (&Applied, &[Failure]),
     (census, mounts): (&Census, &Mounts),
-    pods: pods::Findings,
+    (pods, resized): Said,
 ) -> Findings {
     let deployment = observed.children.get(&Part::Deployment);
     let failed = failed(observed, failures);
@@ -200,7 +210,7 @@ fn operation(
     };
     let stalled = refused(applied).or_else(|| rivalry(observed)).or_else(|| match progress {
         // A pod of an earlier template may well refuse what the next one takes.
-        Progress::Complete(_) => pods.refusal(),
+        Progress::Complete(_) => pods.refusal().or_else(|| resized.stalled.clone()),
         Progress::Deleting(_) => deletion
             .filter(|deletion| deletion.is_stuck)
             .map(|deletion| (StalledReason::DeletionBlocked, deletion.message)),
@@ -208,6 +218,7 @@ fn operation(
         | Progress::Failed(_)
         | Progress::Unbound(_)
         | Progress::Configuring(_)
+        | Progress::Resizing(_)
         | Progress::Paused => None,
         Progress::Making(_) => {
             deployment.and_then(forbidden).map(|message| (StalledReason::PodsForbidden, message))
@@ -222,7 +233,8 @@ fn operation(
         (Progress::RollingOut(_), Some(trouble), _) => Progress::Unbound(trouble.message.clone()),
         (Progress::Complete(_), _, Some(growth)) => Progress::RollingOut(growth),
         (Progress::Complete(done), ..) => {
-            pods.older().map_or(Progress::Complete(done), Progress::Configuring)
+            let resizing = || resized.open().map_or(Progress::Complete(done), Progress::Resizing);
+            pods.older().map_or_else(resizing, Progress::Configuring)
         }
         (progress, ..) => progress,
     };
@@ -232,6 +244,7 @@ fn operation(
         progress,
         stalled: stalled.unwrap_or((StalledReason::NotStalled, String::new())),
         pods,
+        resized,
     }
 }
 

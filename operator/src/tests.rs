@@ -187,7 +187,7 @@ fn spec() -> impl Strategy<Value = MediaOriginSpec> {
         )| {
             let replicas = if coordination.is_some() { replicas } else { replicas.min(1) };
             let mut spec = MediaOriginSpec { replicas, disk, object_store, coordination, ..hot };
-            spec.memory = MemorySpec { limit: format!("{memory}Mi") };
+            spec.memory = MemorySpec { limit: format!("{memory}Mi"), ..spec.memory };
             spec.cpu = CpuSpec { request: "0.5".to_owned(), limit: cpu.map(|milli| format!("{milli}m")) };
             spec.limits = LimitsSpec { connections, ..spec.limits };
             spec.access.write = secret.map(|name| WriteAccessSpec {
@@ -312,7 +312,7 @@ proptest! {
             bring_about(&mut seen, state);
             let plan = plan(&settings(), &seen);
             seen.children = if plan.children.is_empty() { seen.children } else { applied(&plan) };
-            let applied = Applied { plan, refusals: Vec::new() };
+            let applied = Applied { plan, refusals: Vec::new(), not_resized: Vec::new() };
             let report = status(&seen, &applied);
             prop_assert_eq!(report.status.observed_generation, seen.generation);
             // `Routed` and `ScalingActive` are there with `spec.route` and `spec.autoscaling` only.
@@ -546,7 +546,11 @@ fn failures_of_the_api_are_reported_as_progress() {
     };
     let said = |seen: &Observed, part, text: &str| {
         let plan = plan(&settings(), seen);
-        status_after(seen, &Applied { plan, refusals: Vec::new() }, &[failure(part, text)])
+        status_after(
+            seen,
+            &Applied { plan, refusals: Vec::new(), not_resized: Vec::new() },
+            &[failure(part, text)],
+        )
     };
     let reasons = |report: &Report| -> Vec<String> {
         let conditions = report.status.conditions.iter();

@@ -10,6 +10,7 @@ mod crowd;
 mod fleet;
 mod hot;
 mod lifecycle;
+mod memory;
 mod mistakes;
 mod nats;
 mod operator;
@@ -46,6 +47,8 @@ const HOT_PORT: u16 = 30088;
 const NATS_PORT: u16 = 30089;
 /// The last of the test's ports; what had it before is gone by then: that test was alone.
 const PLUGIN_PORT: u16 = HOT_PORT;
+/// The same.
+const MEMORY_PORT: u16 = HOT_PORT;
 /// The same.
 const FLEET_PORT: u16 = DRAIN_PORT;
 

@@ -17,6 +17,7 @@ mod index;
 mod kill9;
 mod limit;
 mod mediastore;
+mod memory;
 mod monitoring;
 mod nats;
 mod object_store;

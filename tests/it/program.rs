@@ -53,6 +53,39 @@ impl Group {
         fs::write(group.0.join(file), bytes.to_string()).ok()?;
         Some(group)
     }
+
+    /// To change its limit while the process runs.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(self.0.clone())
+    }
+}
+
+/// The files of a group, while it is there.
+pub(crate) struct Handle(PathBuf);
+
+impl Handle {
+    /// From now on it may use `bytes`; the kernel must be able to enforce it at once.
+    pub(crate) fn set(&self, bytes: u64) {
+        fs::write(self.0.join(self.file()), bytes.to_string()).unwrap();
+    }
+
+    /// What it may use.
+    pub(crate) fn limit(&self) -> u64 {
+        fs::read_to_string(self.0.join(self.file())).unwrap().trim().parse().unwrap()
+    }
+
+    /// Processes that the kernel has ended because it used more.
+    pub(crate) fn kills(&self) -> u64 {
+        let files = ["memory.oom_control", "memory.events"];
+        let text = files.iter().find_map(|file| fs::read_to_string(self.0.join(file)).ok()).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill ")).unwrap();
+        line.trim().parse().unwrap()
+    }
+
+    fn file(&self) -> &'static str {
+        let (_, file) = HIERARCHIES.into_iter().find(|(_, file)| self.0.join(file).exists()).unwrap();
+        file
+    }
 }
 
 impl Drop for Group {

@@ -22,8 +22,8 @@ const TOKEN: &[u8] = b"a-token-of-the-admin-port";
 fn configuration(generation: i64, more: &str) -> String {
     format!(
         "apiVersion: mediaorigin.io/v1alpha1\nkind: OriginConfig\nmetadata: {{name: live, uid: u1, generation: {generation}}}\n\
-         cold: {{memoryLimitBytes: 268435456, connectionsMax: 100, mediaPort: 8080, adminPort: 8081}}\n\
-         hot: {{objectBytesMax: 100000, uploadIdleSeconds: 60{more}}}\n"
+         cold: {{connectionsMax: 100, mediaPort: 8080, adminPort: 8081}}\n\
+         hot: {{memoryLimitBytes: 268435456, objectBytesMax: 100000, uploadIdleSeconds: 60{more}}}\n"
     )
 }
 

@@ -21,6 +21,9 @@
 //! volume bound 20Gi                    what becomes of the volume of the disk: bound SIZE | lost | error WORDS (about its growth)
 //! says live-1 DiskFull some words      what a pod that serves says from now on: well | a reason of Healthy and words | refuses WORDS or
 //!                                      deaf WORDS (what becomes of configurations that are handed to it) | streams 3 | nothing
+//!                                      full | evicted (whether it still uses more memory than a smaller limit)
+//! kubelet live-1 resizes               what becomes of a resize: resizes | defers WORDS | rules-out WORDS | fails WORDS | refused WORDS
+//!                                      (by the API server, at the next reconcile)
 //! unknown HTTPRoute                    the cluster does not have this kind; `known HTTPRoute`: now it has
 //! nats 7                               which version of the credentials of the chart's NATS there is; or: nats unseen
 //! decide 5 Demand some words           what the scaler decided: pods, a reason of ScalingActive and its message; or: decide nothing

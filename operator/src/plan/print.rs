@@ -37,6 +37,7 @@ impl fmt::Display for Action {
         match self {
             Self::Announce { pod, news } => write!(out, "announce {news} to pod {pod}"),
             Self::Push { pod, generation } => write!(out, "push generation {generation} to pod {pod}"),
+            Self::Resize { pod, limit } => write!(out, "resize pod {pod} to {limit} of memory"),
             Self::Issue(issuance) => issuance.fmt(out),
             Self::Delete { part, .. } => write!(out, "delete {part}: not asked for any more"),
             Self::Apply(child, reason) => {

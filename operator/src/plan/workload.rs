@@ -12,10 +12,11 @@ use mediaorigin_crds::v1alpha1::{
     ImagePullPolicySpec, MediaOriginSpec, PodTemplateSpec, SecretRefSpec, TaintEffectSpec, TlsSpec,
     TolerationOperatorSpec, TolerationSpec,
 };
+use mediaorigin_crds::validate::Accepted;
 use serde_json::{Map, Value, json};
 
 use super::credentials::publisher_secret;
-use super::{Child, Settings, coordination, selector_map, stable_hash};
+use super::{Child, Settings, coordination, memory, selector_map, stable_hash};
 use crate::observed::Observed;
 use crate::part::Part;
 
@@ -38,8 +39,21 @@ const START_FAILURES: i32 = 60;
 /// The same with a disk, whose lock the pod before may hold for [`GRACE_SECONDS`], and whose files are counted first.
 const DISK_START_FAILURES: i32 = 600;
 
-/// The Deployment of an origin.
-pub fn deployment(settings: &Settings, observed: &Observed, spec: &MediaOriginSpec, cold: &Cold) -> Child {
+/// The Deployment of an origin. Its template has the memory limit that its pods were made with ([`memory`]).
+pub fn deployment(
+    settings: &Settings,
+    observed: &Observed,
+    spec: &MediaOriginSpec,
+    accepted: &Accepted,
+) -> Child {
+    let cold = &accepted.cold;
+    let template = |memory: &str| template(settings, &observed.name, (spec, memory), cold);
+    let hash = stable_hash(&template("").to_string());
+    let memory = memory::of_template(observed, spec.memory.resize, accepted.budget.limit, &hash).to_string();
+    let annotations = [
+        (names::ANNOTATION_TEMPLATE_HASH.to_owned(), json!(hash)),
+        (names::ANNOTATION_TEMPLATE_MEMORY.to_owned(), json!(memory)),
+    ];
     let rest = json!({
         "spec": {
             "replicas": spec.replicas,
@@ -47,10 +61,10 @@ pub fn deployment(settings: &Settings, observed: &Observed, spec: &MediaOriginSp
             "progressDeadlineSeconds": if spec.disk.is_some() { DISK_PROGRESS_DEADLINE_SECONDS } else { PROGRESS_DEADLINE_SECONDS },
             "selector": { "matchLabels": selector_map(&observed.name) },
             "strategy": strategy(spec),
-            "template": template(settings, &observed.name, spec, cold),
+            "template": template(&memory),
         },
     });
-    Child::new(Part::Deployment, observed, &Map::new(), rest)
+    Child::new(Part::Deployment, observed, &Map::from_iter(annotations), rest)
 }
 
 fn is_persistent(spec: &MediaOriginSpec) -> bool {
@@ -67,7 +81,7 @@ fn strategy(spec: &MediaOriginSpec) -> Value {
     }
 }
 
-fn template(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold) -> Value {
+fn template(settings: &Settings, name: &str, (spec, memory): (&MediaOriginSpec, &str), cold: &Cold) -> Value {
     let wanted = &spec.pod_template;
     let mut labels = strings(&wanted.labels);
     labels.extend(selector_map(name));
@@ -88,7 +102,7 @@ fn template(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold
             "seccompProfile": { "type": "RuntimeDefault" },
         },
         "topologySpreadConstraints": [spread(name, "topology.kubernetes.io/zone"), spread(name, "kubernetes.io/hostname")],
-        "containers": [container(settings, name, spec, cold)],
+        "containers": [container(settings, name, (spec, memory), cold)],
         "volumes": volumes(name, spec, cold),
     });
     if is_persistent(spec) {
@@ -125,7 +139,12 @@ fn place(pod: &mut Value, wanted: &PodTemplateSpec) {
     }
 }
 
-fn container(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Cold) -> Value {
+fn container(
+    settings: &Settings,
+    name: &str,
+    (spec, memory): (&MediaOriginSpec, &str),
+    cold: &Cold,
+) -> Value {
     let wanted = &spec.pod_template;
     let port = |name: &str, port: u16| json!({ "name": name, "containerPort": port, "protocol": "TCP" });
     let mut ports = vec![
@@ -146,7 +165,7 @@ fn container(settings: &Settings, name: &str, spec: &MediaOriginSpec, cold: &Col
             "--admin-token-file", format!("{}/{}", names::ADMIN_SECRET_DIR, names::ADMIN_TOKEN),
         ],
         "ports": ports,
-        "resources": resources(spec),
+        "resources": resources(spec, memory),
         "securityContext": {
             "allowPrivilegeEscalation": false,
             "readOnlyRootFilesystem": true,
@@ -185,8 +204,8 @@ fn exact(quantity: &str) -> String {
     Bytes::parse(quantity).map_or_else(|_| quantity.to_owned(), |bytes| bytes.to_string())
 }
 
-fn resources(spec: &MediaOriginSpec) -> Value {
-    let (memory, cpu) = (exact(&spec.memory.limit), &spec.cpu);
+fn resources(spec: &MediaOriginSpec, memory: &str) -> Value {
+    let cpu = &spec.cpu;
     let mut resources = json!({
         "requests": { "memory": memory, "cpu": cpu.request },
         "limits": { "memory": memory },
@@ -305,7 +324,6 @@ fn strings(map: &BTreeMap<String, String>) -> Map<String, Value> {
 /// Of the cold settings alone, field by field, so that a new field cannot be forgotten and the order of a serialiser does not matter.
 fn cold_hash(cold: &Cold) -> String {
     let Cold {
-        memory_limit_bytes,
         connections_max,
         media_port,
         admin_port,
@@ -335,7 +353,7 @@ fn cold_hash(cold: &Cold) -> String {
     let [disk, object_store, tls, coordination] =
         [disk, object_store, tls, coordination].map(Option::unwrap_or_default);
     stable_hash(&format!(
-        "memory {memory_limit_bytes} connections {connections_max} media {media_port} admin {admin_port} \
+        "connections {connections_max} media {media_port} admin {admin_port} \
          publisher {publisher_dir}{disk}{object_store}{tls}{coordination}"
     ))
 }

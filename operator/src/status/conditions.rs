@@ -15,6 +15,7 @@ impl Findings {
             Progress::Unbound(message) => (ConditionStatus::True, ProgressReason::VolumeUnbound, message),
             Progress::Failed(message) => (ConditionStatus::True, ProgressReason::ApiError, message),
             Progress::Deleting(message) => (ConditionStatus::True, ProgressReason::Deleting, message),
+            Progress::Resizing(message) => (ConditionStatus::True, ProgressReason::Resizing, message),
             Progress::Configuring(message) => (ConditionStatus::True, ProgressReason::Configuring, message),
             Progress::Paused => {
                 let message = "nothing is changed, as spec.reconciliation or the annotation asks".to_owned();
@@ -28,6 +29,7 @@ impl Findings {
             _ => ConditionStatus::True,
         };
         let make = |kind, status, reason, message: &String| make(observed, kind, status, reason, message);
+        let resized = self.resized.finding;
         let pods::Findings { configured, healthy, routed } = self.pods;
         let routed = routed.map(|routed| make(ConditionType::Routed, routed.0, routed.1.as_str(), &routed.2));
         let scaling = scaling::active(observed).map(|(status, reason, message)| {
@@ -41,6 +43,7 @@ impl Findings {
             make(ConditionType::Stalled, stalled, self.stalled.0.as_str(), &self.stalled.1),
             make(ConditionType::Configured, configured.0, configured.1.as_str(), &configured.2),
             make(ConditionType::Healthy, healthy.0, healthy.1.as_str(), &healthy.2),
+            make(ConditionType::Resized, resized.0, resized.1.as_str(), &resized.2),
         ];
         conditions.into_iter().chain(routed).chain(scaling).collect()
     }

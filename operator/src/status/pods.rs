@@ -50,6 +50,10 @@ pub(super) fn served(observed: &Observed) -> Vec<PodStatus> {
         .map(|name| PodStatus {
             name: name.clone(),
             served_generation: observed.reports.get(name).map_or(-1, |report| report.generation),
+            memory_limit: observed
+                .reports
+                .get(name)
+                .and_then(|report| Some(report.memory?.limit.to_string())),
         })
         .collect();
     served.sort_by(|one, other| one.name.cmp(&other.name));

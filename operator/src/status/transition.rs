@@ -4,7 +4,7 @@ use mediaorigin_crds::v1alpha1::{ConditionStatus, MediaOriginStatus};
 use mediaorigin_scaler::Reason;
 
 use super::{cut, find};
-use crate::reasons::{ConditionType, ReadyReason, StalledReason};
+use crate::reasons::{ConditionType, ReadyReason, ResizedReason, StalledReason};
 
 /// Longest note of an event.
 const NOTE_LENGTH_MAX: usize = 1_000;
@@ -29,6 +29,7 @@ pub(super) fn transitions(before: &MediaOriginStatus, after: &MediaOriginStatus)
         ConditionType::Ready,
         ConditionType::Stalled,
         ConditionType::Healthy,
+        ConditionType::Resized,
         ConditionType::Routed,
     ];
     let mut events: Vec<Transition> = Vec::new();
@@ -38,11 +39,13 @@ pub(super) fn transitions(before: &MediaOriginStatus, after: &MediaOriginStatus)
         let is_new = old.is_none_or(|old| (old.status, &old.reason) != (new.status, &new.reason));
         let served = old.is_some_and(|old| old.reason == ReadyReason::Serving.as_str());
         let unknown = new.status == ConditionStatus::Unknown;
+        let can_be_well = matches!(kind, ConditionType::Healthy | ConditionType::Resized);
         // What is well from the start is no news; that it is well again is.
         let was_well = old.is_none_or(|old| old.status == ConditionStatus::Unknown);
         let dull = new.reason == StalledReason::NotStalled.as_str()
             || unknown
-            || (kind == ConditionType::Healthy && new.status == ConditionStatus::True && was_well)
+            || (can_be_well && new.status == ConditionStatus::True && was_well)
+            || is_on_its_way(&new.reason)
             || (new.reason == ReadyReason::Starting.as_str() && !served)
             || events.iter().any(|event| event.reason == new.reason);
         if is_new && !dull {
@@ -73,4 +76,9 @@ fn scaled(before: &MediaOriginStatus, after: &MediaOriginStatus) -> Option<Trans
     };
     let condition = ConditionType::ScalingActive.as_str();
     Some(Transition { warning, reason: new.reason.clone(), condition, note: cut(&note, NOTE_LENGTH_MAX) })
+}
+
+/// A pod that is being resized says so once it is, or when it cannot be.
+fn is_on_its_way(reason: &str) -> bool {
+    [ResizedReason::InProgress, ResizedReason::Shrinking].iter().any(|one| one.as_str() == reason)
 }

@@ -1,6 +1,7 @@
 //! A simulated cluster: as much of an API server and of the Deployment's controller as a planner can notice.
 
 mod agents;
+mod kubelet;
 mod rollout;
 mod scaling;
 
@@ -36,6 +37,8 @@ pub(super) struct World {
     /// What was applied last: server-side apply removes what is missing from the next one.
     applied: BTreeMap<Part, Value>,
     refusals: Vec<Refusal>,
+    /// Pods that the API server does not let be resized at the next reconcile, and its words.
+    not_resized: Vec<(String, String)>,
     pods: Vec<Value>,
     pods_made: u32,
     /// What the pods say, by their name.
@@ -94,6 +97,7 @@ impl World {
             }
             "volume" => self.volume(rest)?,
             "says" => self.says(rest)?,
+            "kubelet" => self.kubelet(rest)?,
             "unknown" => {
                 self.unknown.insert(part(rest)?);
             }
@@ -138,7 +142,8 @@ impl World {
             nats: Some(chart_nats()),
         };
         let plan = plan(&settings, &observed);
-        let applied = Applied { plan: plan.clone(), refusals: self.refusals.clone() };
+        let applied =
+            Applied { plan: plan.clone(), refusals: self.refusals.clone(), not_resized: Vec::new() };
         Ok((plan, status(&observed, &applied)))
     }
 
@@ -189,7 +194,9 @@ impl World {
         let (plan, _) = self.plan()?;
         for action in &plan.actions {
             match action {
-                Action::Push { pod, generation } => self.push(pod, *generation),
+                Action::Push { pod, generation } => self.push(pod, *generation)?,
+                Action::Resize { pod, .. } if self.not_resized.iter().any(|(name, _)| name == pod) => {}
+                Action::Resize { pod, limit } => self.resize(pod, *limit)?,
                 Action::Issue(issuance) => self.issue(issuance),
                 Action::Delete { part, .. } => {
                     self.children.remove(part);
@@ -203,7 +210,8 @@ impl World {
                 }
             }
         }
-        let applied = Applied { plan, refusals: std::mem::take(&mut self.refusals) };
+        let not_resized = std::mem::take(&mut self.not_resized);
+        let applied = Applied { plan, refusals: std::mem::take(&mut self.refusals), not_resized };
         let report = status(&Observed { reports: self.reports.clone(), ..before }, &applied);
         let mut output = applied.plan.to_string();
         if report.changed {
@@ -244,7 +252,13 @@ impl World {
         let template = self.find_pod(name)?["metadata"]["annotations"][TEMPLATE].as_str().unwrap_or_default();
         let image = serde_json::from_str::<Value>(template)?["spec"]["containers"][0]["image"].clone();
         let scheduled = json!({ "type": "PodScheduled", "status": "True", "lastTransitionTime": since });
-        let container = |state: Value| json!([{ "name": "origin", "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": state }]);
+        let resources = self.resources(name)?;
+        let container = |state: Value| {
+            json!([{
+                "name": "origin", "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": state,
+                "resources": resources,
+            }])
+        };
         let status = match state {
             "gone" => {
                 self.pods.retain(|pod| pod["metadata"]["name"] != name);
@@ -286,6 +300,7 @@ impl World {
             let generation = self.origin["metadata"]["generation"].as_i64().unwrap_or_default();
             let report = PodReport { uid: "uid-of-live".to_owned(), generation, ..PodReport::default() };
             self.reports.insert(name.to_owned(), report);
+            self.replan(name)?;
         }
         Ok(())
     }

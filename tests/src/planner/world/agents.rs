@@ -1,11 +1,12 @@
 //! The admin ports of the simulated pods, and the Secrets that their operator makes.
 
 use anyhow::{Context, Result};
+use mediaorigin_crds::units::Bytes;
 use mediaorigin_operator::election::seat::Place;
 use mediaorigin_operator::plan::coordination::ChartNats;
 use mediaorigin_operator::plan::credentials::Issuance;
 use mediaorigin_operator::reasons::HealthReason;
-use mediaorigin_operator::report::Trouble;
+use mediaorigin_operator::report::{PodMemory, Trouble};
 use mediaorigin_operator::secret;
 use serde_json::json;
 
@@ -28,8 +29,8 @@ pub(super) enum Mood {
 
 impl World {
     /// What a pod makes of a configuration.
-    pub(super) fn push(&mut self, pod: &str, generation: i64) {
-        let Some(report) = self.reports.get_mut(pod) else { return };
+    pub(super) fn push(&mut self, pod: &str, generation: i64) -> Result<()> {
+        let Some(report) = self.reports.get_mut(pod) else { return Ok(()) };
         match self.moods.get(pod) {
             None => {
                 report.generation = generation;
@@ -42,6 +43,7 @@ impl World {
             }
             Some(Mood::Deaf(words)) => report.not_pushed = Some(words.clone()),
         }
+        self.replan(pod)
     }
 
     /// Makes or renews a Secret; as in what a plan sees, its values are only lengths.
@@ -56,6 +58,21 @@ impl World {
         for (key, value) in &issuance.annotations {
             live["metadata"]["annotations"][key] = json!(value);
         }
+    }
+
+    /// A pod that serves plans with the lower of what its configuration says and what its container has.
+    pub(super) fn replan(&mut self, pod: &str) -> Result<()> {
+        let container = Self::limit(&self.find_pod(pod)?["status"]["containerStatuses"][0]["resources"]);
+        let current = self.origin["metadata"]["generation"].as_i64();
+        let spec = self.origin["spec"]["memory"]["limit"].as_str().unwrap_or("1Gi");
+        let spec = Bytes::parse(spec).ok();
+        let Some(report) = self.reports.get_mut(pod) else { return Ok(()) };
+        let told =
+            if Some(report.generation) == current { spec } else { report.memory.map(|memory| memory.limit) };
+        let limit = told.into_iter().chain(container).min();
+        let fits = report.memory.is_none_or(|memory| memory.fits);
+        report.memory = limit.map(|limit| PodMemory { limit, fits });
+        Ok(())
     }
 
     /// `live-1 well`, `live-1 DiskFull WORDS`, `live-1 refuses WORDS`, `live-1 deaf WORDS`, `live-1 nothing`, `live-1 streams 3`.
@@ -77,6 +94,9 @@ impl World {
             }
             "deaf" => {
                 self.moods.insert(pod.to_owned(), Mood::Deaf(rest.to_owned()));
+            }
+            "full" | "evicted" => {
+                report.memory = report.memory.map(|memory| PodMemory { fits: word == "evicted", ..memory });
             }
             "streams" => report.streams = rest.parse()?,
             _ => {

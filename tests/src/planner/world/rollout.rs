@@ -28,6 +28,10 @@ impl World {
             let created = format!("2026-01-01T00:{:02}:00Z", self.pods_made % 60);
             self.pods.push(json!({
                 "metadata": { "name": name, "creationTimestamp": created, "annotations": { TEMPLATE: template } },
+                "spec": { "containers": [{
+                    "name": "origin",
+                    "resources": deployment["spec"]["template"]["spec"]["containers"][0]["resources"],
+                }] },
                 "status": {},
             }));
         }

@@ -1,6 +1,7 @@
 //! What to do about a reason, in the words of `docs/conditions.md` (a test compares the two).
 
 use mediaorigin_operator::reasons::{HealthReason, ProgressReason, ReadyReason, RoutedReason, StalledReason};
+use mediaorigin_scaler::Reason;
 
 /// What to do about a reason of `Ready`; nothing where there is nothing to do.
 pub const fn about(reason: ReadyReason) -> Option<&'static str> {
@@ -71,6 +72,12 @@ fn others(reason: &str) -> Option<&'static str> {
         Some("mend the keys of the publishers' Secret that Healthy names")
     } else if is(&[health(HealthReason::CertificateRefused)]) {
         Some("mend the Secret of spec.service.tls")
+    } else if is(&[StalledReason::ScalingConflict.as_str()]) {
+        Some("let that autoscaler name the MediaOrigin, with spec.autoscaling.mode External, or delete it")
+    } else if is(&[Reason::AtMax.as_str()]) {
+        Some("raise spec.autoscaling.maxReplicas, or expect requests to be shed")
+    } else if is(&[Reason::DataMissing.as_str()]) {
+        Some("the operator cannot ask the pods at port 8081: see Healthy, and what stands between them")
     } else if is(&[RoutedReason::NotAccepted.as_str()]) {
         Some("mend spec.route, or the listener of the Gateway")
     } else if is(&[RoutedReason::NoGatewayApi.as_str()]) {

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Event;
 use mediaorigin_crds::budget::{Budget, INDEX_PERCENT, PER_CONNECTION, SLACK_PERCENT};
 use mediaorigin_crds::names;
 use mediaorigin_crds::units::Bytes;
-use mediaorigin_crds::v1alpha1::{MediaOriginSpec, ReconciliationSpec};
+use mediaorigin_crds::v1alpha1::{MediaOriginSpec, ReconciliationSpec, ScalingStatus};
 use mediaorigin_operator::observed::Observed;
 use mediaorigin_operator::part::Part;
 use mediaorigin_operator::plan::{Action, Plan, Reason, Settings, Verdict, plan};
@@ -68,6 +68,9 @@ pub fn explain(observed: &Observed, around: &Around) -> String {
     section(&title, &head(around, &settings, source));
     section("Spec", &verdict(&plan));
     section("Memory of a pod", &memory(observed, &plan));
+    if let Some(scaling) = &observed.status.scaling {
+        section("Number of pods", &number_of_pods(scaling));
+    }
     section("Children", &children::text(observed, &plan, &around.unseen));
     let title =
         if plan.paused { "The operator is told to pause; otherwise it would" } else { "The operator would" };
@@ -97,6 +100,29 @@ fn next(observed: &Observed, around: &Around, plan: &Plan) -> Vec<Vec<String>> {
         next.push("nothing to do".to_owned());
     }
     next.into_iter().map(|sentence| vec![sentence]).collect()
+}
+
+/// What the scaler decided last, with its numbers.
+fn number_of_pods(scaling: &ScalingStatus) -> String {
+    let row = |name: &str, value: String| (!value.is_empty()).then(|| vec![name.to_owned(), value]);
+    let learned = scaling.learned.as_ref().map(|learned| {
+        let part = |value: Option<i32>, unit: &str| value.map(|value| format!("{value} {unit}"));
+        let parts = [
+            part(learned.egress_megabits_per_second, "Mbit/s"),
+            part(learned.requests_per_second, "requests/s"),
+            part(learned.connections, "connections"),
+            part(learned.cpu_percent, "% CPU"),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    });
+    let rows = [
+        row("wanted", format!("{}, by {}", scaling.desired, scaling.reason)),
+        row("because", scaling.explanation.clone()),
+        row("held up by", scaling.floor.clone()),
+        row("a pod serves after", format!("{:.1} s", f64::from(scaling.lead_milliseconds) / 1000.0)),
+        row("a pod carries, as learned", learned.unwrap_or_default()),
+    ];
+    columns("  ", &rows.into_iter().flatten().collect::<Vec<_>>())
 }
 
 fn head(around: &Around, settings: &Settings, source: &str) -> String {

@@ -203,6 +203,8 @@ pub fn next(observed: &Observed, asked: &Asked) -> Vec<String> {
         (ConditionType::Configured, ConditionStatus::False),
         (ConditionType::Healthy, ConditionStatus::False),
         (ConditionType::Routed, ConditionStatus::False),
+        (ConditionType::ScalingActive, ConditionStatus::True),
+        (ConditionType::ScalingActive, ConditionStatus::False),
     ] {
         let Some(condition) = find(status, kind).filter(|condition| condition.status == trouble) else {
             continue;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
 
 use crate::election::seat::Place;
 use crate::plan::coordination::ChartNats;
@@ -26,6 +27,8 @@ pub enum Command {
     Crd,
     /// Print what the operator would do about the `MediaOrigins` of a file in a fresh namespace; needs no cluster.
     Plan(PlanArgs),
+    /// Replay a recorded load against the autoscaling of a `MediaOrigin` and print what it would have done; needs no cluster.
+    Simulate(SimulateArgs),
     /// Make a `MediaOrigin`, wait until it serves, delete it: what `helm test` runs.
     Trial(TrialArgs),
 }
@@ -98,6 +101,36 @@ pub struct PlanArgs {
     /// The NATS that the chart runs.
     #[command(flatten)]
     pub nats: NatsArgs,
+}
+
+/// Settings of `simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// YAML with one `MediaOrigin`; - for standard input.
+    #[arg(short, long)]
+    pub file: PathBuf,
+    /// CSV with a line for each second. Its first line names the columns: egressMegabitsPerSecond, requestsPerSecond, connections,
+    /// cpuCores; one is enough.
+    #[arg(long)]
+    pub trace: PathBuf,
+    /// Write a picture (SVG) of replicas, demand and what was shed.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Beside it, what a HorizontalPodAutoscaler and Knative's autoscaler would have done.
+    #[arg(long)]
+    pub compare: bool,
+    /// When the trace begins (RFC 3339), for schedules and events. Default: 1970.
+    #[arg(long)]
+    pub start: Option<Timestamp>,
+    /// Seconds from a pod's creation until it serves.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub ready_seconds: u16,
+    /// Seconds until a pod that is taken away is gone.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=3_600))]
+    pub drain_seconds: u16,
+    /// Pods at the beginning. Default: as many as the load then needs.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub replicas: Option<u32>,
 }
 
 /// Settings of `trial`.

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use mediaorigin_operator::args::{Arguments, Command, PlanArgs, RunArgs, TrialArgs};
+use mediaorigin_crds::problem::Problem;
+use mediaorigin_operator::args::{Arguments, Command, PlanArgs, RunArgs, SimulateArgs, TrialArgs};
 use mediaorigin_operator::plan::Settings;
-use mediaorigin_operator::{cluster, controller, files, logging, offline, trial};
+use mediaorigin_operator::{cluster, controller, files, logging, offline, simulate, trial};
 
 fn main() -> Result<ExitCode, anyhow::Error> {
     match Arguments::parse().command {
@@ -16,6 +17,7 @@ fn main() -> Result<ExitCode, anyhow::Error> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Plan(args) => plan(args),
+        Command::Simulate(args) => simulate(&args),
         Command::Trial(args) => trial(args),
     }
 }
@@ -43,12 +45,29 @@ fn plan(args: PlanArgs) -> Result<ExitCode, anyhow::Error> {
             print!("{plans}");
             Ok(ExitCode::SUCCESS)
         }
-        Err(problems) => {
-            eprintln!("not accepted:");
-            for problem in problems {
-                eprintln!("  {problem}");
-            }
-            Ok(ExitCode::FAILURE)
-        }
+        Err(problems) => Ok(refuse(&problems)),
     }
+}
+
+fn simulate(args: &SimulateArgs) -> Result<ExitCode, anyhow::Error> {
+    let (text, trace) = (files::read(&args.file)?, files::read(&args.trace)?);
+    match simulate::simulate(&text, &trace, &simulate::Options::from(args)) {
+        Ok(simulated) => {
+            if let Some(out) = &args.out {
+                std::fs::write(out, simulated.picture)
+                    .with_context(|| format!("cannot write {}", out.display()))?;
+            }
+            print!("{}", simulated.text);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => Ok(refuse(&problems)),
+    }
+}
+
+fn refuse(problems: &[Problem]) -> ExitCode {
+    eprintln!("not accepted:");
+    for problem in problems {
+        eprintln!("  {problem}");
+    }
+    ExitCode::FAILURE
 }

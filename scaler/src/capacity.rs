@@ -104,7 +104,13 @@ impl Capacity {
         let bounds = self.learned();
         let share = |dimension: Dimension| {
             let most = dimension::of(&bounds, dimension).unwrap_or(0.0).max(self.in_time[dimension]);
-            if most > 0.0 { loads[dimension] / most } else { 1.0 }
+            if most > 0.0 {
+                loads[dimension] / most
+            } else if loads[dimension] > 0.0 {
+                1.0
+            } else {
+                0.0
+            }
         };
         let shares = Loads::by(share);
         let nearest = Dimension::ALL.map(|d| shares[d]).into_iter().fold(0.0, f64::max);

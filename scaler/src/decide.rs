@@ -96,7 +96,7 @@ pub fn decide(history: &History, spec: &Autoscaling, spec_replicas: u32, now: Ti
     let at_most = inputs.iter().map(|input| input.needed_at_most).fold(0.0, f64::max);
     let wanted = up.max(floor.replicas);
     let (target, reason) = if wanted >= asked {
-        (wanted, reason(up, asked, &floor))
+        (wanted, if floor.replicas > up { floor.reason } else { Reason::Demand })
     } else {
         down(history, spec, at_most, &floor, now)
     };
@@ -149,16 +149,6 @@ fn input(history: &History, spec: &Autoscaling, dimension: Dimension, now: Times
     })
 }
 
-/// Why there are so many where there are no fewer than before.
-fn reason(by_load: u32, asked: u32, floor: &Floor) -> Reason {
-    // With as many as a floor asks for and the load needs, it is the load.
-    if floor.replicas > by_load || (floor.replicas == by_load && by_load > asked && floor.name.is_some()) {
-        floor.reason
-    } else {
-        Reason::Demand
-    }
-}
-
 /// Fewer pods: what there is to be now.
 fn down(history: &History, spec: &Autoscaling, at_most: f64, floor: &Floor, now: Timestamp) -> (u32, Reason) {
     let pods = history.pods();
@@ -197,7 +187,7 @@ fn without_data(history: &History, spec: &Autoscaling, floor: Floor, now: Timest
         binding: None,
         inputs: Vec::new(),
         lead: history.lead(),
-        floor: floor.name,
+        floor: floor.name.filter(|_| floor.replicas >= by_policy),
         explanation,
         needed: None,
     }

@@ -21,7 +21,7 @@ const DECISIONS_KEPT: usize = 3_700;
 /// A pod that became ready less than this ago has a cold cache: its CPU is that of the others for its requests.
 const WARM_UP_SECONDS: f64 = 10.0;
 /// What shed requests may make of the load at most.
-const SHED_FACTOR_MAX: f64 = 4.0;
+const SHED_FACTOR_MAX: f64 = 16.0;
 /// Rates of this many seconds ago and more are no longer what there is.
 const STALE_SECONDS: f64 = 5.0;
 

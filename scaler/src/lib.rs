@@ -23,6 +23,7 @@ pub mod rates;
 pub mod reason;
 pub mod sample;
 pub mod sampling;
+pub mod simulator;
 
 pub use decide::{Decision, Input, decide};
 pub use dimension::{Dimension, Loads};

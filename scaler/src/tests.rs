@@ -2,6 +2,8 @@
 
 mod calendar;
 mod capacity;
+mod comparison;
 mod decisions;
+mod properties;
 mod samples;
 mod world;

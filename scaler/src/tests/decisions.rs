@@ -21,14 +21,14 @@ fn a_step_is_answered_in_its_second_and_nothing_is_ordered_twice() {
 #[test]
 fn a_ramp_is_answered_for_when_the_pods_will_serve() {
     let mut world = World::new(fifty(""), 4);
-    world.ready_after = 6;
+    world.ready_after = 4;
     world.seconds(400, 270.0);
     let mut last = world.second(270.0);
     for second in 1..=10 {
         last = world.second(270.0 + 30.0 * f64::from(second));
     }
     // Leads of the pods that were there: 4.5 s with the rounding of the API server's times.
-    assert_eq!(last.explanation, "egress (570 + 4.5×30) / (100×0.7) = 10.1 → 11");
+    assert_eq!(last.explanation, "egress (570 + 4.5×30) / (100×0.7) = 10.1 → 10");
 }
 
 #[test]
@@ -56,7 +56,9 @@ fn pods_are_taken_away_one_by_one_after_the_window_and_by_the_rate() {
 fn nothing_is_taken_away_while_a_pod_is_leaving() {
     use crate::sample::Phase;
     let mut world = World::new(fifty("scaleDown: {stabilizationSeconds: 0}"), 5);
-    world.seconds(5, 300.0);
+    world.spec_replicas = 5;
+    world.seconds(5, 200.0);
+    world.spec_replicas = 1;
     let mut samples = world.samples();
     samples[0].phase = Phase::Leaving;
     assert_eq!(world.decided(&samples).replicas, 5);
@@ -73,7 +75,7 @@ fn a_restart_shrinks_nothing_before_a_window_is_full() {
         let reason = if second == 0 { Reason::Starting } else { decision.reason };
         assert_eq!((decision.replicas, reason), (20, Reason::Starting), "{decision:?}");
     }
-    assert_eq!(world.seconds(2, 100.0).replicas, 19);
+    assert_eq!(world.second(100.0).replicas, 19);
     world.restart();
     assert_eq!(world.seconds(299, 100.0).replicas, 19);
     // It may become more at once.

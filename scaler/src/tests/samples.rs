@@ -1,5 +1,7 @@
 //! Counters, lead times, and which pods are asked.
 
+#![expect(clippy::float_cmp, reason = "the numbers of these tests are exact")]
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -80,7 +82,7 @@ fn all_pods_up_to_64_are_asked_and_never_more_than_16_of_more() {
     assert_ne!(first, chosen(&pods, minute(1)));
     // Young pods come last.
     for (place, pod) in pods.iter_mut().enumerate().filter(|(place, _)| *place >= 20) {
-        pod.ready = Some(minute(1) - SignedDuration::from_secs((place % 20) as i64));
+        pod.ready = Some(minute(1) - SignedDuration::from_secs(i64::try_from(place % 20).unwrap()));
     }
     assert!(chosen(&pods, minute(1)).iter().all(|place| *place < 20 && *place != 3));
 }

@@ -15,19 +15,17 @@ pub(super) fn start() -> Timestamp {
 
 /// The autoscaling of a fleet with these fields.
 pub(super) fn spec(autoscaling: &str) -> Autoscaling {
+    let mode = if autoscaling.contains("mode:") { "" } else { "mode: Internal, " };
     let text = format!(
         "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: live}}\nspec:\n  \
          cpu: {{request: '1'}}\n  coordination: {{nats: {{url: 'nats://nats'}}}}\n  \
-         autoscaling: {{mode: Internal, {autoscaling}}}\n"
+         autoscaling: {{{mode}{autoscaling}}}\n"
     );
     let (documents, problems) = mediaorigin_crds::document::parse(&text);
     assert!(problems.is_empty(), "{problems:?}");
     assert!(load::parse(&text).is_ok(), "{:?}", load::parse(&text).err());
     mediaorigin_crds::validate::validate(None, "live", &documents[0].spec).unwrap().autoscaling
 }
-
-/// Bytes per second that a pod of [`world`]'s specification carries: 100 megabits.
-pub(super) const POD_BYTES: f64 = 12_500_000.0;
 
 /// Up to 50 pods of 100 megabits.
 pub(super) fn fifty(more: &str) -> Autoscaling {
@@ -54,6 +52,8 @@ pub(super) struct World {
     pub(super) ready_after: i64,
     /// Which pods answer: by their place.
     pub(super) silent: fn(usize) -> bool,
+    /// Whether decisions are carried out.
+    pub(super) follows: bool,
     pods: Vec<Pod>,
     made: u32,
 }
@@ -70,6 +70,7 @@ impl World {
             asked: pods,
             ready_after: 5,
             silent: |_| false,
+            follows: true,
             pods: Vec::new(),
             made: 0,
         };
@@ -101,8 +102,10 @@ impl World {
             pod.sent += megabits * 125_000.0 / ready as f64;
         }
         let decision = self.decided(&self.samples());
-        self.asked = decision.replicas;
-        self.follow();
+        if self.follows {
+            self.asked = decision.replicas;
+            self.follow();
+        }
         decision
     }
 

@@ -162,7 +162,9 @@ fn down(history: &History, spec: &Autoscaling, at_most: f64, floor: &Floor, now:
     }
     let (taken, before) = history.taken_within_a_minute(now);
     let allowed = (f64::from(before) * spec.down_per_minute).floor().max(1.0);
-    let is_free = pods.leaving == 0 && f64::from(taken) < allowed;
+    // Nobody is leaving, and nobody will whom nobody told yet.
+    let is_quiet = pods.leaving == 0 && pods.ready + pods.coming <= pods.asked;
+    let is_free = is_quiet && f64::from(taken) < allowed;
     (if is_free { pods.asked - 1 } else { pods.asked }, Reason::ScalingDown)
 }
 

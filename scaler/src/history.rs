@@ -105,7 +105,9 @@ impl History {
         if let Some(needed) = decision.needed {
             self.needed.push_back((now, needed));
         }
-        if decision.replicas < self.pods.asked {
+        // Decided again until it is carried out, and taken away once.
+        let is_new = self.taken.back().is_none_or(|(_, before)| *before != self.pods.asked);
+        if decision.replicas < self.pods.asked && is_new {
             self.taken.push_back((now, self.pods.asked));
         }
         while self.needed.len() > DECISIONS_KEPT {

@@ -63,6 +63,10 @@ fn nothing_is_taken_away_while_a_pod_is_leaving() {
     samples[0].phase = Phase::Leaving;
     assert_eq!(world.decided(&samples).replicas, 5);
     samples[0].phase = Phase::Ready;
+    // One was taken away a moment ago, and does not know it yet.
+    world.asked = 4;
+    assert_eq!(world.decided(&samples).replicas, 4);
+    world.asked = 5;
     let decision = world.decided(&samples);
     assert_eq!((decision.replicas, decision.reason), (4, Reason::ScalingDown), "{decision:?}");
 }

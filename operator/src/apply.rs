@@ -203,16 +203,15 @@ async fn resize(cluster: &Cluster, namespace: &str, pod: &str, limit: Bytes) -> 
     match cluster.resize_pod(namespace, pod, &memory::patch(limit)).await {
         Ok(()) => Ok(()),
         Err(error) if error.is_unknown_kind() => Err("this cluster cannot resize pods that run".to_owned()),
-        Err(error) => match error.refusal() {
-            Some(said) => Err(said.to_owned()),
-            None => {
-                // A pod that has gone meanwhile needs no memory.
-                if !error.is_not_found() {
-                    tracing::warn!(%error, "a pod is not resized");
-                }
+        // A pod that has gone meanwhile needs no memory.
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => error.refusal().map_or_else(
+            || {
+                tracing::warn!(%error, "a pod is not resized");
                 Ok(())
-            }
-        },
+            },
+            |said| Err(said.to_owned()),
+        ),
     }
 }
 

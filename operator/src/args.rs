@@ -116,7 +116,7 @@ pub struct SimulateArgs {
     /// Write a picture (SVG) of replicas, demand and what was shed.
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Beside it, what a HorizontalPodAutoscaler and Knative's autoscaler would have done.
+    /// Beside it, what a `HorizontalPodAutoscaler` and Knative's autoscaler would have done.
     #[arg(long)]
     pub compare: bool,
     /// When the trace begins (RFC 3339), for schedules and events. Default: 1970.

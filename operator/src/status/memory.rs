@@ -55,10 +55,10 @@ fn finding(
     let steps = steps(observed, wanted);
     let is_open = steps.iter().any(|(_, step)| *step != Step::Done);
     if is_open && are_replaced(observed, &applied.plan.children, wanted) {
-        let said = steps
+        let mut said = steps
             .iter()
             .filter(|(_, step)| matches!(step, Step::Infeasible(_) | Step::Failed(..) | Step::Deferred(..)));
-        let why = said.filter_map(|(pod, step)| words(pod, step, wanted)).next();
+        let why = said.find_map(|(pod, step)| words(pod, step, wanted));
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         let message = format!("pods are replaced by ones with {wanted} of memory{why}");
         return is_false(ResizedReason::Replacing, message);

@@ -27,6 +27,9 @@ impl Cluster {
         static CLUSTER: OnceLock<Cluster> = OnceLock::new();
         CLUSTER.get_or_init(|| {
             let cluster = Self::connect();
+            if shape::is_fleet() {
+                nats::wipe(&cluster);
+            }
             cluster.install();
             cluster
         })

@@ -74,6 +74,53 @@ fn resize(limit: &str, bytes: u64, pod: &str) {
     });
 }
 
+/// What the readers, and who watches the pod, have seen so far.
+#[derive(Default)]
+struct Seen {
+    over: AtomicBool,
+    /// What they ask for.
+    asked: Mutex<Vec<u32>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    /// Answers that it is too busy: a machine that others keep busy may say so.
+    waits: AtomicU64,
+    failures: Mutex<Vec<String>>,
+    /// The most that the container used, in percent of its limit.
+    highest: AtomicU64,
+}
+
+impl Seen {
+    fn read(&self) {
+        while !self.over.load(Ordering::Relaxed) {
+            let number = {
+                let asked = self.asked.lock().unwrap();
+                asked[fastrand::usize(..asked.len())]
+            };
+            match peer::fetch(media(MEMORY_PORT), "GET", &path(number)) {
+                Ok(answer) => match answer.head.status {
+                    200 if answer.body.len() == OBJECT_BYTES => _ = self.hits.fetch_add(1, Ordering::Relaxed),
+                    404 => _ = self.misses.fetch_add(1, Ordering::Relaxed),
+                    503 => _ = self.waits.fetch_add(1, Ordering::Relaxed),
+                    status => self.failures.lock().unwrap().push(format!("{number}: {status}")),
+                },
+                Err(error) => self.failures.lock().unwrap().push(format!("{number}: {error:#}")),
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn watch(&self, pod: &str) {
+        while !self.over.load(Ordering::Relaxed) {
+            if let Some(memory) = said(pod) {
+                let number = |field: &str| memory[field].as_u64().unwrap();
+                let percent = number("workingSet") * 100 / number("containerLimit");
+                self.highest.fetch_max(percent, Ordering::Relaxed);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
 /// From 256Mi to 512Mi to 192Mi: the same pod, without a restart or an end by the kernel, without a failed read; nothing is evicted on the way
 /// up, and what the container uses is below its limit at every look.
 #[test]
@@ -89,64 +136,34 @@ fn the_limit_goes_up_and_down_and_the_pod_stays() {
     let template =
         || cluster.json(&format!("get -n {NAMESPACE} deployment/live"))["spec"]["template"].clone();
     let made_with = template();
-    let (over, asked) = (AtomicBool::new(false), Mutex::new(full));
-    let (hits, misses, waits) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    let (failures, highest) = (Mutex::new(Vec::new()), AtomicU64::new(0));
-    let read = || {
-        while !over.load(Ordering::Relaxed) {
-            let number = {
-                let asked = asked.lock().unwrap();
-                asked[fastrand::usize(..asked.len())]
-            };
-            match peer::fetch(media(MEMORY_PORT), "GET", &path(number)) {
-                Ok(answer) => match answer.head.status {
-                    200 if answer.body.len() == OBJECT_BYTES => _ = hits.fetch_add(1, Ordering::Relaxed),
-                    404 => _ = misses.fetch_add(1, Ordering::Relaxed),
-                    // A machine that others keep busy may say so.
-                    503 => _ = waits.fetch_add(1, Ordering::Relaxed),
-                    status => failures.lock().unwrap().push(format!("{number}: {status}")),
-                },
-                Err(error) => failures.lock().unwrap().push(format!("{number}: {error:#}")),
-            }
-            thread::sleep(PAUSE);
-        }
-    };
-    let watch = || {
-        while !over.load(Ordering::Relaxed) {
-            if let Some(memory) = said(&pod) {
-                let number = |field: &str| memory[field].as_u64().unwrap();
-                let percent = number("workingSet") * 100 / number("containerLimit");
-                highest.fetch_max(percent, Ordering::Relaxed);
-            }
-            thread::sleep(Duration::from_millis(200));
-        }
-    };
+    let seen = Seen { asked: Mutex::new(full), ..Seen::default() };
     thread::scope(|scope| {
-        let ends = Ends(&over);
+        let ends = Ends(&seen.over);
         for _ in 0..READERS {
-            scope.spawn(read);
+            scope.spawn(|| seen.read());
         }
-        scope.spawn(watch);
-        eventually("all read", 60, || hits.load(Ordering::Relaxed) > u64::from(READERS));
+        scope.spawn(|| seen.watch(&pod));
+        eventually("all read", 60, || seen.hits.load(Ordering::Relaxed) > u64::from(READERS));
         resize("512Mi", 512 * MIB, &pod);
-        assert_eq!(misses.load(Ordering::Relaxed), 0, "what was there is there");
+        assert_eq!(seen.misses.load(Ordering::Relaxed), 0, "what was there is there");
         put(620, 1_600);
         let full = there(0..1_600);
         assert!(full.len() > 1_300 && full.len() < 1_600, "it is full again: {}", full.len());
         resize("192Mi", 192 * MIB, &pod);
         let left = there(0..1_600);
         assert!(left.len() > 200, "no more is evicted than must be: {}", left.len());
-        *asked.lock().unwrap() = left;
-        let before = hits.load(Ordering::Relaxed);
-        eventually("they read on", 60, || hits.load(Ordering::Relaxed) > before + u64::from(READERS));
+        *seen.asked.lock().unwrap() = left;
+        let before = seen.hits.load(Ordering::Relaxed);
+        eventually("they read on", 60, || seen.hits.load(Ordering::Relaxed) > before + u64::from(READERS));
         drop(ends);
     });
     println!(
-        "{hits:?} hits, {misses:?} misses on the way down, {waits:?} told to wait, at most {highest:?} % of the limit"
+        "{:?} hits, {:?} misses on the way down, {:?} told to wait, at most {:?} % of the limit",
+        seen.hits, seen.misses, seen.waits, seen.highest
     );
-    let failures = failures.into_inner().unwrap();
+    let failures = seen.failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} failures: {:?}", failures.len(), &failures[..failures.len().min(5)]);
-    assert!(highest.into_inner() < 100);
+    assert!(seen.highest.into_inner() < 100);
     assert_eq!(pod_uids(NAMESPACE), pods, "no pod was replaced");
     assert_eq!(template(), made_with, "nor will one be");
     let container = the_pod()["status"]["containerStatuses"][0].clone();

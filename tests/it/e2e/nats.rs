@@ -45,10 +45,18 @@ fn connect(user: &(String, String)) -> Result<Client> {
 pub(crate) fn install() {
     let cluster = Cluster::get();
     if !shape::is_fleet() {
+        wipe(cluster);
         cluster.install_with(&values());
     }
     cluster.kubectl(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=300s"));
     cluster.apply(SYSTEM, &node_port());
+}
+
+/// What a test that failed has left: its log knows objects that are gone.
+pub(crate) fn wipe(cluster: &Cluster) {
+    let selector = "app.kubernetes.io/name=mediaorigin-nats";
+    cluster.kubectl(&format!("delete -n {SYSTEM} statefulset -l {selector} --ignore-not-found"));
+    cluster.kubectl(&format!("delete -n {SYSTEM} persistentvolumeclaim -l {selector} --timeout=120s"));
 }
 
 /// The chart's values with which it has the servers.

@@ -63,8 +63,9 @@ pub(super) struct Open {
     board: Board,
     runtime: Handle,
     address: String,
-    /// Whether readers may count on this pod.
-    is_staying: AtomicBool,
+    /// Whether this pod has been ready, and whether it is about to go: between the two readers may count on it.
+    is_ready: AtomicBool,
+    is_leaving: AtomicBool,
     /// Somebody was heard who was not there before.
     met: Notify,
     balance: Balance,
@@ -82,19 +83,19 @@ impl Open {
     pub(super) fn new(board: Board, runtime: Handle, address: String, balance: Balance) -> Arc<Self> {
         let members = Members::new(address.clone(), Instant::now());
         let table = Mutex::new(Table { others: HashMap::new(), own: HashMap::new(), members });
-        let (is_staying, met) = (AtomicBool::new(false), Notify::new());
-        Arc::new(Self { table, board, runtime, address, is_staying, met, balance })
+        let (is_ready, is_leaving, met) = Default::default();
+        Arc::new(Self { table, board, runtime, address, is_ready, is_leaving, met, balance })
     }
 
     /// From now on the others count on one pod more: they send readers to it.
     pub(super) fn stay(&self) {
-        self.is_staying.store(true, Ordering::Relaxed);
+        self.is_ready.store(true, Ordering::Relaxed);
         self.renew();
     }
 
     /// From now on the others count on one pod less.
     pub(super) fn leave(&self) {
-        self.is_staying.store(false, Ordering::Relaxed);
+        self.is_leaving.store(true, Ordering::Relaxed);
         self.post(Vec::new(), Vec::new());
     }
 
@@ -236,7 +237,7 @@ impl Open {
     }
 
     fn post(&self, open: Vec<(String, String)>, over: Vec<String>) {
-        let leaving = !self.is_staying.load(Ordering::Relaxed);
+        let leaving = !self.is_ready.load(Ordering::Relaxed) || self.is_leaving.load(Ordering::Relaxed);
         let notice = Notice { at: self.address.clone(), open, over, leaving };
         let Ok(text) = serde_json::to_vec(&notice) else { return };
         let board = self.board.clone();

@@ -110,6 +110,7 @@ pub struct TierPolicy {
     pub(crate) visibility: Option<Visibility>,
     pub(crate) durability: Durability,
     pub(crate) eager_after: Option<Duration>,
+    pub(crate) serve_stale: Option<Duration>,
     pub(crate) keep: Duration,
     pub(crate) disk: Keep,
     pub(crate) object_store: Keep,
@@ -126,6 +127,11 @@ impl TierPolicy {
     /// In a fleet: after what time of silence of its log a manifest counts that two pods hold; `None` is never.
     pub fn eager_after(&self) -> Option<Duration> {
         self.eager_after
+    }
+
+    /// In a fleet whose log is silent: how old what is known may be that readers are shown; `None` shows nothing.
+    pub fn serve_stale(&self) -> Option<Duration> {
+        self.serve_stale
     }
 
     /// What a 2xx answer to a PUT promises.
@@ -171,6 +177,7 @@ impl TierPolicy {
             visibility: None,
             durability: tiers.durability(),
             eager_after: None,
+            serve_stale: None,
             keep: Duration::from_mins(1),
             disk: tiers.disk_keep(),
             object_store: tiers.object_store_keep(),

@@ -286,6 +286,10 @@ fn tier_rules() -> Vec<Value> {
             "message": "eagerAfterMilliseconds needs consistency: Eager: set it, or remove this"
         }),
         json!({
+            "rule": each("!has(p.serveStaleSeconds) || has(self.coordination)".to_owned()),
+            "message": "serveStaleSeconds needs spec.coordination: set it, or remove this"
+        }),
+        json!({
             "rule": each("!has(p.durability) || p.durability != 'Durable' || has(self.objectStore)".to_owned()),
             "message": "durability Durable needs spec.objectStore: set it, or write Memory or Disk"
         }),

@@ -381,6 +381,13 @@ pub struct TierPolicySpec {
     #[cfg_attr(feature = "crd", schemars(range(min = 10, max = 60_000)))]
     pub eager_after_milliseconds: Option<i32>,
 
+    /// For how many seconds a pod of a fleet whose log does not answer shows readers what it knew when the log last did, 0 to 300;
+    /// such an answer says `mediaorigin-consistency: stale`. At 0, and after that time, manifests and whatever else can change are
+    /// answered with 503; media segments are served anyway. Needs `spec.coordination`. Default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 300)))]
+    pub serve_stale_seconds: Option<i32>,
+
     /// Memory tier.
     #[serde(default)]
     pub memory: MemoryTierSpec,

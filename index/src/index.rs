@@ -287,6 +287,11 @@ impl Index {
         self.partitions.len()
     }
 
+    /// How long ago what this pod knows of `path` was all that anybody had been told; `None` before it ever was.
+    pub fn age(&self, path: &str) -> Option<Duration> {
+        self.shared(path).age()
+    }
+
     /// Calls `each` with every live entry that this pod knows, in no order. It must be quick: nobody reads meanwhile.
     pub fn for_each(&self, mut each: impl FnMut(&Arc<Entry>)) {
         self.entries(|entry| entry.is_live().then(|| each(entry)));

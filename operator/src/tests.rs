@@ -104,6 +104,7 @@ fn tier_policies() -> impl Strategy<Value = Vec<TierPolicySpec>> {
                 durability,
                 consistency: ConsistencySpec::Strict,
                 eager_after_milliseconds: None,
+                serve_stale_seconds: None,
                 memory: MemoryTierSpec { keep_seconds },
                 disk: None,
                 object_store: None,

@@ -250,6 +250,8 @@ fn index(registry: &mut Registry, report: &FleetReport) {
     let help = "Uploads acknowledged because another pod held them, while the index was silent";
     counter("index_eager_uploads", help, report.eager_uploads);
     counter("index_eager_reads", "Reads answered while the index was silent", report.eager_reads);
+    let help = "Reads shown what there was when the index last answered, while it was silent";
+    counter("index_stale_reads", help, report.stale_reads);
     counter("peer_fetches", "Versions, or parts of them, that other pods were asked for", report.fetches);
     counter(
         "peer_fetches_failed",

@@ -33,6 +33,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use mediaorigin_crds::config::CoordinationConfig;
@@ -68,6 +69,8 @@ pub use read::read;
 
 /// How long a read waits for the index: below the first-byte time-out of players and CDNs.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
+/// How long it waits where its rule allows it to show what was there a while ago.
+const STALE_AFTER: Duration = Duration::from_millis(500);
 /// How long an upload or a deletion waits for the index, at its end: below what an encoder waits for an answer.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a version that was acknowledged eagerly is tried to be committed, and how often.
@@ -85,6 +88,8 @@ pub struct Fleet {
     address: String,
     open: Arc<Open>,
     eager: Arc<Eager>,
+    /// Reads that were shown what had been there a while ago.
+    stale_reads: AtomicU64,
     peers: Arc<Peers>,
     follows: Arc<Follows>,
     token: Token,
@@ -212,8 +217,22 @@ impl Fleet {
         following.push(runtime.spawn(Arc::clone(&open).run(notices)));
         following.push(runtime.spawn(Arc::clone(&eager).run(asked)));
         let log = Arc::new(Log::new(settings, clock.clone()));
-        let (leftovers, counters) = (Leftovers::default(), Arc::clone(counters));
-        Ok(Self { index, address, open, eager, peers, follows, token, counters, log, leftovers, following })
+        let (leftovers, stale_reads, counters) =
+            (Leftovers::default(), AtomicU64::new(0), Arc::clone(counters));
+        Ok(Self {
+            index,
+            address,
+            open,
+            eager,
+            stale_reads,
+            peers,
+            follows,
+            token,
+            counters,
+            log,
+            leftovers,
+            following,
+        })
     }
 
     /// The stamp of what is held under `path` without the index; 0 where nothing is.

@@ -4,6 +4,7 @@
 mod bounds;
 mod cel;
 mod definition;
+mod edits;
 mod faults;
 mod fleet;
 mod operator;

@@ -14,5 +14,6 @@ mod members;
 mod overtaking;
 pub(crate) mod pods;
 mod reads;
+mod stale;
 mod streams;
 mod warming;

@@ -67,6 +67,7 @@ fn tier_policy(at: &str, spec: &TierPolicySpec, tiers: Tiers, problems: &mut Vec
         .expire_seconds
         .map(|seconds| check_range(&format!("{at}.expireSeconds"), seconds, 1, 315_360_000, problems));
     let eager_after = eager_after(at, spec, tiers, problems);
+    let serve_stale = serve_stale(at, spec, tiers, problems);
     TierPolicy {
         name: spec.name.clone(),
         globs: globs(&format!("{at}.match.paths"), &spec.matches.paths, problems),
@@ -74,6 +75,7 @@ fn tier_policy(at: &str, spec: &TierPolicySpec, tiers: Tiers, problems: &mut Vec
         visibility: visibility(spec.visibility),
         durability,
         eager_after,
+        serve_stale,
         keep: Duration::from_secs(u64::from(keep)),
         disk,
         object_store,
@@ -127,6 +129,22 @@ fn eager_after(
     let milliseconds = spec.eager_after_milliseconds.unwrap_or(EAGER_AFTER_MILLISECONDS);
     let milliseconds = check_range(&field, milliseconds, 10, 60_000, problems);
     is_eager.then(|| Duration::from_millis(u64::from(milliseconds)))
+}
+
+/// For how long a fleet shows what it knew while its log is silent, if it does.
+fn serve_stale(
+    at: &str,
+    spec: &TierPolicySpec,
+    tiers: Tiers,
+    problems: &mut Vec<Problem>,
+) -> Option<Duration> {
+    let field = format!("{at}.serveStaleSeconds");
+    if spec.serve_stale_seconds.is_some() && !tiers.has_log {
+        let message = "needs spec.coordination: set it, or remove this";
+        problems.push(Problem::new(field.clone(), message));
+    }
+    let seconds = check_range(&field, spec.serve_stale_seconds.unwrap_or(0), 0, 300, problems);
+    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
 }
 
 /// How long the tiers below memory keep: what the rule says, which must fit what exists and what is promised.

@@ -224,6 +224,12 @@ impl Shared {
         self.state().trouble = text;
     }
 
+    /// How long ago the last valid barrier came by.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let (state, now) = (self.state(), self.clock.now());
+        state.replica.barriers().valid_at().map(|at| now.saturating_sub(at))
+    }
+
     pub(crate) fn health(&self) -> Health {
         let (state, now) = (self.state(), self.clock.now());
         let (replica, barriers) = (&state.replica, state.replica.barriers());

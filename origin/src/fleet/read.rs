@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mediaorigin_crds::policy::{Class, Treatment};
@@ -10,7 +11,7 @@ use mediaorigin_index::{Fence, ReadError};
 use tokio::time::{Instant, timeout};
 
 use super::open::Elsewhere;
-use super::{Fleet, READ_PATIENCE, entry};
+use super::{Fleet, READ_PATIENCE, STALE_AFTER, entry};
 use crate::clock::Now;
 use crate::cold;
 use crate::config::Hot;
@@ -58,12 +59,13 @@ pub async fn read(
     let reading = Reading { origin, tiers, fleet, hot, request, treatment: &treatment, wish };
     let deadline = Instant::now() + FIRST_BYTE_WAIT;
     let eager_after = wish.eager_after.filter(|_| treatment.class == Class::Manifest);
+    let silence = Silence { eager_after, serve_stale: wish.serve_stale };
     let mut lost = None;
     for attempt in 0..ATTEMPTS_MAX {
         let now = origin.clock.now();
         // What was known is not there any more: then it is asked what is.
         let is_settled = attempt == 0 && matches!(treatment.class, Class::Segment | Class::Part);
-        let look = match fleet.look(path, is_settled, eager_after).await {
+        let look = match fleet.look(path, is_settled, silence).await {
             Ok(look) => look,
             Err(error) => return cold::unavailable(&error).of(treatment.class),
         };
@@ -72,7 +74,11 @@ pub async fn read(
             None => reading.nothing(&look, deadline).await,
         };
         if let Some(answer) = found {
-            return if look.is_eager { response::eager(answer) } else { answer };
+            return match look.standing {
+                Standing::Agreed => answer,
+                Standing::Eager => response::eager(answer),
+                Standing::Stale => response::stale(answer),
+            };
         }
         let uid = look.entry.map(|entry| entry.uid);
         if uid.is_some() && uid == lost {
@@ -86,25 +92,46 @@ pub async fn read(
         .of(treatment.class)
 }
 
+/// What a rule allows while the index is silent.
+#[derive(Clone, Copy)]
+struct Silence {
+    eager_after: Option<Duration>,
+    serve_stale: Option<Duration>,
+}
+
 /// What lies under a path.
 struct Look {
     entry: Option<Arc<Entry>>,
     /// Nothing ever has.
     is_unheard_of: bool,
-    /// The index has not confirmed it.
-    is_eager: bool,
+    standing: Standing,
+}
+
+/// How far what was found is what all pods agree on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The index has confirmed it.
+    Agreed,
+    /// It is the newest that two pods, or this one, know.
+    Eager,
+    /// It was the newest a while ago.
+    Stale,
 }
 
 impl Look {
     fn of(path: &str, fence: &Fence) -> Result<Self, TierError> {
         let entry = fence.entry().map_err(|error| unavailable(path, &error))?;
-        Ok(Self { entry, is_unheard_of: fence.stamp() == 0, is_eager: false })
+        Ok(Self { entry, is_unheard_of: fence.stamp() == 0, standing: Standing::Agreed })
     }
 
     /// Something was there once, and nothing is now.
     fn was_deleted(&self) -> bool {
         self.entry.is_none() && !self.is_unheard_of
     }
+}
+
+fn confirmed(path: &str, fence: Result<Fence, ReadError>) -> Result<Look, TierError> {
+    Look::of(path, &fence.map_err(|error| unavailable(path, &error))?)
 }
 
 fn unavailable(path: &str, error: &ReadError) -> TierError {
@@ -114,40 +141,62 @@ fn unavailable(path: &str, error: &ReadError) -> TierError {
 impl Fleet {
     /// What lies under `path`. What can change is asked behind a barrier; a media segment that is known is not: its name is used
     /// once. Of a manifest the newest version counts that is known, where the index is silent and its rule says so.
-    async fn look(
-        &self,
-        path: &str,
-        is_settled: bool,
-        eager_after: Option<Duration>,
-    ) -> Result<Look, TierError> {
+    async fn look(&self, path: &str, is_settled: bool, silence: Silence) -> Result<Look, TierError> {
         if is_settled {
             let known = Look::of(path, &self.index.peek(path))?;
             if known.entry.is_some() {
                 return Ok(known);
             }
         }
-        let strict = self.index.fence(path, READ_PATIENCE);
-        let Some(after) = eager_after else {
-            return Look::of(path, &strict.await.map_err(|error| unavailable(path, &error))?);
-        };
-        let mut strict = pin!(strict);
+        match silence {
+            Silence { eager_after: Some(after), .. } => self.look_eagerly(path, after).await,
+            Silence { serve_stale: Some(age_max), .. } => self.look_back(path, age_max).await,
+            Silence { .. } => confirmed(path, self.index.fence(path, READ_PATIENCE).await),
+        }
+    }
+
+    /// The same, or after that time of silence the newest version that is known.
+    async fn look_eagerly(&self, path: &str, after: Duration) -> Result<Look, TierError> {
+        let mut strict = pin!(self.index.fence(path, READ_PATIENCE));
         let look = match timeout(after, &mut strict).await {
-            Ok(fence) => Look::of(path, &fence.map_err(|error| unavailable(path, &error))?)?,
-            Err(_) => Look { is_eager: true, ..Look::of(path, &self.index.peek(path))? },
+            Ok(fence) => confirmed(path, fence)?,
+            Err(_) => Look { standing: Standing::Eager, ..Look::of(path, &self.index.peek(path))? },
         };
         // Nobody is told an older version than he may have been told while the index was silent.
         if let Some(held) = self.eager.newer(path, look.entry.as_deref()).filter(|held| held.is_live()) {
             self.eager.was_read();
-            return Ok(Look { entry: Some(held), is_eager: true, ..look });
+            return Ok(Look { entry: Some(held), standing: Standing::Eager, ..look });
         }
-        if look.is_eager && look.entry.is_none() {
-            // That there is nothing only the index can say.
-            return Look::of(path, &strict.await.map_err(|error| unavailable(path, &error))?);
-        }
-        if look.is_eager {
+        if look.standing == Standing::Eager {
+            if look.entry.is_none() {
+                // That there is nothing only the index can say.
+                return confirmed(path, strict.await);
+            }
             self.eager.was_read();
         }
         Ok(look)
+    }
+
+    /// The same, or what there was when the index last answered, where that is no longer ago than `age_max`.
+    async fn look_back(&self, path: &str, age_max: Duration) -> Result<Look, TierError> {
+        let mut strict = pin!(self.index.fence(path, READ_PATIENCE));
+        let refused = match timeout(STALE_AFTER, &mut strict).await {
+            Ok(Err(error)) => Some(error),
+            Ok(fence) => return confirmed(path, fence),
+            Err(_) => None,
+        };
+        if self.index.age(path).is_some_and(|age| age <= age_max) {
+            let known = Look::of(path, &self.index.peek(path))?;
+            // That there is nothing only the index can say.
+            if known.entry.is_some() {
+                self.stale_reads.fetch_add(1, Ordering::Relaxed);
+                return Ok(Look { standing: Standing::Stale, ..known });
+            }
+        }
+        match refused {
+            Some(error) => Err(unavailable(path, &error)),
+            None => confirmed(path, strict.await),
+        }
     }
 }
 

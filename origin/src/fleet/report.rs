@@ -1,5 +1,7 @@
 //! How a pod does in its fleet, for `/-/status` and metrics.
 
+use std::sync::atomic::Ordering;
+
 use mediaorigin_index::Health;
 use serde::Serialize;
 
@@ -42,6 +44,8 @@ pub struct Report {
     pub eager_uploads: u64,
     /// Reads that were answered without the index.
     pub eager_reads: u64,
+    /// Reads that were shown what had been there when the index last answered.
+    pub stale_reads: u64,
     /// Versions, or parts of them, that other pods were asked for.
     pub fetches: u64,
     /// Those of them that brought nothing, or ended early.
@@ -88,6 +92,7 @@ impl Report {
             pods: fleet.open.pods() as u64,
             eager_uploads,
             eager_reads,
+            stale_reads: fleet.stale_reads.load(Ordering::Relaxed),
             fetches: peers.fetches,
             fetches_failed: peers.failed + peers.broken,
             fetched_bytes: peers.received,

@@ -59,6 +59,14 @@ pub fn eager(mut answer: Answer) -> Answer {
     answer
 }
 
+/// The same, of a fleet whose index is silent: something newer may be there.
+pub fn stale(mut answer: Answer) -> Answer {
+    // No `Age` (RFC 9111 §5.1): this is the origin's own answer. Caches keep it for as long as any other, which is short for what
+    // changes, so their readers do not all come here while there is trouble already.
+    answer.push(CONSISTENCY, HeaderValue::from_static("stale"));
+    answer
+}
+
 impl Answer {
     /// An answer without a body.
     pub fn empty(status: StatusCode, outcome: Outcome) -> Self {

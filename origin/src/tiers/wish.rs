@@ -21,6 +21,8 @@ pub struct Wish {
     pub terms: Terms,
     /// In a fleet: after what time of silence a manifest counts that another pod holds.
     pub eager_after: Option<Duration>,
+    /// In a fleet whose index is silent: how old what is known may be that readers are shown.
+    pub serve_stale: Option<Duration>,
 }
 
 impl Wish {
@@ -32,6 +34,7 @@ impl Wish {
             object_store: policy.object_store(),
             terms: Terms { keep: policy.keep(), expire: policy.expire() },
             eager_after: policy.eager_after(),
+            serve_stale: policy.serve_stale(),
         }
     }
 

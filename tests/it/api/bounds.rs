@@ -85,12 +85,17 @@ podTemplate:
 const FLEET: &str =
     "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3, walSize: 1Gi}}";
 /// What only a fleet has: the field, where it is in a spec, and where in the schema.
-const OF_FLEETS: [[&str; 3]; 2] = [
+const OF_FLEETS: [[&str; 3]; 3] = [
     ["spec.coordination", "/coordination", "/properties/coordination"],
     [
         "spec.tierPolicies[0].eagerAfterMilliseconds",
         "/tierPolicies/0/eagerAfterMilliseconds",
         "/properties/tierPolicies/items/properties/eagerAfterMilliseconds",
+    ],
+    [
+        "spec.tierPolicies[0].serveStaleSeconds",
+        "/tierPolicies/0/serveStaleSeconds",
+        "/properties/tierPolicies/items/properties/serveStaleSeconds",
     ],
 ];
 
@@ -142,6 +147,7 @@ fn fleet() -> Value {
     rule.as_object_mut().unwrap().remove("disk");
     rule["consistency"] = json!("Eager");
     rule["eagerAfterMilliseconds"] = json!(500);
+    rule["serveStaleSeconds"] = json!(4);
     spec
 }
 

@@ -303,6 +303,16 @@ pub(super) const RULES: &[Rule] = &[
         )],
     ),
     both(
+        "serveStaleSeconds needs spec.coordination: set it, or remove this",
+        &[
+            "{coordination: {nats: {url: 'nats://nats'}}, tierPolicies: [{name: a, match: {paths: ['**']}, serveStaleSeconds: 4}]}",
+        ],
+        &[(
+            "spec.tierPolicies[0].serveStaleSeconds",
+            "{tierPolicies: [{name: a, match: {paths: ['**']}, serveStaleSeconds: 0}]}",
+        )],
+    ),
+    both(
         "durability Durable needs spec.objectStore: set it, or write Memory or Disk",
         &[
             "{objectStore: {url: 's3://b'}, tierPolicies: [{name: a, match: {paths: ['**']}, durability: Durable}]}",
@@ -374,25 +384,3 @@ pub(super) const RULES: &[Rule] = &[
         ],
     ),
 ];
-
-/// Rules about an edit: the spec before, the spec after, and the field that is named where it is refused.
-pub(super) const EDITS: &[(&str, &str, &str, Option<&str>)] = &[
-    (CLASS, "{disk: {size: 2Gi, storageClassName: a}}", "{disk: {size: 1Gi, storageClassName: a}}", None),
-    (
-        CLASS,
-        "{disk: {size: 1Gi, storageClassName: a}}",
-        "{disk: {size: 1Gi, storageClassName: b}}",
-        Some("spec.disk.storageClassName"),
-    ),
-    (
-        CLASS,
-        "{disk: {size: 1Gi, storageClassName: a}}",
-        "{replicas: 0, disk: {size: 1Gi, storageClassName: b}}",
-        None,
-    ),
-    (CLASS, "{disk: {size: 1Gi}}", "{disk: {size: 1Gi, storageClassName: b}}", None),
-    (CLASS, "{disk: {size: 1Gi, storageClassName: a}}", "{}", None),
-];
-
-const CLASS: &str = "the class of a volume cannot be changed: write the one before; for another class write replicas 0, then the class, and delete \
-                     the PersistentVolumeClaim with everything on it";

@@ -7,7 +7,8 @@ use mediaorigin_tests::apiserver::{Answer, ApiServer, MEDIA_ORIGINS, origin};
 use serde_json::{Value, json};
 
 use super::bounds::{self, Case};
-use super::cel::{AUTOSCALING, EDITS, Knows, RULES};
+use super::cel::{AUTOSCALING, Knows, RULES};
+use super::edits::EDITS;
 use super::shared;
 
 /// Field and words of everything that is wrong.

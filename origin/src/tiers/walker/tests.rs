@@ -51,6 +51,7 @@ const DISK: Wish = Wish {
     object_store: Keep::Never,
     terms: TERMS,
     eager_after: None,
+    serve_stale: None,
 };
 const DURABLE: Wish = Wish {
     durability: Durability::Durable,
@@ -58,6 +59,7 @@ const DURABLE: Wish = Wish {
     object_store: Keep::Forever,
     terms: TERMS,
     eager_after: None,
+    serve_stale: None,
 };
 const BOTH: Wish = Wish {
     durability: Durability::Disk,
@@ -65,6 +67,7 @@ const BOTH: Wish = Wish {
     object_store: Keep::Forever,
     terms: TERMS,
     eager_after: None,
+    serve_stale: None,
 };
 const MEMORY: Wish = Wish {
     durability: Durability::Memory,
@@ -72,6 +75,7 @@ const MEMORY: Wish = Wish {
     object_store: Keep::Forever,
     terms: TERMS,
     eager_after: None,
+    serve_stale: None,
 };
 
 struct World {

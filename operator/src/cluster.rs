@@ -146,7 +146,7 @@ impl Cluster {
         let attempt = format!("list the autoscalers of {namespace}");
         let list = match within(attempt, api.list(&params)).await {
             Ok(list) => list.items,
-            Err(error) if error.refusal().is_some() || error.is_unknown_kind() => return Ok(Vec::new()),
+            Err(error) if error.refusal().is_some() || error.is_not_found() => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let of_ours = |autoscaler: &HorizontalPodAutoscaler| {

@@ -15,6 +15,9 @@ use crate::plugin::plugin;
 /// Where the operator runs.
 pub(crate) const SYSTEM: &str = "mediaorigin-system";
 
+/// The label of the namespaces of these tests.
+const OURS: &str = "mediaorigin.io/end-to-end=true";
+
 /// The cluster, with the chart of this checkout installed.
 pub(crate) struct Cluster {
     environment: BTreeMap<String, String>,
@@ -27,6 +30,8 @@ impl Cluster {
         static CLUSTER: OnceLock<Cluster> = OnceLock::new();
         CLUSTER.get_or_init(|| {
             let cluster = Self::connect();
+            // What tests that failed have left keeps ports, and logs that know objects which are gone.
+            cluster.kubectl(&format!("delete namespace -l {OURS} --wait --timeout=180s"));
             if shape::is_fleet() {
                 nats::wipe(&cluster);
             }
@@ -88,7 +93,7 @@ impl Cluster {
     pub(crate) fn namespace(&self, name: &str) {
         self.kubectl(&format!("delete namespace {name} --ignore-not-found --wait --timeout=120s"));
         self.kubectl(&format!("create namespace {name}"));
-        self.kubectl(&format!("label namespace {name} pod-security.kubernetes.io/enforce=restricted"));
+        self.kubectl(&format!("label namespace {name} {OURS} pod-security.kubernetes.io/enforce=restricted"));
     }
 
     /// kubectl that must succeed; its output. Words are separated by spaces and hold none.

@@ -11,7 +11,7 @@ const SOURCES: &[(Part, &str, &str)] = &[
     (
         Part::Deployment,
         "spec.template.metadata.annotations.mediaorigin.io/",
-        "memory, connections, tiers, coordination, TLS or publishers of the spec",
+        "connections, tiers, coordination, TLS or publishers of the spec",
     ),
     (Part::Deployment, "spec.template.metadata.annotations", "spec.podTemplate.annotations"),
     (Part::Deployment, "spec.template.spec.nodeSelector", "spec.podTemplate.nodeSelector"),

@@ -93,7 +93,8 @@ pub fn of_template(observed: &Observed, spec: ResizeSpec, wanted: Bytes, templat
     let annotation = |key: &str| deployment?["metadata"]["annotations"][key].as_str();
     let made_with = annotation(names::ANNOTATION_TEMPLATE_MEMORY).and_then(|text| Bytes::parse(text).ok());
     let is_new = annotation(names::ANNOTATION_TEMPLATE_HASH) != Some(template_hash);
-    let has_pods = observed.pods.iter().any(pods::exists);
+    // Where none runs, nobody loses anything by another template.
+    let has_pods = observed.pods.iter().any(|pod| pods::exists(pod) && pods::is_running(pod));
     match made_with {
         Some(made_with) if has_pods && !is_new && !must_replace(observed, spec, wanted) => made_with,
         _ => wanted,

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use mediaorigin_tests::peer;
 
+use super::eventually;
+
 /// Threads: so many requests are under way at most.
 const THREADS: u32 = 16;
 /// Requests that may be late are not made up for: a rate that the machine cannot reach is simply lower.
@@ -55,6 +57,13 @@ impl Crowd {
     /// Another rate.
     pub(crate) fn ask_at(&self, per_second: u32) {
         self.rate.store(per_second, Ordering::Relaxed);
+    }
+
+    /// Waits for so many answers since [`Self::seen`] was called last.
+    pub(crate) fn wait_for(&self, answers: usize) {
+        eventually(&format!("{answers} answers"), 60, || {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).times.len() >= answers
+        });
     }
 
     /// What was seen since this was called last.

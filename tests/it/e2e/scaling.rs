@@ -75,6 +75,7 @@ fn ten_times_the_viewers_find_as_many_pods_as_they_need() {
         let reason = origin()["status"]["scaling"]["reason"].as_str().unwrap_or_default().to_owned();
         !reason.is_empty() && reason != "Starting"
     });
+    crowd.wait_for(5 * CALM as usize);
     assert_eq!(asked(), 1, "{}", origin()["status"]["scaling"]);
     println!("calm: {}", crowd.seen().line());
 
@@ -93,7 +94,7 @@ fn ten_times_the_viewers_find_as_many_pods_as_they_need() {
     );
     println!("{scaling}");
     assert_eq!(scaling["dimension"], "egress", "{scaling}");
-    assert!(scaling["explanation"].as_str().is_some_and(|text| text.contains("egress (")), "{scaling}");
+    assert!(scaling["explanation"].as_str().is_some_and(|text| text.contains("/ (80×0.7) = ")), "{scaling}");
 
     crowd.ask_at(CALM);
     serving(1);

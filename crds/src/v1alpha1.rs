@@ -960,8 +960,8 @@ pub struct MediaOriginStatus {
     #[serde(default)]
     pub observed_generation: i64,
 
-    /// `Accepted`, `Ready`, `Progressing`, `Reconciling`, `Stalled`, `Configured`, `Healthy`; `Routed` with `spec.route`, `ScalingActive` with
-    /// `spec.autoscaling`.
+    /// `Accepted`, `Ready`, `Progressing`, `Reconciling`, `Stalled`, `Configured`, `Healthy`, `Resized`; `Routed` with `spec.route`,
+    /// `ScalingActive` with `spec.autoscaling`.
     #[serde(default)]
     #[cfg_attr(
         feature = "crd",

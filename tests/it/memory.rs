@@ -76,7 +76,7 @@ fn read(media: SocketAddr, seen: &Seen, bodies: &BTreeMap<u32, Vec<u8>>) {
         match peer.request("GET", &path(number), &[], None) {
             Ok(answer) => match answer.head.status {
                 200 if answer.body == bodies[&number] => _ = seen.hits.fetch_add(1, Ordering::Relaxed),
-                404 => _ = seen.misses.fetch_add(1, Ordering::Relaxed),
+                404 | 410 => _ = seen.misses.fetch_add(1, Ordering::Relaxed),
                 503 => _ = seen.waits.fetch_add(1, Ordering::Relaxed),
                 status => seen.fail(format!("{number}: {status} and {} bytes", answer.body.len())),
             },

@@ -150,7 +150,7 @@ fn step(observed: &Observed, pod: &Pod, name: &str, wanted: Bytes) -> Step {
         return stands(pod, observed.now).unwrap_or_else(|| {
             // The origin grows when it sees that its container has grown.
             let grows = report.and_then(|report| report.memory).is_some_and(|memory| memory.limit < wanted);
-            if in_force == wanted && !grows { Step::Done } else { Step::Asked }
+            if is_same(in_force, wanted) && !grows { Step::Done } else { Step::Asked }
         });
     }
     if in_force <= wanted || !pods::is_running(pod) {
@@ -181,6 +181,11 @@ fn stands(pod: &Pod, now: Timestamp) -> Option<Step> {
     let failed = pods::condition(pod, "PodResizeInProgress").filter(is);
     let failed = failed.filter(|condition| condition.reason.as_deref() == Some("Error"))?;
     Some(Step::Failed(words(failed), since(failed)))
+}
+
+/// A kernel makes whole pages of a limit, which are no larger than this anywhere: what it says may be a little less.
+fn is_same(in_force: Bytes, wanted: Bytes) -> bool {
+    in_force <= wanted && wanted.0 - in_force.0 < 64 * Bytes::KIB
 }
 
 /// The limit that was asked for last.

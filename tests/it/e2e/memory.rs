@@ -99,7 +99,7 @@ impl Seen {
             match peer::fetch(media(MEMORY_PORT), "GET", &path(number)) {
                 Ok(answer) => match answer.head.status {
                     200 if answer.body.len() == OBJECT_BYTES => _ = self.hits.fetch_add(1, Ordering::Relaxed),
-                    404 => _ = self.misses.fetch_add(1, Ordering::Relaxed),
+                    404 | 410 => _ = self.misses.fetch_add(1, Ordering::Relaxed),
                     503 => _ = self.waits.fetch_add(1, Ordering::Relaxed),
                     status => self.failures.lock().unwrap().push(format!("{number}: {status}")),
                 },

@@ -1,7 +1,7 @@
 //! Demand of a dimension: how much there is now, and how fast it grows.
 //!
-//! - **Level**: the greater of the last second and the mean of the last two, less two standard deviations of the noise, and never less than
-//!   the mean of the last ten. A step is seen in the second in which it happens; noise is not a step.
+//! - **Level**: the greater of the last second and the mean of the last two, less two standard deviations of the noise, which do not take it
+//!   below the mean of the last ten. A step is seen in the second in which it happens; noise is not a step.
 //! - **Slope**: the gentlest of the last three rises, less the noise. A ramp rises each second; a step rises once or twice, because it
 //!   may happen in the middle of a second, and must not be taken for a ramp: a pod too many stays for the whole window.
 //! - **Noise**: from the second differences of the half minute before, in which neither a step nor a ramp leaves much.

@@ -5,6 +5,12 @@ use mediaorigin_operator::part::Part;
 /// The child, the beginning of the path, and the field of the spec; the first that fits counts.
 const SOURCES: &[(Part, &str, &str)] = &[
     (Part::Deployment, "spec.replicas", "spec.replicas"),
+    (Part::Deployment, "metadata.annotations.mediaorigin.io/template-memory", "spec.memory.limit"),
+    (
+        Part::Deployment,
+        "metadata.annotations.mediaorigin.io/template-hash",
+        "whatever replaces pods, of the spec",
+    ),
     (Part::Deployment, "spec.strategy", "spec.disk.storageClassName"),
     (Part::Deployment, "spec.progressDeadlineSeconds", "spec.disk"),
     (Part::Deployment, "spec.template.metadata.labels", "spec.podTemplate.labels"),

@@ -9,6 +9,9 @@ use crate::decide::Input;
 use crate::history::Pods;
 use crate::reason::Reason;
 
+/// A rise of less than this share of the level.
+const UNSEEN: f64 = 0.001;
+
 /// `egress (812 + 4.1×40) / (120×0.7) = 11.6 → 12`: level, lead seconds × slope, capacity × utilization. What comes after it says why there
 /// are not as many.
 pub(crate) fn line(
@@ -41,11 +44,11 @@ pub(crate) fn line(
 fn formula(input: &Input, utilization: f64, lead: Duration) -> String {
     let scale = input.dimension.per_readable();
     let (level, slope) = (input.demand.level / scale, input.demand.slope / scale);
-    let plain = level + slope * lead.as_secs_f64();
-    let planned = input.demand.after(lead.as_secs_f64()) / scale;
-    let demand = if slope <= 0.0 {
+    let rise = input.demand.slope * lead.as_secs_f64();
+    // What would not be seen in the result is left out.
+    let demand = if rise <= input.demand.level * UNSEEN {
         number(level)
-    } else if planned < plain {
+    } else if input.demand.after(lead.as_secs_f64()) < input.demand.level + rise {
         format!("(4×{})", number(level))
     } else {
         format!("({} + {}×{})", number(level), number(lead.as_secs_f64()), number(slope))

@@ -1,6 +1,6 @@
 //! A server program on loopback: started, waited for until it listens, ended by its process id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -83,12 +83,16 @@ pub fn built_by(script: &str, arguments: &[&str]) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A free port of the loopback interface that stays free while the program is away: no outgoing connection is given one of these.
+/// A free port of the loopback interface that stays free while the program is away: no outgoing connection is given one of these, and
+/// nobody else in this process.
 pub fn reserved() -> Result<SocketAddr> {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     for _ in 0..100 {
-        // Below the ports of outgoing connections (32768 and more).
-        let address = SocketAddr::from(([127, 0, 0, 1], fastrand::u16(12_000..32_000)));
-        if TcpListener::bind(address).is_ok() {
+        // Below the ports of outgoing connections (32768 and more), and those of the cluster (30000 and more).
+        let port = fastrand::u16(12_000..30_000);
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let is_new = GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+        if is_new && TcpListener::bind(address).is_ok() {
             return Ok(address);
         }
     }

@@ -17,7 +17,7 @@ pub(super) struct Case {
 /// A spec with every field that there is, each with room up and down, but for what cannot be beside a disk.
 const FULL: &str = "
 replicas: 1
-memory: {limit: 64Gi}
+memory: {limit: 64Gi, resize: InPlace}
 cpu: {request: 250m, limit: '2'}
 disk: {size: 20Gi, storageClassName: fast}
 objectStore: {url: 's3://bucket/live', endpoint: 'https://minio.storage:9000', region: eu-west-1, credentialsSecretRef: {name: keys}}

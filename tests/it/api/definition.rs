@@ -78,7 +78,7 @@ fn a_typo_is_refused_or_warned_of_and_never_stored() {
     let warnings = String::from_utf8_lossy(&warned.stderr).into_owned();
     assert!(warned.status.success() && warnings.contains("unknown field \"spec.memory.limt\""), "{warnings}");
     let stored = server.client().get(&path("typo")).unwrap().success().unwrap();
-    assert_eq!(stored["spec"]["memory"], json!({ "limit": "1Gi" }));
+    assert_eq!(stored["spec"]["memory"], json!({ "limit": "1Gi", "resize": "InPlaceOrReplace" }));
 }
 
 /// Row 17: `kubectl explain` has words for every field.

@@ -76,7 +76,8 @@ fn ten_times_the_viewers_find_as_many_pods_as_they_need() {
         !reason.is_empty() && reason != "Starting"
     });
     crowd.wait_for(5 * CALM as usize);
-    assert_eq!(asked(), 1, "{}", origin()["status"]["scaling"]);
+    // That everybody comes at once in the beginning looks like more to come.
+    serving(1);
     println!("calm: {}", crowd.seen().line());
 
     crowd.ask_at(STORM);

@@ -1,5 +1,5 @@
 //! What an origin of these tests is: one pod, or, with `MEDIAORIGIN_E2E_PODS=3`, a fleet over the chart's NATS and a bucket. What a test
-//! shows of one pod it shows of three then (`make soak`).
+//! shows of one pod it shows of three then; by hand, as it takes as long again.
 
 use super::cluster::Cluster;
 use super::{eventually, pod_uids};

@@ -54,6 +54,9 @@ impl Bounds {
     }
 }
 
+/// Bytes of a megabit.
+pub const MEGABIT: f64 = 1e6 / 8.0;
+
 /// A load in the units of the dimensions: of a pod, or of all of them. What is absent is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Load {

@@ -16,6 +16,7 @@ pub mod document;
 pub mod hash;
 pub mod load;
 pub mod names;
+pub mod pod_load;
 pub mod policy;
 pub mod problem;
 pub mod publishers;

@@ -57,12 +57,13 @@ impl Below {
     /// Begins the housekeeping.
     pub(crate) fn tend(mut self, origin: &Arc<Origin>) -> Self {
         let origin = Arc::downgrade(origin);
-        let streams = elsewhere::follow(Weak::clone(&origin));
+        let here = Weak::clone(&origin);
         let policies = move || origin.upgrade().map(|origin| origin.config.hot());
         if let Some(runtime) = &self.runtime {
             self.tending.push(runtime.spawn(tend::run(self.opened.clone(), policies.clone())));
             let tiers = &self.opened.tiers;
             if let Some(seat) = &tiers.seat {
+                let streams = elsewhere::follow(here, Arc::clone(seat));
                 let warm = warm::run(Arc::clone(tiers), Arc::clone(seat), policies.clone());
                 let sweep = sweep::run(Arc::clone(tiers), Arc::clone(seat), policies);
                 self.tending.extend([runtime.spawn(warm), runtime.spawn(sweep), runtime.spawn(streams)]);

@@ -2,7 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use mediaorigin_crds::autoscaling::Load;
+use mediaorigin_crds::autoscaling::{Load, MEGABIT};
 
 /// What load is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,7 +34,7 @@ impl Dimension {
     /// How many of the dimension's own units are one of those that people read: megabits for egress.
     pub const fn per_readable(self) -> f64 {
         match self {
-            Self::Egress => 1e6 / 8.0,
+            Self::Egress => MEGABIT,
             Self::Requests | Self::Connections | Self::Cpu => 1.0,
         }
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-pub use delay::{Delays, chunk_delay};
+pub use delay::{Delays, chunk_delay, percentile};
 pub use held::Held;
 pub use load::{Load, Outcome, load};
 pub use server::Server;

@@ -47,7 +47,7 @@
 //! Every script ends with a plan that has nothing to do and a status that is not written again; the runner adds that.
 
 mod kstatus;
-mod merge;
+pub mod merge;
 mod plugin;
 mod world;
 

@@ -7,15 +7,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{REPLICAS_MAX, check_count, check_range, is_label};
-use crate::autoscaling::{Autoscaling, Bounds, Event, Load, MissingData, Mode, Schedule};
+use crate::autoscaling::{Autoscaling, Bounds, Event, Load, MEGABIT, MissingData, Mode, Schedule};
 use crate::problem::Problem;
 use crate::v1alpha1::{
     AutoscalingModeSpec, AutoscalingSpec, EventSpec, ExpectedPeakSpec, MissingDataPolicySpec,
     MissingDataSpec, ScheduleSpec, TargetsSpec,
 };
 
-/// Bytes in a second.
-const MEGABIT: f64 = 1e6 / 8.0;
 /// Schedules, and events, at most.
 const TIMES_MAX: usize = 32;
 /// Seconds that one of them lasts.

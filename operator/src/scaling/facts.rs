@@ -98,9 +98,6 @@ impl Observed {
         let Some((autoscaling, spec_replicas)) = wanted(&self) else { return self };
         let asked = asked(&self);
         let Ok(spec) = &mut self.spec else { return self };
-        if spec.autoscaling.is_none() {
-            return self;
-        }
         if autoscaling.mode == Mode::Internal && spec_replicas > 0 {
             let decided =
                 told.as_ref().map(|told| told.decision.replicas).or(asked.filter(|asked| *asked > 0));
@@ -112,9 +109,9 @@ impl Observed {
     }
 }
 
-/// How a valid spec is scaled, and its own number of pods.
+/// How a valid spec with `autoscaling` is scaled, and its own number of pods.
 fn wanted(observed: &Observed) -> Option<(Autoscaling, u32)> {
-    let spec = observed.spec.as_ref().ok()?;
+    let spec = observed.spec.as_ref().ok().filter(|spec| spec.autoscaling.is_some())?;
     let accepted = validate(Some(&observed.namespace), &observed.name, spec).ok()?;
     Some((accepted.autoscaling, u32::try_from(spec.replicas).ok()?))
 }

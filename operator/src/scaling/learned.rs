@@ -1,10 +1,7 @@
 //! What was learned of a pod, as `status.scaling.learned` keeps it over a restart of the operator.
 
-use mediaorigin_crds::autoscaling::Load;
+use mediaorigin_crds::autoscaling::{Load, MEGABIT};
 use mediaorigin_crds::v1alpha1::TargetsSpec;
-
-/// Bytes in a second.
-const MEGABIT: f64 = 1e6 / 8.0;
 
 /// As it is written; CPU in percent of what is `given` with a pod. Nothing where nothing was learned.
 pub(super) fn targets(learned: &Load, given: &Load) -> Option<TargetsSpec> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mediaorigin_crds::config::CoordinationConfig;
 use mediaorigin_index::key::{BadScope, Scope};
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 
 use super::peers::{Counters, Token, server};
 use super::report::Report;
@@ -22,6 +22,8 @@ use crate::tiers::{ErrorKind, TierError, TierName};
 /// How long one attempt to join takes at most, and the pause before the next, for which servers have time to come.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked whether the index is there.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The place of a pod in its fleet. Once taken it is never left.
 pub struct Seat {
@@ -103,6 +105,17 @@ impl Seat {
     /// The fleet, once it is joined.
     pub fn fleet(&self) -> Option<&Arc<Fleet>> {
         self.fleet.get()
+    }
+
+    /// The same, once this pod has read the index.
+    pub(crate) async fn when_ready(&self) -> Arc<Fleet> {
+        let mut looks = interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            if let Some(fleet) = self.fleet().filter(|fleet| fleet.unready().is_none()) {
+                return Arc::clone(fleet);
+            }
+        }
     }
 
     /// The same, or the error of whatever cannot be done without.

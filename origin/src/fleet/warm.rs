@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use mediaorigin_crds::policy::Class;
 use mediaorigin_index::entry::{Entry, Place, State};
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::open::Elsewhere;
 use super::peers::ring;
@@ -36,8 +36,6 @@ use crate::times::micros;
 const WARMS_FOR: Duration = Duration::from_secs(3);
 /// How long the pods that hold the live edge are waited for to be heard: a pod that is there says so every second.
 const HEARD_WITHIN: Duration = Duration::from_secs(1);
-/// How often it is looked whether the index is there.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// What was begun so long ago, and later, is the live edge.
 const EDGE_AGE: Duration = Duration::from_secs(30);
 /// Versions of each rendition: more than players keep behind the edge.
@@ -79,13 +77,7 @@ pub(crate) async fn run(
     seat: Arc<Seat>,
     hot: impl Fn() -> Option<Arc<Hot>> + Send + 'static,
 ) {
-    let mut looks = interval(LOOK_EVERY);
-    let fleet = loop {
-        looks.tick().await;
-        if let Some(fleet) = seat.fleet().filter(|fleet| fleet.unready().is_none()) {
-            break Arc::clone(fleet);
-        }
-    };
+    let fleet = seat.when_ready().await;
     let Some(hot) = hot() else { return };
     let (start, counters) = (Instant::now(), Counters::default());
     // What is on its way then still comes.

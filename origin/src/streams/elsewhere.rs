@@ -8,30 +8,18 @@ use mediaorigin_index::Change;
 use mediaorigin_index::entry::Entry;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::sleep;
 
 use crate::fleet::Fleet;
+use crate::fleet::seat::Seat;
 use crate::origin::Origin;
 use crate::times::of_micros;
 
-/// How often it is looked whether this pod has read the log: what was committed before is no news.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// What was begun longer ago is read again after a time without NATS, or was long on its way: it says nothing of when segments come.
 const NEWS: Duration = Duration::from_mins(1);
 
-/// Follows the changes of all pods until the origin is gone. Does nothing where it is alone.
-pub(crate) async fn follow(origin: Weak<Origin>) {
-    while let Some(here) = origin.upgrade() {
-        if here.seat().is_none() {
-            return;
-        }
-        let fleet = here.fleet().map(|(_, fleet)| Arc::clone(fleet));
-        drop(here);
-        match fleet.filter(|fleet| fleet.unready().is_none()) {
-            Some(fleet) => return hear(&origin, &fleet).await,
-            None => sleep(LOOK_EVERY).await,
-        }
-    }
+/// Follows the changes of all pods until the origin is gone: from when this pod has read the index, as what was committed before is no news.
+pub(crate) async fn follow(origin: Weak<Origin>, seat: Arc<Seat>) {
+    hear(&origin, &*seat.when_ready().await).await;
 }
 
 async fn hear(origin: &Weak<Origin>, fleet: &Fleet) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use mediaorigin_tests::bench::percentile;
 use mediaorigin_tests::peer;
 
 use super::eventually;
@@ -87,7 +88,7 @@ impl Seen {
     pub(crate) fn line(&self) -> String {
         let mut times = self.times.clone();
         times.sort_unstable();
-        let most = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
+        let most = percentile(&times, 99).unwrap_or_default();
         let (count, failed, shed) = (times.len(), self.failures.len(), self.shed);
         format!("{count} requests, {failed} failed, {shed} shed, p99 {most:.0?}")
     }

@@ -110,10 +110,9 @@ fn on_every_pod(objects: &BTreeMap<String, Vec<u8>>) {
     }
 }
 
-fn ready_pods(count: usize) {
+fn ready_pods(count: u64) {
     eventually(&format!("{count} pods are ready, and no other is left"), 120, || {
-        let origin = Cluster::get().json(&format!("get -n {NAMESPACE} mediaorigin/live"));
-        origin["status"]["readyReplicas"] == count && pod_uids(NAMESPACE).len() == count
+        shape::serves(NAMESPACE, count)
     });
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn install() {
     cluster.apply(SYSTEM, &node_port());
 }
 
-/// What a test that failed has left: its log knows objects that are gone.
+/// Whatever is left of them: a log knows objects that are gone.
 pub(crate) fn wipe(cluster: &Cluster) {
     let selector = "app.kubernetes.io/name=mediaorigin-nats";
     cluster.kubectl(&format!("delete -n {SYSTEM} statefulset -l {selector} --ignore-not-found"));
@@ -88,8 +88,7 @@ pub(crate) fn remove() {
     }
     cluster.install_with("");
     cluster.kubectl(&format!("delete -n {SYSTEM} service/e2e-nats secret/{SECRET}"));
-    let selector = "app.kubernetes.io/name=mediaorigin-nats";
-    cluster.kubectl(&format!("delete -n {SYSTEM} persistentvolumeclaim -l {selector} --timeout=120s"));
+    wipe(cluster);
 }
 
 /// They are restarted one after the other while a client stores: it is refused nothing for long, and everything that was acknowledged is

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use mediaorigin_tests::peer::Peer;
+use mediaorigin_tests::planner::merge::merge;
 use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::crowd::Crowd;
 use super::stream::push;
-use super::{FLEET_PORT, condition, eventually, media, nats, pod_uids, ready, s3, turn};
+use super::{FLEET_PORT, condition, eventually, media, nats, ready, s3, shape, turn};
 
 const NAMESPACE: &str = "e2e-scaling";
 /// What every viewer asks for.
@@ -124,26 +125,9 @@ fn start() -> String {
     manifest
 }
 
-/// RFC 7396.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else { return };
-    let target = target.as_object_mut().unwrap();
-    for (key, value) in patch {
-        match value {
-            Value::Null => drop(target.remove(key)),
-            Value::Object(_) if target.get(key).is_some_and(Value::is_object) => {
-                merge(target.get_mut(key).unwrap(), value);
-            }
-            value => drop(target.insert(key.clone(), value.clone())),
-        }
-    }
-}
-
 fn serving(count: u64) {
     eventually(&format!("{count} pods serve, and no other is left"), 180, || {
-        asked() == count
-            && pod_uids(NAMESPACE).len() as u64 == count
-            && origin()["status"]["readyReplicas"] == count
+        asked() == count && shape::serves(NAMESPACE, count)
     });
 }
 

@@ -1,6 +1,8 @@
 //! What an origin of these tests is: one pod, or, with `MEDIAORIGIN_E2E_PODS=3`, a fleet over the chart's NATS and a bucket. What a test
 //! shows of one pod it shows of three then; by hand, as it takes as long again.
 
+use serde_json::Value;
+
 use super::cluster::Cluster;
 use super::{eventually, pod_uids};
 
@@ -32,12 +34,17 @@ pub(super) fn coordinated(pods: usize) -> String {
 
 /// Waits until as many pods are there as should be, and serve.
 pub(super) fn all_serve(namespace: &str) {
-    let wanted = || {
-        let origin = Cluster::get().json(&format!("get -n {namespace} mediaorigin/live"));
-        let all = origin["spec"]["replicas"].as_u64().unwrap();
-        origin["status"]["readyReplicas"] == all && pod_uids(namespace).len() as u64 == all
-    };
+    let all = || origin(namespace)["spec"]["replicas"].as_u64().unwrap();
     if is_fleet() {
-        eventually("every pod serves", 120, wanted);
+        eventually("every pod serves", 120, || serves(namespace, all()));
     }
+}
+
+/// Whether so many pods serve, and no other is there.
+pub(super) fn serves(namespace: &str, count: u64) -> bool {
+    origin(namespace)["status"]["readyReplicas"] == count && pod_uids(namespace).len() as u64 == count
+}
+
+fn origin(namespace: &str) -> Value {
+    Cluster::get().json(&format!("get -n {namespace} mediaorigin/live"))
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mediaorigin_tests::bench::percentile;
 use mediaorigin_tests::peer::Peer;
 
 use super::pods::Fleet;
@@ -21,7 +22,7 @@ const SEGMENTS: usize = 60;
 
 fn percentiles(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
-    let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e3;
+    let at = |share: usize| percentile(&times, share).unwrap().as_secs_f64() * 1e3;
     format!("{:.2} / {:.2} ms", at(50), at(99))
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use mediaorigin_index::entry::{State, Uid};
 use mediaorigin_index::wal::Label;
 use mediaorigin_index::{Index, Outcome, Wal};
+use mediaorigin_tests::bench::percentile;
 use tokio::task::JoinSet;
 
 use super::fleet::{Fleet, entry};
@@ -22,7 +23,7 @@ const FILLERS: u64 = 64;
 /// Milliseconds at 50 and 99 of a hundred.
 fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
     times.sort_unstable();
-    let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e3;
+    let at = |share: usize| percentile(&times, share).unwrap().as_secs_f64() * 1e3;
     (at(50), at(99))
 }
 

@@ -58,7 +58,7 @@ pub fn chunk_delay(media: SocketAddr, readers: usize, chunks: usize) -> Result<D
 }
 
 /// So many percent of the sorted delays are below this one.
-pub(super) fn percentile(delays: &[Duration], percent: usize) -> Option<Duration> {
+pub fn percentile(delays: &[Duration], percent: usize) -> Option<Duration> {
     delays.get(delays.len() * percent / 100).copied()
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// A merge patch (RFC 7386): null removes.
-pub(super) fn merge(target: &mut Value, patch: &Value) {
+pub fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(fields) = patch else {
         *target = patch.clone();
         return;

@@ -4,34 +4,16 @@ use std::fs;
 use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, web};
-use serde::Serialize;
+use mediaorigin_crds::pod_load::PodLoad;
 
 use crate::origin::Origin;
 
 /// Ticks of the kernel's clock in a second, as programs see them: 100 on every machine that Linux runs on.
 const TICKS: f64 = 100.0;
 
-/// The load of this pod. Counters begin with its process.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Load {
-    /// Bytes sent to clients.
-    egress_bytes: u64,
-    /// Requests answered, those that were shed not among them.
-    requests: u64,
-    /// Reads answered 503 because there is too much to do.
-    shed: u64,
-    /// CPU time used, in seconds.
-    cpu_seconds: f64,
-    /// Connections of clients.
-    connections: u64,
-    /// How far the worker that is furthest behind is, steadily.
-    loop_lag_seconds: f64,
-}
-
 pub(super) async fn load(origin: web::Data<Origin>) -> HttpResponse {
     let shed = origin.metrics.shed_total();
-    HttpResponse::Ok().json(Load {
+    HttpResponse::Ok().json(PodLoad {
         egress_bytes: origin.connections.sent_bytes(),
         requests: origin.metrics.total.load(Ordering::Relaxed).saturating_sub(shed),
         shed,

@@ -1,4 +1,4 @@
-//! Metrics of the operator. Every label comes from an enum: no object names, no error texts.
+//! Metrics of the operator. Every label comes from an enum: no object names, no error texts. Those of [`scaling`] are by origin.
 //!
 //! | metric | labels | meaning |
 //! |---|---|---|
@@ -12,11 +12,14 @@
 //! | `mediaorigin_operator_pod_pushes_total` | `result` = `Ok`, `Failed` | configurations that were handed to a pod |
 //! | `mediaorigin_operator_pod_loads_total` | `result` = `Ok`, `Failed` | times that a pod was asked what it carries, once a second where the operator decides how many pods there are |
 //! | `mediaorigin_operator_scaling_decisions_total` | `reason` as in the condition `ScalingActive` | decisions about the number of pods, one a second and origin |
+//! | `mediaorigin_operator_scaling_…` | `origin_namespace`, `origin`, and `dimension` or `state` | how that number was counted |
 //! | `mediaorigin_operator_status_writes_total` | | writes to the status of origins |
 //! | `mediaorigin_operator_watch_errors_total` | | watches that broke and were started again |
 //! | `mediaorigin_operator_event_errors_total` | | events that could not be published |
 //! | `mediaorigin_operator_origins` | `state` = `Ready`, `NotReady`, `Stalled` | origins that this operator keeps true; 0 while it waits for its turn |
 //! | `mediaorigin_operator_leader` | | 1 while this operator acts, 0 while it waits for its turn |
+
+pub mod scaling;
 
 use std::time::{Duration, Instant};
 
@@ -32,6 +35,7 @@ use crate::agents::Key;
 use crate::managed::{Managed, State};
 use crate::plan::{Action, Reason};
 use crate::queue::Queue;
+use scaling::Scaling;
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -119,6 +123,8 @@ pub struct Metrics {
     pub managed: Managed,
     /// Those that wait for a reconcile.
     pub queue: Queue,
+    /// Those that are scaled.
+    pub scaling: Scaling,
 }
 
 impl Default for Metrics {
@@ -142,6 +148,7 @@ impl Default for Metrics {
             origins: Family::default(),
             managed: Managed::default(),
             queue: Queue::default(),
+            scaling: Scaling::default(),
         };
         // A rate can be taken of what begins with zero only.
         for result in [ReconcileResult::Ok, ReconcileResult::Refused, ReconcileResult::Failed] {
@@ -171,6 +178,7 @@ impl Default for Metrics {
         registry.register("pod_loads", help, metrics.pod_loads.clone());
         let help = "Decisions about the number of pods, by reason";
         registry.register("scaling_decisions", help, metrics.decisions.clone());
+        metrics.scaling.register(registry);
         registry.register("status_writes", "Writes to the status of origins", metrics.status_writes.clone());
         registry.register(
             "watch_errors",
@@ -266,6 +274,7 @@ impl Metrics {
         self.leader.set(i64::from(leads));
         if !leads {
             self.managed.forget_all();
+            self.scaling.forget_all();
             self.queue.clear();
         }
     }

@@ -1,4 +1,4 @@
-//! The scaler's rim: each second it asks the pods of every origin with `autoscaling.mode: Internal` what they carry, decides
+//! The scaler's rim: each second, and once more half a second later where a step may have begun, it asks the pods of every origin with `autoscaling.mode: Internal` what they carry, decides
 //! (`mediaorigin_scaler`, pure) how many there are to be, and wakes the reconcile of an origin for which that is something new.
 //!
 //! ```text
@@ -22,10 +22,10 @@ use futures_util::stream;
 use http_body_util::Full;
 use jiff::Timestamp;
 use mediaorigin_scaler::sampling::{self, Candidate};
-use mediaorigin_scaler::{History, PodSample, Reading, Reason, Scrape, decide};
+use mediaorigin_scaler::{Decision, History, PodSample, Reading, Scrape, decide};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::agents::Key;
 use crate::metrics::Metrics;
@@ -36,6 +36,9 @@ use facts::{Facts, Told};
 const PERIOD: Duration = Duration::from_secs(1);
 /// A pod that does not answer within this time has not answered in this second.
 const PATIENCE: Duration = Duration::from_millis(800);
+/// A glance comes so long after its look, and waits so long for a pod: it ends before the next look.
+const GLANCE_AFTER: Duration = Duration::from_millis(500);
+const GLANCE_PATIENCE: Duration = Duration::from_millis(400);
 /// Pods of one origin that are asked at the same time.
 const AT_ONCE: usize = 64;
 /// How old the numbers of an explanation in a status may be, while the decision stays the same.
@@ -48,6 +51,24 @@ pub struct Scalers {
     metrics: Arc<Metrics>,
     origins: Mutex<HashMap<Key, Scaled>>,
     news: mpsc::Sender<Key>,
+}
+
+/// When pods are asked.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// Each second.
+    Second,
+    /// In the middle of one.
+    Glance,
+}
+
+impl Look {
+    fn patience(self) -> Duration {
+        match self {
+            Self::Second => PATIENCE,
+            Self::Glance => GLANCE_PATIENCE,
+        }
+    }
 }
 
 /// An origin that is scaled.
@@ -71,7 +92,9 @@ impl Scalers {
     pub fn learn(&self, key: &Key, facts: Option<Facts>) -> Option<Told> {
         let mut origins = self.lock();
         let Some(facts) = facts else {
-            origins.remove(key);
+            if origins.remove(key).is_some() {
+                self.metrics.scaling.forget(key);
+            }
             return None;
         };
         let scaled = match origins.remove(key) {
@@ -115,25 +138,42 @@ impl Scalers {
         .collect()
     }
 
+    /// Looks at an origin, and once more where a step may have begun.
     async fn look(&self, key: &Key) {
-        let Some(pods) = self.lock().get(key).map(|scaled| scaled.facts.pods.clone()) else { return };
-        let scrapes = self.scrape(&pods).await;
-        let now = Timestamp::now();
-        let (reason, is_news) = {
-            let mut origins = self.lock();
-            let Some(scaled) = origins.get_mut(key) else { return };
+        let began = Instant::now();
+        let is_worth_a_glance = self.decide(key, Look::Second).await;
+        if is_worth_a_glance && began.elapsed() < GLANCE_AFTER {
+            sleep_until(began + GLANCE_AFTER).await;
+            self.decide(key, Look::Glance).await;
+        }
+        if let Some(scaled) = self.lock().get_mut(key) {
             scaled.is_busy = false;
-            scaled.second(&scrapes, now)
+        }
+    }
+
+    /// Asks the pods and decides; says whether the next second is worth a glance.
+    async fn decide(&self, key: &Key, look: Look) -> bool {
+        let Some(pods) = self.lock().get(key).map(|scaled| scaled.facts.pods.clone()) else { return false };
+        let scrapes = self.scrape(&pods, look).await;
+        let now = Timestamp::now();
+        let (is_news, is_worth_a_glance) = {
+            let mut origins = self.lock();
+            let Some(scaled) = origins.get_mut(key) else { return false };
+            let (decision, is_news) = scaled.decide(&scrapes, look, now);
+            self.metrics.decided(decision.reason.as_str());
+            let utilization = scaled.facts.spec.utilization;
+            self.metrics.scaling.tell(key, &decision, scaled.history.pods(), utilization);
+            (is_news, scaled.history.is_worth_a_glance(now))
         };
-        self.metrics.decided(reason.as_str());
         if is_news {
             // A queue that is full is one of reconciles that will come anyway; the next second asks again.
             let _ = self.news.try_send(key.clone());
         }
+        is_worth_a_glance
     }
 
     /// What each pod says, by its uid.
-    async fn scrape(&self, pods: &[facts::Pod]) -> HashMap<String, Scrape> {
+    async fn scrape(&self, pods: &[facts::Pod], look: Look) -> HashMap<String, Scrape> {
         let candidates: Vec<Candidate<'_>> =
             pods.iter().map(|pod| Candidate { id: &pod.uid, phase: pod.phase, ready: pod.ready }).collect();
         let chosen = sampling::chosen(&candidates, Timestamp::now());
@@ -142,17 +182,17 @@ impl Scalers {
             .filter_map(|index| Some((pods[index].uid.clone(), pods[index].address?)))
             .collect();
         let answers = stream::iter(asked).map(|(uid, address)| async move {
-            let scrape = self.ask(address).await.map_or(Scrape::Failed, Scrape::Read);
+            let scrape = self.ask(address, look.patience()).await.map_or(Scrape::Failed, Scrape::Read);
             self.metrics.scraped(scrape != Scrape::Failed);
             (uid, scrape)
         });
         answers.buffer_unordered(AT_ONCE).collect().await
     }
 
-    async fn ask(&self, address: SocketAddr) -> Option<Reading> {
+    async fn ask(&self, address: SocketAddr, patience: Duration) -> Option<Reading> {
         let request =
             http_types::Request::get(format!("http://{address}/-/load")).body(Full::default()).ok()?;
-        let (status, body) = self.client.send(request, PATIENCE).await.ok()?;
+        let (status, body) = self.client.send(request, patience).await.ok()?;
         reading::read(&body, Timestamp::now()).filter(|_| status == 200)
     }
 
@@ -162,8 +202,8 @@ impl Scalers {
 }
 
 impl Scaled {
-    /// Decides for this second; says whether a reconcile should know of it.
-    fn second(&mut self, scrapes: &HashMap<String, Scrape>, now: Timestamp) -> (Reason, bool) {
+    /// Decides for this moment; says whether a reconcile should know of it.
+    fn decide(&mut self, scrapes: &HashMap<String, Scrape>, look: Look, now: Timestamp) -> (Decision, bool) {
         let Facts { pods, asked, spec, spec_replicas, .. } = &self.facts;
         let samples: Vec<PodSample> = pods
             .iter()
@@ -175,7 +215,10 @@ impl Scaled {
                 scrape: scrapes.get(&pod.uid).copied().unwrap_or(Scrape::NotAsked),
             })
             .collect();
-        self.history.observe(now, *asked, &samples);
+        match look {
+            Look::Second => self.history.observe(now, *asked, &samples),
+            Look::Glance => self.history.glance(*asked, &samples),
+        }
         let decision = decide(&self.history, spec, *spec_replicas, now);
         self.history.decided(now, &decision);
         let is_news = self.told.as_ref().is_none_or(|(since, told)| {
@@ -185,12 +228,12 @@ impl Scaled {
             let age = Duration::try_from(now.duration_since(*since)).unwrap_or_default();
             !is_same || (age >= TELL_EVERY && told.explanation != decision.explanation)
         });
-        let (reason, replicas) = (decision.reason, decision.replicas);
+        // What was decided and not carried out yet is told again.
+        let is_news_or_open = is_news || decision.replicas != *asked;
         if is_news {
             let learned = learned::targets(&self.history.capacity().learned(), &spec.given);
-            self.told = Some((now, Told { decision, learned }));
+            self.told = Some((now, Told { decision: decision.clone(), learned }));
         }
-        // What was decided and not carried out yet is told again.
-        (reason, is_news || replicas != *asked)
+        (decision, is_news_or_open)
     }
 }

@@ -1,10 +1,13 @@
 //! Demand of a dimension: how much there is now, and how fast it grows.
 //!
 //! - **Level**: the greater of the last second and the mean of the last two, less two standard deviations of the noise, which do not take it
-//!   below the mean of the last ten. A step is seen in the second in which it happens; noise is not a step.
+//!   below the mean of the last ten. A step is seen in the second in which it happens; noise is not a step. A glance, half a second later,
+//!   sees all of a step of which the second before had the beginning only.
 //! - **Slope**: the gentlest of the last three rises, less the noise. A ramp rises each second; a step rises once or twice, because it
 //!   may happen in the middle of a second, and must not be taken for a ramp: a pod too many stays for the whole window.
 //! - **Noise**: from the second differences of the half minute before, in which neither a step nor a ramp leaves much.
+
+use std::f64::consts::SQRT_2;
 
 use crate::dimension::Loads;
 
@@ -18,6 +21,10 @@ const NOISE_SKIP: usize = 3;
 const NOISE_SCALE: f64 = 1.652;
 /// Standard deviations that are noise.
 const NOISE_DEVIATIONS: f64 = 2.0;
+/// A rise by less than this share of the load is worth no glance.
+const RISE_MIN: f64 = 0.05;
+/// A rise by less than so many standard deviations is none.
+const RISE_DEVIATIONS: f64 = 3.0;
 /// More than so many times the level is never planned for.
 const GROWTH_MAX: f64 = 4.0;
 
@@ -40,22 +47,29 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// Of points in order of time, the latest last.
-    pub fn of(points: &[Point]) -> Self {
+    /// Of points in order of time, the latest last, and of the half second since then where there was a glance.
+    pub fn of(points: &[Point], glance: Option<f64>) -> Self {
         let Some(last) = points.last() else { return Self::default() };
         let noise = noise(points);
         let mean = |seconds: f64| mean(points, last.age + seconds);
-        let level = last.load.max(mean(2.0)) - NOISE_DEVIATIONS * noise;
-        Self {
-            level: level.max(mean(MEAN_SECONDS).min(last.load.max(mean(2.0)))),
-            slope: slope(points, noise),
-        }
+        let latest = last.load.max(mean(2.0));
+        let level = (latest - NOISE_DEVIATIONS * noise).max(mean(MEAN_SECONDS).min(latest));
+        // Half a second is noisier than a whole one.
+        let glance = glance.map_or(0.0, |load| load - NOISE_DEVIATIONS * noise * SQRT_2);
+        Self { level: level.max(glance), slope: slope(points, noise) }
     }
 
     /// What there will be after `lead_seconds`.
     pub fn after(&self, lead_seconds: f64) -> f64 {
         (self.level + self.slope * lead_seconds).min(self.level * GROWTH_MAX)
     }
+}
+
+/// Whether the last point is so much above the one before that it is neither noise nor too little to matter.
+pub(crate) fn is_rise(points: &[Point]) -> bool {
+    let [.., before, last] = points else { return false };
+    let rise = last.load - before.load;
+    rise > RISE_MIN * before.load && rise > RISE_DEVIATIONS * noise(points)
 }
 
 /// The mean of the points that are less than `seconds` old.

@@ -8,7 +8,7 @@ use mediaorigin_crds::autoscaling::Load;
 
 use crate::capacity::Capacity;
 use crate::decide::Decision;
-use crate::demand::{Carried, Demand, Point};
+use crate::demand::{self, Carried, Demand, Point};
 use crate::dimension::{Dimension, Loads};
 use crate::lead::LeadTimes;
 use crate::rates::{self, Rates, seconds};
@@ -22,6 +22,8 @@ const DECISIONS_KEPT: usize = 3_700;
 const WARM_UP_SECONDS: f64 = 10.0;
 /// What shed requests may make of the load at most.
 const SHED_FACTOR_MAX: f64 = 16.0;
+/// What was decided, or known, less than this ago belongs to the same second.
+const GLANCE_SECONDS: f64 = 0.75;
 /// Rates of this many seconds ago and more are no longer what there is.
 const STALE_SECONDS: f64 = 5.0;
 
@@ -31,6 +33,8 @@ pub struct History {
     started: Timestamp,
     readings: BTreeMap<String, Reading>,
     carried: VecDeque<(Timestamp, Carried)>,
+    /// What was carried since the last second, where there was a look before the next one.
+    glance: Option<Carried>,
     pods: Pods,
     /// When enough pods said what they carry, last.
     known: Option<Timestamp>,
@@ -59,6 +63,22 @@ pub struct Pods {
     pub silent: u32,
 }
 
+impl Pods {
+    fn of(asked: u32, pods: &[PodSample]) -> Self {
+        let count = |phase: Phase| as_u32(pods.iter().filter(|pod| pod.phase == phase).count());
+        let serving = || pods.iter().filter(|pod| pod.phase != Phase::Coming);
+        let answered = serving().filter(|pod| matches!(pod.scrape, Scrape::Read(_))).count();
+        Self {
+            asked,
+            ready: count(Phase::Ready),
+            coming: count(Phase::Coming),
+            leaving: count(Phase::Leaving),
+            answered: as_u32(answered),
+            silent: as_u32(serving().filter(|pod| pod.scrape == Scrape::Failed).count()),
+        }
+    }
+}
+
 impl History {
     /// Of an origin that is looked at from now on; `learned` is what an earlier operator had learned of it.
     pub fn new(now: Timestamp, learned: Load) -> Self {
@@ -66,6 +86,7 @@ impl History {
             started: now,
             readings: BTreeMap::new(),
             carried: VecDeque::new(),
+            glance: None,
             pods: Pods::default(),
             known: None,
             needed: VecDeque::new(),
@@ -78,19 +99,11 @@ impl History {
     /// A second: every pod of the origin, and how many the Deployment asks for.
     pub fn observe(&mut self, now: Timestamp, asked: u32, pods: &[PodSample]) {
         self.lead.observe(pods);
-        let count = |phase: Phase| as_u32(pods.iter().filter(|pod| pod.phase == phase).count());
-        let serving = || pods.iter().filter(|pod| pod.phase != Phase::Coming);
-        let answered = serving().filter(|pod| matches!(pod.scrape, Scrape::Read(_))).count();
-        self.pods = Pods {
-            asked,
-            ready: count(Phase::Ready),
-            coming: count(Phase::Coming),
-            leaving: count(Phase::Leaving),
-            answered: as_u32(answered),
-            silent: as_u32(serving().filter(|pod| pod.scrape == Scrape::Failed).count()),
-        };
+        self.pods = Pods::of(asked, pods);
         let rates = self.rates(pods);
+        self.keep(pods);
         self.learn(pods, &rates);
+        self.glance = None;
         if let Some(carried) = self.carry(pods, &rates) {
             self.known = Some(now);
             self.carried.push_back((now, carried));
@@ -100,10 +113,30 @@ impl History {
         }
     }
 
+    /// Whether the last second brought so much more than the one before that it may have ended within a step: how high that is, is known
+    /// half a second later, and there is a [`Self::glance`].
+    pub fn is_worth_a_glance(&self, now: Timestamp) -> bool {
+        let is_known = self.known.is_some_and(|known| seconds(known, now) < GLANCE_SECONDS);
+        is_known
+            && Dimension::ALL
+                .into_iter()
+                .any(|dimension| demand::is_rise(&self.points(now, |carried| carried.for_up[dimension])))
+    }
+
+    /// A look between two seconds. What pods carry since the last one counts until the next, for more pods and against fewer; nothing
+    /// is learned from it.
+    pub fn glance(&mut self, asked: u32, pods: &[PodSample]) {
+        self.pods = Pods::of(asked, pods);
+        self.glance = self.carry(pods, &self.rates(pods));
+    }
+
     /// What was decided: it counts until it is older than the window.
     pub fn decided(&mut self, now: Timestamp, decision: &Decision) {
         if let Some(needed) = decision.needed {
-            self.needed.push_back((now, needed));
+            match self.needed.back_mut().filter(|(at, _)| seconds(*at, now) < GLANCE_SECONDS) {
+                Some((_, before)) => *before = before.max(needed),
+                None => self.needed.push_back((now, needed)),
+            }
         }
         // Decided again until it is carried out, and taken away once.
         let is_new = self.taken.back().is_none_or(|(_, before)| *before != self.pods.asked);
@@ -145,13 +178,16 @@ impl History {
 
     /// Demand as it counts for more pods, and for fewer, where a silent pod carries `capacity`.
     pub(crate) fn demand(&self, now: Timestamp, dimension: Dimension, capacity: f64) -> (Demand, Demand) {
-        let points = |load: &dyn Fn(&Carried) -> f64| -> Vec<Point> {
-            let each = self.carried.iter();
-            each.map(|(at, carried)| Point { age: seconds(*at, now), load: load(carried) }).collect()
+        let down = |carried: &Carried| carried.for_down[dimension] + f64::from(carried.silent) * capacity;
+        let demand = |load: &dyn Fn(&Carried) -> f64| {
+            Demand::of(&self.points(now, load), self.glance.as_ref().map(load))
         };
-        let up = points(&|carried| carried.for_up[dimension]);
-        let down = points(&|carried| carried.for_down[dimension] + f64::from(carried.silent) * capacity);
-        (Demand::of(&up), Demand::of(&down))
+        (demand(&|carried| carried.for_up[dimension]), demand(&down))
+    }
+
+    fn points(&self, now: Timestamp, load: impl Fn(&Carried) -> f64) -> Vec<Point> {
+        let each = self.carried.iter();
+        each.map(|(at, carried)| Point { age: seconds(*at, now), load: load(carried) }).collect()
     }
 
     /// The most pods that were needed within the window; `None` while it is not full.
@@ -171,22 +207,24 @@ impl History {
         (as_u32(recent.by_ref().count()), before)
     }
 
-    fn rates(&mut self, pods: &[PodSample]) -> Vec<Option<Rates>> {
-        let mut rates = Vec::with_capacity(pods.len());
-        let mut readings = BTreeMap::new();
-        for pod in pods {
-            let before = self.readings.get(&pod.id).copied();
-            let Scrape::Read(reading) = pod.scrape else {
-                readings.extend(before.map(|before| (pod.id.clone(), before)));
-                rates.push(None);
-                continue;
-            };
+    /// What each pod carried since the last second in which it answered.
+    fn rates(&self, pods: &[PodSample]) -> Vec<Option<Rates>> {
+        let rates = pods.iter().map(|pod| {
+            let Scrape::Read(reading) = pod.scrape else { return None };
+            let before = self.readings.get(&pod.id);
             let fresh = before.filter(|before| seconds(before.at, reading.at) < STALE_SECONDS);
-            rates.push(rates::between(fresh.as_ref(), &reading, pod.ready));
-            readings.insert(pod.id.clone(), reading);
-        }
-        self.readings = readings;
-        rates
+            rates::between(fresh, &reading, pod.ready)
+        });
+        rates.collect()
+    }
+
+    /// Keeps the last answer of each pod that there is.
+    fn keep(&mut self, pods: &[PodSample]) {
+        let last = |pod: &PodSample| match pod.scrape {
+            Scrape::Read(reading) => Some(reading),
+            Scrape::Failed | Scrape::NotAsked => self.readings.get(&pod.id).copied(),
+        };
+        self.readings = pods.iter().filter_map(|pod| Some((pod.id.clone(), last(pod)?))).collect();
     }
 
     fn learn(&mut self, pods: &[PodSample], rates: &[Option<Rates>]) {

@@ -6,6 +6,7 @@
 //!   PodSample of each    History::observe     counters → rates → a second in a ring; lead times; what a pod can carry
 //!   decide(history, spec, spec.replicas, now) → Decision {replicas, reason, binding, inputs, explanation}
 //!   the Decision         History::decided     remembered for the scale-down window
+//! half a second later, where History::is_worth_a_glance: the same with History::glance
 //! ```
 //!
 //! After a restart of the operator: `History::new(now, learned)` with what `status.scaling.learned` says. It does not shrink anything until

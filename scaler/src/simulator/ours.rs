@@ -1,4 +1,4 @@
-//! Our own decisions: all pods asked once a second.
+//! Our own decisions: all pods asked once a second, and once more where a step may have begun.
 
 use jiff::{SignedDuration, Timestamp};
 use mediaorigin_crds::autoscaling::{Autoscaling, Load};
@@ -12,6 +12,8 @@ use crate::sample::{Phase, PodSample, Reading, Scrape};
 
 /// A look a second.
 const PERIOD: i64 = 1_000;
+/// A glance so long after a look.
+const GLANCE: i64 = 500;
 
 /// The operator's scaler.
 #[derive(Clone, Debug)]
@@ -39,10 +41,13 @@ impl Autoscaler for Ours<'_> {
     }
 
     fn step(&mut self, time: i64, fleet: &Fleet, settings: &Settings) -> Option<u32> {
-        if time.rem_euclid(PERIOD) != settings.offset(PERIOD, 0) {
+        let now = at(settings, time);
+        let since_look = (time - settings.offset(PERIOD, 0)).rem_euclid(PERIOD);
+        let is_glance = since_look == GLANCE
+            && self.history.as_ref().is_some_and(|history| history.is_worth_a_glance(now));
+        if since_look != 0 && !is_glance {
             return None;
         }
-        let now = at(settings, time);
         let is_restart =
             settings.restart.is_some_and(|second| (second * 1_000..(second + 1) * 1_000).contains(&time));
         let learned = self.history.as_ref().map_or(Load::default(), |history| history.capacity().learned());
@@ -51,7 +56,11 @@ impl Autoscaler for Ours<'_> {
         }
         let history = self.history.get_or_insert_with(|| History::new(now, learned));
         let samples: Vec<PodSample> = fleet.pods().iter().map(|pod| sample(pod, time, settings)).collect();
-        history.observe(now, fleet.asked(), &samples);
+        if is_glance {
+            history.glance(fleet.asked(), &samples);
+        } else {
+            history.observe(now, fleet.asked(), &samples);
+        }
         let decision = decide(history, self.spec, settings.spec_replicas, now);
         history.decided(now, &decision);
         let replicas = decision.replicas;

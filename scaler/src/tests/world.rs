@@ -54,6 +54,7 @@ pub(super) struct World {
     pub(super) silent: fn(usize) -> bool,
     /// Whether decisions are carried out.
     pub(super) follows: bool,
+    is_worth_a_glance: bool,
     pods: Vec<Pod>,
     made: u32,
 }
@@ -71,6 +72,7 @@ impl World {
             ready_after: 5,
             silent: |_| false,
             follows: true,
+            is_worth_a_glance: false,
             pods: Vec::new(),
             made: 0,
         };
@@ -92,21 +94,39 @@ impl World {
         self.pods.truncate(self.asked as usize);
     }
 
-    /// A second in which all pods send so many megabits; the decision at its end is carried out.
+    /// A second in which all pods send so many megabits, with a glance in its middle where the one before was worth it; the decision at its
+    /// end. Both are carried out.
     pub(super) fn second(&mut self, megabits: f64) -> Decision {
-        self.now += SignedDuration::from_secs(1);
+        self.pass(500, megabits);
+        // That of the second before, as the operator asks at its look.
+        if self.is_worth_a_glance {
+            let samples = self.samples();
+            self.history.glance(self.asked, &samples);
+            let decision = self.decide();
+            self.carry_out(&decision);
+        }
+        self.pass(500, megabits);
+        let decision = self.decided(&self.samples());
+        self.is_worth_a_glance = self.history.is_worth_a_glance(self.now);
+        self.carry_out(&decision);
+        decision
+    }
+
+    fn pass(&mut self, milliseconds: i64, megabits: f64) {
+        self.now += SignedDuration::from_millis(milliseconds);
         let now = self.now;
         let is_ready = |pod: &&mut Pod| pod.ready < now;
         let ready = self.pods.iter_mut().filter(is_ready).count();
         for pod in self.pods.iter_mut().filter(|pod| pod.ready < now) {
-            pod.sent += megabits * 125_000.0 / ready as f64;
+            pod.sent += megabits * 125.0 * milliseconds as f64 / ready as f64;
         }
-        let decision = self.decided(&self.samples());
+    }
+
+    fn carry_out(&mut self, decision: &Decision) {
         if self.follows {
             self.asked = decision.replicas;
             self.follow();
         }
-        decision
     }
 
     /// What the pods are and say now.
@@ -117,6 +137,10 @@ impl World {
     /// What is decided about such pods.
     pub(super) fn decided(&mut self, samples: &[PodSample]) -> Decision {
         self.history.observe(self.now, self.asked, samples);
+        self.decide()
+    }
+
+    fn decide(&mut self) -> Decision {
         let decision = decide(&self.history, &self.spec, self.spec_replicas, self.now);
         self.history.decided(self.now, &decision);
         decision

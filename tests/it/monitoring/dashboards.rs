@@ -14,6 +14,8 @@ const PANEL: (usize, usize) = (8, 8);
 /// A panel: title, unit, what it shows, and its lines with their legends. `$P` selects the pods that were chosen.
 type Panel = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
 
+/// Selects the pods that were chosen.
+const CHOSEN: &str = "namespace=~\"$namespace\",pod=~\"$pod\"";
 const POD: &str = "{{namespace}}/{{pod}}";
 
 const ORIGINS: &[Panel] = &[
@@ -233,6 +235,33 @@ const OPERATOR: &[Panel] = &[
         ],
     ),
     (
+        "Pods of origins that are scaled",
+        "short",
+        "Asked for, ready, and wanted without maxReplicas and the scale-down window.",
+        &[(
+            "{{origin_namespace}}/{{origin}} {{state}}",
+            "max by (origin_namespace, origin, state) (mediaorigin_operator_scaling_replicas{$P})",
+        )],
+    ),
+    (
+        "Pods that the load needs",
+        "short",
+        "By what it is made of; the highest counts.",
+        &[(
+            "{{origin_namespace}}/{{origin}} {{dimension}}",
+            "max by (origin_namespace, origin, dimension) (mediaorigin_operator_scaling_needed_replicas{$P})",
+        )],
+    ),
+    (
+        "Decisions of the scaler",
+        "ops",
+        "By reason, as in the condition ScalingActive.",
+        &[(
+            "{{reason}}",
+            "sum by (reason) (rate(mediaorigin_operator_scaling_decisions_total{$P}[$__rate_interval]))",
+        )],
+    ),
+    (
         "Broken watches, lost events",
         "ops",
         "Watches are started again; what an event says is in the conditions too.",
@@ -243,10 +272,52 @@ const OPERATOR: &[Panel] = &[
     ),
 ];
 
-/// File, title, and the metric whose labels are the choice of pods.
-const DASHBOARDS: [(&str, &str, &str, &[Panel]); 2] = [
-    ("origins", "MediaOrigin / Origins", "mediaorigin_ready", ORIGINS),
-    ("operator", "MediaOrigin / Operator", "mediaorigin_operator_leader", OPERATOR),
+/// The formula of the scaler with its numbers: a row for each origin and dimension, a column for each term.
+const FORMULA: Panel = (
+    "How the number of pods was counted",
+    "short",
+    "(demand + lead × slope) / (capacity × utilization) = needed. Egress in bytes.",
+    &[
+        ("demand", "mediaorigin_operator_scaling_demand{$P}"),
+        (
+            "lead",
+            "mediaorigin_operator_scaling_needed_replicas{$P} * 0 + on (pod, origin_namespace, origin) group_left () mediaorigin_operator_scaling_lead_seconds{$P}",
+        ),
+        ("slope", "mediaorigin_operator_scaling_slope{$P}"),
+        ("capacity", "mediaorigin_operator_scaling_capacity{$P}"),
+        (
+            "utilization",
+            "mediaorigin_operator_scaling_needed_replicas{$P} * 0 + on (pod, origin_namespace, origin) group_left () mediaorigin_operator_scaling_utilization{$P}",
+        ),
+        ("needed", "mediaorigin_operator_scaling_needed_replicas{$P}"),
+    ],
+);
+
+struct Dashboard {
+    file: &'static str,
+    title: &'static str,
+    /// Its labels are the choice of pods.
+    metric: &'static str,
+    panels: &'static [Panel],
+    /// A table below them.
+    table: Option<&'static Panel>,
+}
+
+const DASHBOARDS: [Dashboard; 2] = [
+    Dashboard {
+        file: "origins",
+        title: "MediaOrigin / Origins",
+        metric: "mediaorigin_ready",
+        panels: ORIGINS,
+        table: None,
+    },
+    Dashboard {
+        file: "operator",
+        title: "MediaOrigin / Operator",
+        metric: "mediaorigin_operator_leader",
+        panels: OPERATOR,
+        table: Some(&FORMULA),
+    },
 ];
 
 fn source() -> Value {
@@ -256,7 +327,7 @@ fn source() -> Value {
 fn panel((index, (title, unit, about, lines)): (usize, &Panel)) -> Value {
     let per_row = WIDTH / PANEL.0;
     let targets = lines.iter().zip('A'..).map(|((legend, expression), id)| {
-        let expression = expression.replace("$P", "namespace=~\"$namespace\",pod=~\"$pod\"");
+        let expression = expression.replace("$P", CHOSEN);
         json!({ "refId": id, "datasource": source(), "expr": expression, "legendFormat": legend })
     });
     json!({
@@ -269,6 +340,32 @@ fn panel((index, (title, unit, about, lines)): (usize, &Panel)) -> Value {
         "fieldConfig": { "defaults": { "unit": unit, "min": 0 }, "overrides": [] },
         "options": { "legend": { "displayMode": "list", "placement": "bottom" }, "tooltip": { "mode": "multi" } },
         "targets": targets.collect::<Vec<_>>(),
+    })
+}
+
+/// The last values of its lines, side by side; a row for what has the same labels.
+fn table_below(above: usize, (title, unit, about, columns): &Panel) -> Value {
+    let (places, ids) = (columns.iter().zip('A'..), columns.iter().zip('A'..));
+    let targets = places.map(|((_, expression), id)| {
+        let expression = expression.replace("$P", CHOSEN);
+        json!({ "refId": id, "datasource": source(), "expr": expression, "format": "table", "instant": true })
+    });
+    let names: serde_json::Map<_, _> =
+        ids.map(|((name, _), id)| (format!("Value #{id}"), Value::from(*name))).collect();
+    let hidden = json!({ "Time": true, "__name__": true, "job": true, "instance": true, "namespace": true, "pod": true });
+    json!({
+        "id": above + 1,
+        "type": "table",
+        "title": title,
+        "description": about,
+        "datasource": source(),
+        "gridPos": { "x": 0, "y": above.div_ceil(WIDTH / PANEL.0) * PANEL.1, "w": WIDTH, "h": PANEL.1 },
+        "fieldConfig": { "defaults": { "unit": unit }, "overrides": [] },
+        "targets": targets.collect::<Vec<_>>(),
+        "transformations": [
+            { "id": "merge", "options": {} },
+            { "id": "organize", "options": { "excludeByName": hidden, "renameByName": names } },
+        ],
     })
 }
 
@@ -287,7 +384,8 @@ fn choice(label: &str, query: &str) -> Value {
     })
 }
 
-fn dashboard(file: &str, title: &str, metric: &str, panels: &[Panel]) -> Value {
+fn document(Dashboard { file, title, metric, panels, table }: &Dashboard) -> Value {
+    let below = table.map(|table| table_below(panels.len(), table));
     json!({
         "uid": format!("mediaorigin-{file}"),
         "title": title,
@@ -304,15 +402,16 @@ fn dashboard(file: &str, title: &str, metric: &str, panels: &[Panel]) -> Value {
             choice("pod", &format!("label_values({metric}{{namespace=~\"$namespace\"}}, pod)")),
         ] },
         "annotations": { "list": [] },
-        "panels": panels.iter().enumerate().map(panel).collect::<Vec<_>>(),
+        "panels": panels.iter().enumerate().map(panel).chain(below).collect::<Vec<_>>(),
     })
 }
 
 /// `UPDATE=1` rewrites the dashboards.
 #[test]
 fn generated_dashboards() {
-    for (file, title, metric, panels) in DASHBOARDS {
-        let text = serde_json::to_string_pretty(&dashboard(file, title, metric, panels)).unwrap();
+    for dashboard in DASHBOARDS {
+        let text = serde_json::to_string_pretty(&document(&dashboard)).unwrap();
+        let file = dashboard.file;
         golden::check(&format!("charts/mediaorigin-operator/files/dashboards/{file}.json"), &(text + "\n"));
     }
 }
@@ -321,7 +420,7 @@ fn generated_dashboards() {
 #[test]
 fn row_68_every_metric_of_the_dashboards_is_in_a_scrape() {
     let mut rules = Vec::new();
-    for (file, ..) in DASHBOARDS {
+    for Dashboard { file, .. } in DASHBOARDS {
         let text = golden::read(&format!("charts/mediaorigin-operator/files/dashboards/{file}.json"));
         let dashboard: Value = serde_json::from_str(&text).unwrap();
         let targets = dashboard["panels"].as_array().unwrap().iter();

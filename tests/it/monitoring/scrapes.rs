@@ -9,6 +9,10 @@ use mediaorigin_operator::health::Health;
 use mediaorigin_operator::metrics::{Metrics, ReconcileResult};
 use mediaorigin_operator::plan::Action;
 use mediaorigin_operator::plan::news::News;
+use mediaorigin_scaler::decide::Input;
+use mediaorigin_scaler::demand::Demand;
+use mediaorigin_scaler::history::Pods;
+use mediaorigin_scaler::{Decision, Dimension, Reason};
 use mediaorigin_tests::peer::fetch;
 
 use crate::tidy::metrics::every_origin;
@@ -19,12 +23,35 @@ pub(super) type Samples = BTreeMap<String, BTreeSet<String>>;
 /// Labels that Prometheus adds to what it scrapes from a pod.
 const OF_THE_TARGET: [&str; 4] = ["namespace", "pod", "job", "instance"];
 
+/// One to which every dimension has something to say.
+fn decision() -> Decision {
+    let input = |dimension| Input {
+        dimension,
+        demand: Demand { level: 812.0, slope: 40.0 },
+        capacity: 120.0,
+        needed: 11.6,
+        needed_at_most: 11.6,
+    };
+    Decision {
+        replicas: 12,
+        wanted: 12,
+        reason: Reason::Demand,
+        binding: None,
+        inputs: Dimension::ALL.map(input).to_vec(),
+        lead: Duration::from_millis(4_100),
+        floor: None,
+        explanation: String::new(),
+        needed: None,
+    }
+}
+
 /// What an operator says to which everything has happened that makes a label.
 pub(crate) fn operator() -> String {
     let metrics = Arc::new(Metrics::default());
     metrics.reconciled(ReconcileResult::Ok, Duration::from_millis(5));
     metrics.asked(true, Duration::from_millis(5));
     metrics.pushed(true);
+    metrics.scaling.tell(&("media".to_owned(), "live".to_owned()), &decision(), Pods::default(), 0.7);
     metrics.acted(&Action::Announce { pod: "live-1".to_owned(), news: News::Generation(1) });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(admin::listen("127.0.0.1:0".parse().unwrap())).unwrap();

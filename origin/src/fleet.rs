@@ -21,6 +21,7 @@ pub mod log;
 mod members;
 mod open;
 mod overtaking;
+mod pause;
 pub mod peers;
 mod read;
 pub mod report;
@@ -43,6 +44,7 @@ use tokio::runtime::Handle;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::chance::{NoChance, short_number};
 use crate::clock::{Clock, Now};
@@ -56,6 +58,7 @@ use eager::Eager;
 use leftovers::Leftovers;
 use log::{Log, Logged};
 use open::Open;
+use pause::Heart;
 use peers::client::{self, PeerError, Peers};
 use peers::growing::{self, Follows, Word};
 use peers::tier::Holders;
@@ -96,6 +99,7 @@ pub struct Fleet {
     counters: Arc<Counters>,
     log: Arc<Log>,
     leftovers: Leftovers,
+    heart: Arc<Heart>,
     following: Vec<JoinHandle<()>>,
 }
 
@@ -216,6 +220,9 @@ impl Fleet {
             .collect();
         following.push(runtime.spawn(Arc::clone(&open).run(notices)));
         following.push(runtime.spawn(Arc::clone(&eager).run(asked)));
+        let heart = Arc::new(Heart::new(Instant::now()));
+        let (beating, wall) = (Arc::clone(&heart), clock.clone());
+        following.push(runtime.spawn(async move { beating.run(|| wall.now().wall).await }));
         let log = Arc::new(Log::new(settings, clock.clone()));
         let (leftovers, stale_reads, counters) =
             (Leftovers::default(), AtomicU64::new(0), Arc::clone(counters));
@@ -231,6 +238,7 @@ impl Fleet {
             counters,
             log,
             leftovers,
+            heart,
             following,
         })
     }

@@ -57,7 +57,7 @@ pub async fn write<E: Display>(
     if request.length.is_some_and(|length| length > bytes_max) {
         return failed(&Failure::TooLarge, bytes_max).of(treatment.class);
     }
-    let arrival = tiers.map(|tiers| tiers.arrive(path)).unwrap_or_default();
+    let arrival = tiers.map_or_else(Arrival::now, |tiers| tiers.arrive(path));
     let current = memory.committed(path, clock.now());
     // What is not in memory may be in a tier below, and in a fleet another pod may know better: that is asked when the bytes are here.
     let is_known = tiers.is_none() || (current.is_some() && origin.fleet().is_none());

@@ -12,6 +12,7 @@ mod joining;
 mod log;
 mod members;
 mod overtaking;
+mod pausing;
 pub(crate) mod pods;
 mod reads;
 mod stale;

@@ -24,9 +24,17 @@ use crate::tiers::{ErrorKind, Put, Record, TierError, TierName};
 const ATTEMPTS_MAX: usize = 3;
 
 /// A request for a change that has arrived: in a fleet, the path is looked at while the body arrives.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Arrival {
+    at: Instant,
     fence: Option<JoinHandle<Result<Fence, ReadError>>>,
+}
+
+impl Arrival {
+    /// Now, of a change at which nobody has looked yet.
+    pub(crate) fn now() -> Self {
+        Self { at: Instant::now(), fence: None }
+    }
 }
 
 impl Drop for Arrival {
@@ -71,6 +79,8 @@ pub(super) struct Change {
     pub(super) path: Arc<str>,
     pub(super) condition: Option<Arc<Condition>>,
     pub(super) waiting: Waiting,
+    /// When its request arrived.
+    arrived: Instant,
 }
 
 impl Tiers {
@@ -81,7 +91,7 @@ impl Tiers {
             let (fleet, path) = (Arc::clone(fleet), path.to_owned());
             self.runtime.spawn(async move { fleet.index.fence(&path, READ_PATIENCE).await })
         });
-        Arrival { fence }
+        Arrival { at: Instant::now(), fence }
     }
 
     /// Commits an upload in a fleet.
@@ -95,9 +105,10 @@ impl Tiers {
         waiting: Waiting,
     ) -> Result<Committed, Arc<TierError>> {
         let path = Arc::clone(&upload.version().path);
-        let change = Change::new(fleet, &path, condition, waiting);
-        // Whose condition must be decided cannot be answered without the index.
-        let eager_after = wish.eager_after.filter(|_| change.condition.is_none() && is_inside(&upload));
+        let change = Change::new(fleet, &path, condition, waiting, arrival.at);
+        // Whose condition must be decided, or who may be too late, cannot be answered without the index.
+        let needs_index = change.condition.is_some() || change.may_wait_since(self.clock.now()).is_some();
+        let eager_after = wish.eager_after.filter(|_| !needs_index && is_inside(&upload));
         let fence = match eager_after {
             None => change.first_fence(arrival).await?,
             Some(after) => match timeout(after, change.first_fence(arrival)).await {
@@ -129,6 +140,7 @@ impl Tiers {
                 fence = anew;
             }
             let now = self.clock.now();
+            change.check_age(&fence, now)?;
             let there = live(&fence)?;
             if !change.is_allowed(there.as_deref(), now) {
                 return Ok(Committed::Refused);
@@ -302,9 +314,25 @@ impl Change {
         path: &Arc<str>,
         condition: Option<Condition>,
         waiting: Waiting,
+        arrived: Instant,
     ) -> Self {
         let (fleet, path) = (Arc::clone(fleet), Arc::clone(path));
-        Self { fleet, path, condition: condition.map(Arc::new), waiting }
+        Self { fleet, path, condition: condition.map(Arc::new), waiting, arrived }
+    }
+
+    fn may_wait_since(&self, now: Now) -> Option<u64> {
+        self.fleet.heart.may_wait_since(self.arrived, Instant::now(), now.wall)
+    }
+
+    /// Refuses what may have waited, while this process stood still, for longer than what is there has been there.
+    pub(super) fn check_age(&self, fence: &Fence, now: Now) -> Result<(), Arc<TierError>> {
+        match self.may_wait_since(now) {
+            Some(since) if fence.stamp() > since => {
+                let why = "this pod stood still for a while, and the path was changed meanwhile; ask again";
+                Err(Arc::new(unavailable("change", &self.path, why)))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn first_fence(&self, mut arrival: Arrival) -> Result<Fence, Arc<TierError>> {

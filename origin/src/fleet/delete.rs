@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mediaorigin_index::Outcome;
+use tokio::time::Instant;
 
 use super::commit::{Change, Waiting, live, unavailable, undecided};
 use super::{COMMIT_PATIENCE, Fleet, entry};
@@ -20,7 +21,7 @@ impl Tiers {
         condition: Option<Condition>,
         waiting: Waiting,
     ) -> Result<Deleted, Arc<TierError>> {
-        let change = Change::new(fleet, &path, condition, waiting);
+        let change = Change::new(fleet, &path, condition, waiting, Instant::now());
         let mut fence = change.fence().await?;
         if fence.stamp() == 0
             && let Some(anew) = self.adopt_anew(&change).await?
@@ -28,6 +29,7 @@ impl Tiers {
             fence = anew;
         }
         let now = self.clock.now();
+        change.check_age(&fence, now)?;
         let there = live(&fence)?;
         if !change.is_allowed(there.as_deref(), now) {
             return Ok(Deleted::Refused);

@@ -116,7 +116,7 @@ impl World {
         let opening = Opening { path: path.into(), uid: Uid(fastrand::u128(..)), meta, early: true, length };
         let mut upload = self.memory.open(opening, &self.clock).await.unwrap();
         upload.write(data, &self.clock).await.unwrap();
-        self.tiers.commit(Arrival::default(), upload, wish, condition).await
+        self.tiers.commit(Arrival::now(), upload, wish, condition).await
     }
 
     async fn put(&self, path: &str, data: &[u8], wish: Wish) -> Result<Committed, Arc<TierError>> {

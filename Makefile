@@ -28,10 +28,8 @@ down:           ## stop the sample stream and delete the cluster
 bench:          ## what requests cost beside nginx and Varnish, as ratios; delays; storms; what a fleet costs (BENCH_ONLY=fleet)
 	@tests/bench/run
 
-soak:           ## kill -9, faults of the object store, of NATS and of its links, of whole fleets (a seed each half minute), 500 origins, for SOAK_SECONDS (600) each; a second S3 server (minio) and a racy one (s3s-fs); prints its seeds
-	@MEDIAORIGIN_SOAK_SECONDS=$${SOAK_SECONDS:-600} cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- kill9::nothing object_store:: api::operator::five api::scale::five index::linearizability::soak fleet::history::soak --skip the_race --nocapture --test-threads=1 --include-ignored
-	@MEDIAORIGIN_S3_SERVER=s3s-fs cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- object_store::two::the_race --nocapture --include-ignored
-	@MEDIAORIGIN_S3_SERVER=minio MEDIAORIGIN_SOAK_SECONDS=30 cargo test --locked --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-tests --test it -- object_store:: --skip the_race --nocapture --test-threads=1 --include-ignored
+soak:           ## what `make test` does for seconds, for SOAK_SECONDS (600) each, and what takes the whole machine (SOAK_ONLY=processes or cluster); prints its seeds
+	@tests/soak/run
 
 generate:       ## rewrite generated files: CRD YAML, chart copy, golden plans
 	@UPDATE=1 cargo test -q --profile $(MEDIAORIGIN_PROFILE) -p mediaorigin-operator -p mediaorigin-tests generated_

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use fastrand::Rng;
 use mediaorigin_tests::peer::{self, Peer};
 use serde_json::Value;
 
@@ -90,11 +91,11 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(&self) {
+    fn read(&self, mut chance: Rng) {
         while !self.over.load(Ordering::Relaxed) {
             let number = {
                 let asked = self.asked.lock().unwrap();
-                asked[fastrand::usize(..asked.len())]
+                asked[chance.usize(..asked.len())]
             };
             match peer::fetch(media(MEMORY_PORT), "GET", &path(number)) {
                 Ok(answer) => match answer.head.status {
@@ -105,7 +106,7 @@ impl Seen {
                 },
                 Err(error) => self.failures.lock().unwrap().push(format!("{number}: {error:#}")),
             }
-            thread::sleep(PAUSE);
+            thread::sleep(PAUSE.mul_f64(0.5 + chance.f64()));
         }
     }
 
@@ -126,6 +127,20 @@ impl Seen {
 #[test]
 fn the_limit_goes_up_and_down_and_the_pod_stays() {
     let _turn = turn::alone();
+    up_and_down(fastrand::u64(..));
+}
+
+/// `make soak`.
+#[test]
+#[ignore = "as long as three of them"]
+fn the_limit_goes_up_and_down_with_three_seeds() {
+    let _turn = turn::alone();
+    (1..=3).for_each(up_and_down);
+}
+
+/// The number is the seed of what readers ask for, and when.
+fn up_and_down(number: u64) {
+    println!("seed {number}");
     let cluster = Cluster::get();
     serve(NAMESPACE, MEMORY_PORT, RULE);
     put(0, 620);
@@ -139,8 +154,10 @@ fn the_limit_goes_up_and_down_and_the_pod_stays() {
     let seen = Seen { asked: Mutex::new(full), ..Seen::default() };
     thread::scope(|scope| {
         let ends = Ends(&seen.over);
+        let mut chance = Rng::with_seed(number);
         for _ in 0..READERS {
-            scope.spawn(|| seen.read());
+            let (seen, chance) = (&seen, chance.fork());
+            scope.spawn(move || seen.read(chance));
         }
         scope.spawn(|| seen.watch(&pod));
         eventually("all read", 60, || seen.hits.load(Ordering::Relaxed) > u64::from(READERS));
@@ -173,6 +190,7 @@ fn the_limit_goes_up_and_down_and_the_pod_stays() {
     );
     // Its port is wanted by another test.
     cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live"));
+    eventually("its pod is gone", 60, || pod_uids(NAMESPACE).is_empty());
 }
 
 /// Ends the readers, whatever becomes of the test.

@@ -21,6 +21,17 @@ const STORM: u32 = 200;
 /// The storm needs more than these, whatever share of it the machine can make; the calm fits into one pod.
 const PODS_MAX: u64 = 4;
 const MEGABITS_OF_A_POD: u32 = 80;
+/// One of Kubernetes that wants two pods at least.
+const AUTOSCALER: &str = "apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: theirs}
+spec:
+  scaleTargetRef: {apiVersion: mediaorigin.io/v1alpha1, kind: MediaOrigin, name: live}
+  minReplicas: 2
+  maxReplicas: 3
+  metrics:
+  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 99}}}
+";
 
 fn origin() -> Value {
     Cluster::get().json(&format!("get -n {NAMESPACE} mediaorigin/live"))
@@ -140,7 +151,8 @@ impl Crowd {
     }
 }
 
-/// `kubectl scale` is a floor in mode Internal, and decides in mode External; a `HorizontalPodAutoscaler` of the Deployment is named.
+/// `kubectl scale` is a floor in mode Internal. In mode External it decides, and so does a `HorizontalPodAutoscaler` of the origin; one of
+/// the Deployment is named.
 fn by_hand(cluster: &Cluster) {
     cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas=2"));
     serving(2);
@@ -149,6 +161,10 @@ fn by_hand(cluster: &Cluster) {
     cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas=1"));
     serving(1);
     assert_eq!(condition(&origin(), "ScalingActive")["reason"], "External");
+    cluster.apply(NAMESPACE, AUTOSCALER);
+    serving(2);
+    assert_eq!(origin()["spec"]["replicas"], 2, "it writes what is its own to write");
+    cluster.kubectl(&format!("delete -n {NAMESPACE} hpa/theirs"));
     cluster.kubectl(&format!(
         "autoscale -n {NAMESPACE} deployment/live --name=rival --min=1 --max=3 --cpu-percent=99"
     ));

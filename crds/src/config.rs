@@ -68,6 +68,9 @@ pub struct CoordinationConfig {
     pub scope: String,
     /// Copies of the log, 1 to 5.
     pub copies: u8,
+    /// Parts of the log.
+    #[serde(default = "partitions", skip_serializing_if = "is_one")]
+    pub partitions: u16,
     /// Bytes that the write-ahead log of bodies may take on the servers, each copy of it.
     #[serde(default = "log_bytes")]
     pub log_bytes: u64,
@@ -77,6 +80,15 @@ pub struct CoordinationConfig {
 
 /// Bytes of the write-ahead log where nothing else is said.
 pub const LOG_BYTES: u64 = 1 << 30;
+
+const fn partitions() -> u16 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_one(count: &u16) -> bool {
+    *count == 1
+}
 
 const fn log_bytes() -> u64 {
     LOG_BYTES

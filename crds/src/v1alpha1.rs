@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::schema;
 
 pub use autoscaling::{
-    AutoscalingModeSpec, AutoscalingSpec, EventSpec, ExpectedPeakSpec, MissingDataPolicySpec,
+    AutoscalingModeSpec, AutoscalingSpec, EventSpec, ExpectedPeakSpec, HeadroomSpec, MissingDataPolicySpec,
     MissingDataSpec, ScaleDownSpec, ScalingStatus, ScheduleSpec, TargetsSpec,
 };
 
@@ -290,6 +290,12 @@ pub struct NatsSpec {
     #[serde(default = "default_copies")]
     #[cfg_attr(feature = "crd", schemars(schema_with = "schema::copies"))]
     pub copies: i32,
+
+    /// Parts of the log, 1 to 64, each with a leader of its own among the servers, so that several servers carry the changes of many
+    /// channels. What is below the same two first folders is in one part. It cannot be changed once there is a log. Default 1.
+    #[serde(default = "default_partitions")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 64)))]
+    pub partitions: i32,
 
     /// Storage that the write-ahead log of bodies may take on each server that has a copy of it, e.g. `4Gi`; at least `64Mi`. The
     /// servers reserve it. It has to hold half an hour of uploads at durability `Replicated`; where there is an object store, those
@@ -1098,6 +1104,9 @@ fn one() -> i32 {
 }
 fn default_memory_limit() -> String {
     "1Gi".to_owned()
+}
+fn default_partitions() -> i32 {
+    1
 }
 fn default_copies() -> i32 {
     3

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
+use futures_util::future::join_all;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
@@ -175,6 +176,14 @@ impl Index {
         let key = Key::of(path);
         let fence = wait_for_barrier(self.shared(path), key, self.clock.now() + patience).await;
         fence.ok_or(ReadError::TimedOut(patience))
+    }
+
+    /// Waits until this pod knows all that anybody was told before this call, of every path.
+    pub async fn catch_up(&self, patience: Duration) -> Result<(), ReadError> {
+        let (key, deadline) = (Key::of(""), self.clock.now() + patience);
+        let barriers = self.partitions.iter().map(|shared| wait_for_barrier(shared, key, deadline));
+        let is_known = join_all(barriers).await.iter().all(Option::is_some);
+        if is_known { Ok(()) } else { Err(ReadError::TimedOut(patience)) }
     }
 
     /// Puts a version, or a tombstone, under its path: unless `condition` says no to what is there, or somebody changes it

@@ -31,6 +31,8 @@ pub enum Part {
     PersistentVolumeClaim,
     /// The pods.
     Deployment,
+    /// Pods that keep room on the nodes for more of them.
+    Headroom,
 }
 
 /// What Kubernetes calls a kind of object.
@@ -42,7 +44,7 @@ struct Resource {
 
 impl Part {
     /// Every part, in the order of application.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ServiceAccount,
         Self::AdminSecret,
         Self::PublisherSecret,
@@ -56,6 +58,7 @@ impl Part {
         Self::PodMonitor,
         Self::PersistentVolumeClaim,
         Self::Deployment,
+        Self::Headroom,
     ];
 
     const fn resource(self) -> Resource {
@@ -69,7 +72,7 @@ impl Part {
             Self::HttpRoute => ("HTTPRoute", "gateway.networking.k8s.io", "httproutes"),
             Self::PodMonitor => ("PodMonitor", "monitoring.coreos.com", "podmonitors"),
             Self::PersistentVolumeClaim => ("PersistentVolumeClaim", "", "persistentvolumeclaims"),
-            Self::Deployment => ("Deployment", "apps", "deployments"),
+            Self::Deployment | Self::Headroom => ("Deployment", "apps", "deployments"),
         };
         Resource { kind, group, plural }
     }
@@ -104,6 +107,7 @@ impl Part {
             Self::PublisherSecret => "-publisher",
             Self::NatsSecret => "-nats",
             Self::PodsService => "-pods",
+            Self::Headroom => "-headroom",
             _ => "",
         }
     }

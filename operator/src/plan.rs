@@ -10,6 +10,7 @@ pub mod coordination;
 pub mod credentials;
 pub mod difference;
 pub mod eviction;
+pub mod headroom;
 pub mod memory;
 pub mod network;
 pub mod news;
@@ -228,6 +229,7 @@ fn accept(settings: &Settings, observed: &Observed) -> Result<Wanted, Vec<Proble
         route::monitor(observed, spec),
         claim,
         Some(workload::deployment(settings, observed, spec, &accepted)),
+        headroom::deployment(settings, observed, spec, &accepted),
     ];
     // A kind that the cluster does not know is asked for again when it does.
     let children =

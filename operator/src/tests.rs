@@ -10,10 +10,10 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use mediaorigin_crds::units::Bytes;
 use mediaorigin_crds::v1alpha1::{
-    ClassSpec, ConsistencySpec, CoordinationSpec, CorsRuleSpec, CpuSpec, DiskSpec, DurabilitySpec,
-    EnvVarSpec, LimitsSpec, MatchSpec, MediaOriginSpec, MemorySpec, MemoryTierSpec, MethodSpec, NatsSpec,
-    ObjectStoreSpec, SecretRefSpec, ServiceTypeSpec, TierPolicySpec, TlsSpec, TolerationOperatorSpec,
-    TolerationSpec, VisibilitySpec, WriteAccessSpec,
+    AutoscalingSpec, ClassSpec, ConsistencySpec, CoordinationSpec, CorsRuleSpec, CpuSpec, DiskSpec,
+    DurabilitySpec, EnvVarSpec, HeadroomSpec, LimitsSpec, MatchSpec, MediaOriginSpec, MemorySpec,
+    MemoryTierSpec, MethodSpec, NatsSpec, ObjectStoreSpec, SecretRefSpec, ServiceTypeSpec, TierPolicySpec,
+    TlsSpec, TolerationOperatorSpec, TolerationSpec, VisibilitySpec, WriteAccessSpec,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -147,6 +147,7 @@ fn coordination() -> impl Strategy<Value = CoordinationSpec> {
             url,
             credentials_secret_ref: secret.map(|name| SecretRefSpec { name }),
             copies,
+            partitions: 1,
             wal_size: None,
         },
     })
@@ -404,16 +405,26 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
     spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: None });
     let ephemeral = plan(&settings(), &observed(&spec, 1, BTreeMap::new()));
     known::<Deployment>(&child(&ephemeral, Part::Deployment));
-    let nats =
-        NatsSpec { url: "nats://nats".to_owned(), credentials_secret_ref: None, copies: 3, wal_size: None };
+    let nats = NatsSpec {
+        url: "nats://nats".to_owned(),
+        credentials_secret_ref: None,
+        copies: 3,
+        partitions: 1,
+        wal_size: None,
+    };
     let fleet = MediaOriginSpec {
         replicas: 3,
         disk: None,
         coordination: Some(CoordinationSpec { nats }),
+        autoscaling: Some(AutoscalingSpec {
+            headroom: HeadroomSpec { replicas: 2, ..HeadroomSpec::default() },
+            ..AutoscalingSpec::default()
+        }),
         ..spec.clone()
     };
     let fleet = plan(&settings(), &observed(&fleet, 1, BTreeMap::new()));
     known::<Deployment>(&child(&fleet, Part::Deployment));
+    known::<Deployment>(&child(&fleet, Part::Headroom));
     known::<NetworkPolicy>(&child(&fleet, Part::NetworkPolicy));
     known::<PodDisruptionBudget>(&child(&fleet, Part::PodDisruptionBudget));
     spec.disk = Some(DiskSpec { size: "1Gi".to_owned(), storage_class_name: Some("fast".to_owned()) });

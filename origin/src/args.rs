@@ -32,6 +32,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Print a URL with a token: whoever has it may read until it expires, where spec.access.read is SignedUrls.
     SignUrl(SignUrlArgs),
+    /// Do nothing until SIGTERM or SIGINT: a pod that keeps room on its node (spec.autoscaling.headroom).
+    Idle,
 }
 
 /// Settings of a start.

@@ -11,6 +11,7 @@
 //! stamp of whatever had been committed when its request arrived. Index, object store and memory order by it, so they agree.
 
 mod adopt;
+mod change;
 mod commit;
 mod delete;
 mod eager;
@@ -64,8 +65,8 @@ use peers::growing::{self, Follows, Word};
 use peers::tier::Holders;
 use peers::{Counters, Token};
 
-pub use commit::Arrival;
-pub(crate) use commit::Client;
+pub use change::Arrival;
+pub(crate) use change::Client;
 pub(crate) use entry::class;
 pub use open::Announced;
 pub use read::read;
@@ -348,6 +349,7 @@ fn settings(config: &CoordinationConfig, scope: &Scope, pod: &Pod) -> Result<Con
     Ok(Config {
         credentials: dir.as_deref().map(credentials).transpose()?,
         replicas: config.copies,
+        partitions: config.partitions,
         wal_bytes_max: config.log_bytes,
         patience: seat::ATTEMPT,
         ..Config::new(config.servers.clone(), scope.clone(), pod.name.clone(), short_number()?)

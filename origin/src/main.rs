@@ -18,6 +18,7 @@ use mediaorigin_origin::limit::group::Group;
 use mediaorigin_origin::log::Requests;
 use mediaorigin_origin::tls::ClientCertificates;
 use mediaorigin_origin::{Options, Running, config, drain, log, start, trace};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Gives freed memory back within milliseconds, whichever thread freed it.
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run(*args).map(|()| ExitCode::SUCCESS),
         Command::Validate(args) => Ok(check(&args)),
         Command::SignUrl(args) => sign_url(&args).map(|()| ExitCode::SUCCESS),
+        Command::Idle => idle().map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("mediaorigin: {error:#}");
@@ -37,8 +39,24 @@ fn main() -> ExitCode {
 }
 
 fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(args))
+    runtime()?.block_on(serve(args))
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Waits for the end.
+fn idle() -> anyhow::Result<()> {
+    runtime()?.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    })
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {

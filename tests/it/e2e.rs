@@ -8,6 +8,7 @@ mod cluster;
 mod credentials;
 mod crowd;
 mod fleet;
+mod headroom;
 mod hot;
 mod lifecycle;
 mod memory;

@@ -12,6 +12,7 @@ mod joining;
 mod log;
 mod members;
 mod overtaking;
+mod partitions;
 mod pausing;
 pub(crate) mod pods;
 mod reads;

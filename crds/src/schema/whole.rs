@@ -77,7 +77,7 @@ pub(crate) fn fleet_rules() -> Vec<Value> {
 /// Only of the class: whether a disk may become smaller again depends on what its volume has become, which the operator sees.
 pub(crate) fn transition_rules() -> Vec<Value> {
     let class = |of: &str| format!("has({of}.disk) && has({of}.disk.storageClassName)");
-    vec![json!({
+    let of_volume = json!({
         "rule": format!(
             "self.replicas == 0 || !({} && {}) || self.disk.storageClassName == oldSelf.disk.storageClassName",
             class("oldSelf"),
@@ -86,5 +86,11 @@ pub(crate) fn transition_rules() -> Vec<Value> {
         "message": "the class of a volume cannot be changed: write the one before; for another class write replicas 0, then the class, \
                     and delete the PersistentVolumeClaim with everything on it",
         "fieldPath": ".disk.storageClassName"
-    })]
+    });
+    let of_log = json!({
+        "rule": "!has(oldSelf.coordination) || !has(self.coordination) || self.coordination.nats.partitions == oldSelf.coordination.nats.partitions",
+        "message": "a log keeps its partitions: write as many as before; for another number make an origin with another name",
+        "fieldPath": ".coordination.nats.partitions"
+    });
+    vec![of_volume, of_log]
 }

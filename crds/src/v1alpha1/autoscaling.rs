@@ -43,6 +43,10 @@ pub struct AutoscalingSpec {
     #[serde(default)]
     pub scale_down: ScaleDownSpec,
 
+    /// Room on the nodes for pods that will be needed.
+    #[serde(default)]
+    pub headroom: HeadroomSpec,
+
     /// What happens when fewer than half of the pods can be asked for longer than a minute; until then nothing changes.
     #[serde(default)]
     pub missing_data: MissingDataSpec,
@@ -119,6 +123,24 @@ pub struct ScaleDownSpec {
     #[serde(default = "default_percent_per_minute")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 100)))]
     pub percent_per_minute: i32,
+}
+
+/// Pods that do nothing but keep room on the nodes: they ask for as much as one of the origin's, have the lowest priority, and go at once
+/// when another pod needs their place. While a place is looked for, a cluster autoscaler brings the next node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct HeadroomSpec {
+    /// How many, 0 to 100; none while `spec.replicas` is 0. They have the origin's image, which a node has then. Default 0.
+    #[serde(default)]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 100)))]
+    pub replicas: i32,
+
+    /// Their `PriorityClass`, with a value below that of everything that may take their place; the chart makes the default. Default
+    /// `mediaorigin-headroom`.
+    #[serde(default = "default_headroom_class")]
+    #[cfg_attr(feature = "crd", schemars(schema_with = "schema::object_name"))]
+    pub priority_class_name: String,
 }
 
 /// What happens while the load is not known.
@@ -277,6 +299,9 @@ fn default_stabilization_seconds() -> i32 {
 fn default_percent_per_minute() -> i32 {
     50
 }
+fn default_headroom_class() -> String {
+    "mediaorigin-headroom".to_owned()
+}
 fn default_time_zone() -> String {
     "Etc/UTC".to_owned()
 }
@@ -290,6 +315,7 @@ impl Default for AutoscalingSpec {
             targets: TargetsSpec::default(),
             utilization_percent: default_utilization_percent(),
             scale_down: ScaleDownSpec::default(),
+            headroom: HeadroomSpec::default(),
             missing_data: MissingDataSpec::default(),
             schedules: Vec::new(),
             events: Vec::new(),
@@ -303,5 +329,11 @@ impl Default for ScaleDownSpec {
             stabilization_seconds: default_stabilization_seconds(),
             percent_per_minute: default_percent_per_minute(),
         }
+    }
+}
+
+impl Default for HeadroomSpec {
+    fn default() -> Self {
+        Self { replicas: 0, priority_class_name: default_headroom_class() }
     }
 }

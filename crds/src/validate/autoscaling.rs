@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{REPLICAS_MAX, check_count, check_range, is_label};
+use super::{REPLICAS_MAX, check_count, check_range, is_label, is_object_name};
 use crate::autoscaling::{Autoscaling, Bounds, Event, Load, MEGABIT, MissingData, Mode, Schedule};
 use crate::problem::Problem;
 use crate::v1alpha1::{
@@ -49,7 +49,13 @@ pub(super) fn autoscaling(
     let utilization = number("utilizationPercent", spec.utilization_percent, 10, 100);
     let stabilization =
         number("scaleDown.stabilizationSeconds", spec.scale_down.stabilization_seconds, 0, 3_600);
+    number("headroom.replicas", spec.headroom.replicas, 0, 100);
     let down = number("scaleDown.percentPerMinute", spec.scale_down.percent_per_minute, 1, 100);
+    let class = &spec.headroom.priority_class_name;
+    if !is_object_name(class) {
+        let message = format!("\"{class}\" is not the name of a PriorityClass");
+        problems.push(Problem::new("spec.autoscaling.headroom.priorityClassName", message));
+    }
     let cpu = pod.milli_cpu.map(|milli| f64::from(milli) / 1000.0);
     Autoscaling {
         mode,

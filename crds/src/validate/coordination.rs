@@ -1,6 +1,6 @@
 //! `spec.coordination`: how the pods of a fleet agree.
 
-use super::{is_object_name, quantity};
+use super::{check_range, is_object_name, quantity};
 use crate::config::{CoordinationConfig, LOG_BYTES};
 use crate::hash::stable_hash;
 use crate::names;
@@ -16,6 +16,8 @@ pub const SERVERS_MAX: usize = 16;
 pub const WAL_SIZE_MIN: Bytes = Bytes(64 * Bytes::MIB);
 /// See above.
 pub const WAL_SIZE_MAX: Bytes = Bytes(1024 * 1024 * Bytes::MIB);
+/// Parts of a log at most.
+const PARTITIONS_MAX: i32 = 64;
 /// Characters of a URL at most.
 const URL_LENGTH_MAX: usize = 1_024;
 
@@ -65,12 +67,15 @@ pub(super) fn coordination(
     {
         wrong("credentialsSecretRef.name", format!("\"{}\" is not the name of a Secret", secret.name));
     }
+    let field = "spec.coordination.nats.partitions";
+    let partitions = check_range(field, nats.partitions, 1, PARTITIONS_MAX, problems);
     let log_bytes = nats.wal_size.as_ref().and_then(|size| wal_size(size, problems));
     Some(CoordinationConfig {
         servers: servers.into_iter().map(str::to_owned).collect(),
         credentials_dir: nats.credentials_secret_ref.as_ref().map(|_| names::NATS_DIR.to_owned()),
         scope: scope(origin),
         copies: u8::try_from(nats.copies).unwrap_or(1),
+        partitions: u16::try_from(partitions).unwrap_or(1),
         log_bytes: log_bytes.map_or(LOG_BYTES, Bytes::get),
         peer_port: names::PEER_PORT,
     })

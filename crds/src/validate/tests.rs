@@ -193,7 +193,7 @@ fn a_fleet_may_promise_what_its_log_keeps() {
 
 #[test]
 fn coordination_becomes_a_cold_setting() {
-    let text = "{replicas: 3, coordination: {nats: {url: 'nats://a:4222,tls://[::1]:4223', credentialsSecretRef: {name: keys}, copies: 1, walSize: 2Gi}}}";
+    let text = "{replicas: 3, coordination: {nats: {url: 'nats://a:4222,tls://[::1]:4223', credentialsSecretRef: {name: keys}, copies: 1, partitions: 4, walSize: 2Gi}}}";
     let spec = serde_yaml::from_str(text).unwrap();
     let in_pod = super::validate(Some("media"), "live", &spec).unwrap().cold;
     let expected = CoordinationConfig {
@@ -201,6 +201,7 @@ fn coordination_becomes_a_cold_setting() {
         credentials_dir: Some("/etc/mediaorigin-nats".to_owned()),
         scope: "media-live".to_owned(),
         copies: 1,
+        partitions: 4,
         log_bytes: 2 << 30,
         peer_port: 8082,
     };
@@ -250,6 +251,9 @@ fn what_does_not_fit_a_fleet_is_refused_with_the_path_of_the_field() {
         (url("nats://user:secret@nats:4222"), field),
         (nats("url: 'nats://a', copies: 5"), ""),
         (nats("url: 'nats://a', walSize: 4Gi"), ""),
+        (nats("url: 'nats://a', partitions: 64"), ""),
+        (nats("url: 'nats://a', partitions: 65"), "coordination.nats.partitions"),
+        (nats("url: 'nats://a', partitions: 0"), "coordination.nats.partitions"),
         (nats("url: 'nats://a', walSize: 63Mi"), "coordination.nats.walSize"),
         (nats("url: 'nats://a', walSize: 1025Gi"), "coordination.nats.walSize"),
         (nats("url: 'nats://a', walSize: much"), "coordination.nats.walSize"),

@@ -47,6 +47,9 @@ fn wanted(layout: &Layout, config: &Config) -> Map<String, Value> {
         "republish": {"src": layout.all(), "dest": layout.republished()},
         "duplicate_window": nanoseconds(DUPLICATE_WINDOW),
     });
+    if config.partitions > 1 {
+        wanted["metadata"] = json!({ PARTITIONS: config.partitions.to_string() });
+    }
     if let Some(age) = config.age_max {
         wanted["max_age"] = nanoseconds(age).into();
         // Without the mark a pod never learns that something is gone.
@@ -59,6 +62,14 @@ fn wanted(layout: &Layout, config: &Config) -> Map<String, Value> {
         Value::Object(wanted) => wanted,
         _ => Map::new(),
     }
+}
+
+/// How many partitions a stream is one of; absent where it is the only one.
+const PARTITIONS: &str = "mediaorigin.partitions";
+
+fn partitions(of: &Map<String, Value>) -> &str {
+    let metadata = of.get("metadata").and_then(|metadata| metadata.get(PARTITIONS));
+    metadata.and_then(Value::as_str).unwrap_or("1")
 }
 
 /// What cannot be changed under messages that are there; a stream that differs is somebody else's.
@@ -76,8 +87,16 @@ fn upgraded(
             return Err(format!("its {name} is {}, not {}", value(is), value(wanted)));
         }
     }
+    if partitions(is) != partitions(wanted) {
+        return Err(format!(
+            "the log was made with {} partitions, not {}",
+            partitions(is),
+            partitions(wanted)
+        ));
+    }
     let mut to = is.clone();
-    for (name, value) in wanted {
+    // The servers add words of their own to the metadata.
+    for (name, value) in wanted.iter().filter(|(name, _)| *name != "metadata") {
         let (old, new) = (is.get(name).and_then(Value::as_u64), value.as_u64());
         let is_enough = match (name.as_str(), old, new) {
             // 0 is for ever.
@@ -307,6 +326,18 @@ mod tests {
         let with_marks = upgraded(&made(&plain), &aged(6)).unwrap().unwrap();
         assert_eq!(with_marks["max_age"], json!(0), "for ever is longer than six hours");
         assert_eq!(with_marks["max_bytes"], json!(-1), "what else was set stays");
+    }
+
+    #[test]
+    fn a_log_keeps_its_partitions() {
+        let of = |partitions: u16| wanted(&layout(), &Config { partitions, ..config() });
+        let mut four = made(&of(4));
+        four["metadata"]["_nats.ver"] = "2.14.0".into();
+        assert_eq!(upgraded(&four, &of(4)), Ok(None));
+        let error = |count: u16, is: u16| Err(format!("the log was made with {is} partitions, not {count}"));
+        assert_eq!(upgraded(&four, &of(1)), error(1, 4));
+        assert_eq!(upgraded(&four, &of(2)), error(2, 4));
+        assert_eq!(upgraded(&made(&of(1)), &of(2)), error(2, 1));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::part::Part;
 /// The name of the one container.
 pub const CONTAINER: &str = "origin";
 /// Nobody: the user and group of the process.
-const USER: i64 = 65_532;
+pub(super) const USER: i64 = 65_532;
 /// Read by owner and group.
 const SECRET_MODE: i32 = 0o440;
 /// The origin's drain (at most 45 s) and some reserve.
@@ -123,7 +123,7 @@ fn spread(name: &str, topology_key: &str) -> Value {
 }
 
 /// Optional fields are absent where the spec says nothing, so that removing one removes it from the Deployment.
-fn place(pod: &mut Value, wanted: &PodTemplateSpec) {
+pub(super) fn place(pod: &mut Value, wanted: &PodTemplateSpec) {
     if !wanted.node_selector.is_empty() {
         pod["nodeSelector"] = json!(wanted.node_selector);
     }
@@ -154,23 +154,15 @@ fn container(
     ports.extend(cold.coordination.as_ref().map(|fleet| port(names::PEER_PORT_NAME, fleet.peer_port)));
     json!({
         "name": CONTAINER,
-        "image": wanted.image.as_ref().unwrap_or(&settings.origin_image),
-        "imagePullPolicy": match wanted.image_pull_policy {
-            ImagePullPolicySpec::Always => "Always",
-            ImagePullPolicySpec::IfNotPresent => "IfNotPresent",
-            ImagePullPolicySpec::Never => "Never",
-        },
+        "image": image(settings, wanted),
+        "imagePullPolicy": pull_policy(wanted),
         "args": [
             "serve", "-f", format!("{}/{}", names::CONFIG_DIR, names::CONFIG_FILE),
             "--admin-token-file", format!("{}/{}", names::ADMIN_SECRET_DIR, names::ADMIN_TOKEN),
         ],
         "ports": ports,
         "resources": resources(spec, memory),
-        "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "readOnlyRootFilesystem": true,
-            "capabilities": { "drop": ["ALL"] },
-        },
+        "securityContext": harmless(),
         // A crash explains itself in the status: the last lines of the log where the process wrote no message.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "startupProbe": probe("/livez", 1, 2, if spec.disk.is_some() { DISK_START_FAILURES } else { START_FAILURES }),
@@ -181,6 +173,27 @@ fn container(
         "livenessProbe": probe("/livez", 10, 5, 3),
         "env": environment(spec, cold),
         "volumeMounts": mounts(name, spec, cold),
+    })
+}
+
+pub(super) fn image<'a>(settings: &'a Settings, wanted: &'a PodTemplateSpec) -> &'a str {
+    wanted.image.as_ref().unwrap_or(&settings.origin_image)
+}
+
+pub(super) fn pull_policy(wanted: &PodTemplateSpec) -> &'static str {
+    match wanted.image_pull_policy {
+        ImagePullPolicySpec::Always => "Always",
+        ImagePullPolicySpec::IfNotPresent => "IfNotPresent",
+        ImagePullPolicySpec::Never => "Never",
+    }
+}
+
+/// A container that can do nothing to its node.
+pub(super) fn harmless() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "capabilities": { "drop": ["ALL"] },
     })
 }
 
@@ -204,7 +217,7 @@ fn exact(quantity: &str) -> String {
     Bytes::parse(quantity).map_or_else(|_| quantity.to_owned(), |bytes| bytes.to_string())
 }
 
-fn resources(spec: &MediaOriginSpec, memory: &str) -> Value {
+pub(super) fn resources(spec: &MediaOriginSpec, memory: &str) -> Value {
     let cpu = &spec.cpu;
     let mut resources = json!({
         "requests": { "memory": memory, "cpu": cpu.request },
@@ -346,8 +359,12 @@ fn cold_hash(cold: &Cold) -> String {
         format!(" tls {dir} {requires_client_certificates}")
     });
     let coordination = coordination.as_ref().map(
-        |CoordinationConfig { servers, credentials_dir, scope, copies, log_bytes, peer_port }| {
-            format!(" coordination {:?}", (servers, credentials_dir, scope, copies, log_bytes, peer_port))
+        |CoordinationConfig { servers, credentials_dir, scope, copies, partitions, log_bytes, peer_port }| {
+            let partitions = if *partitions > 1 { format!(" {partitions}") } else { String::new() };
+            format!(
+                " coordination{partitions} {:?}",
+                (servers, credentials_dir, scope, copies, log_bytes, peer_port)
+            )
         },
     );
     let [disk, object_store, tls, coordination] =

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mediaorigin_index::Fence;
 use mediaorigin_index::entry::{Entry, Place};
 
-use super::commit::{Change, unavailable};
+use super::change::Change;
+use super::commit::unavailable;
 use super::{COMMIT_PATIENCE, Fleet, entry};
 use crate::tiers::TierError;
 use crate::tiers::walker::Tiers;

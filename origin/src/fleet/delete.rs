@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mediaorigin_index::Outcome;
 use tokio::time::Instant;
 
-use super::commit::{Change, Waiting, live, unavailable, undecided};
+use super::change::{Change, Waiting};
+use super::commit::{live, unavailable, undecided};
 use super::{COMMIT_PATIENCE, Fleet, entry};
 use crate::memory::Deleted;
 use crate::memory::blob::Uid;

@@ -17,8 +17,8 @@ impl Fleet {
         limit: usize,
         now: Now,
     ) -> Result<Vec<Listed>, TierError> {
-        let fence = self.index.fence(folder, READ_PATIENCE).await;
-        fence.map_err(|error| commit::unavailable("list", folder, &error.to_string()))?;
+        let known = self.index.catch_up(READ_PATIENCE).await;
+        known.map_err(|error| commit::unavailable("list", folder, &error.to_string()))?;
         let mut names: BTreeMap<String, Listed> = BTreeMap::new();
         self.index.for_each(|found| {
             let Some(rest) = found.path.strip_prefix(folder) else { return };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mediaorigin_index::Fence;
 use mediaorigin_index::entry::Entry;
 
-use super::commit::{Change, live};
+use super::change::Change;
+use super::commit::live;
 use super::{COMMIT_PATIENCE, entry};
 use crate::clock::Now;
 use crate::manifest::{OVERTAKING, is_earlier_state};

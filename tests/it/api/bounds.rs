@@ -28,6 +28,7 @@ autoscaling:
   targets: {egressMegabitsPerSecond: 800, requestsPerSecond: 4000, connections: 1000, cpuPercent: 90}
   utilizationPercent: 60
   scaleDown: {stabilizationSeconds: 60, percentPerMinute: 10}
+  headroom: {replicas: 2, priorityClassName: spare}
   missingData: {policy: Hold, replicas: 2}
   schedules:
   - {name: derby, cron: 0 18 * * 6, timeZone: Europe/Paris, durationSeconds: 10800, minReplicas: 1}
@@ -82,8 +83,7 @@ podTemplate:
 ";
 
 /// What cannot: [`FULL`] has it instead of its disk then.
-const FLEET: &str =
-    "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3, walSize: 1Gi}}";
+const FLEET: &str = "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3, partitions: 2, walSize: 1Gi}}";
 /// What only a fleet has: the field, where it is in a spec, and where in the schema.
 const OF_FLEETS: [[&str; 3]; 3] = [
     ["spec.coordination", "/coordination", "/properties/coordination"],

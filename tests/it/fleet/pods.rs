@@ -62,7 +62,7 @@ pub(super) struct Fleet {
     pub(super) store: Option<S3Server>,
     secret: Folder,
     rules: String,
-    size: Size,
+    pub(super) size: Size,
 }
 
 /// How large a pod is.
@@ -70,9 +70,11 @@ pub(super) struct Fleet {
 pub(super) struct Size {
     pub(super) memory: &'static str,
     pub(super) connections: u32,
+    /// Parts of the log that all follow.
+    pub(super) partitions: u16,
 }
 
-pub(super) const SMALL: Size = Size { memory: "256Mi", connections: 200 };
+pub(super) const SMALL: Size = Size { memory: "256Mi", connections: 200, partitions: 1 };
 
 /// Not a test: the process of a pod.
 #[test]
@@ -243,10 +245,11 @@ impl Fleet {
         let servers = self.links[number].iter().map(|link| format!("nats://{}", link.address()));
         let document = format!(
             "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: fleet, namespace: media}}\nspec:\n  \
-             memory: {{limit: {}}}\n  limits: {{connections: {}}}\n  coordination: {{nats: {{url: \"{}\"}}}}\n{store}  \
+             memory: {{limit: {}}}\n  limits: {{connections: {}}}\n  coordination: {{nats: {{partitions: {}, url: \"{}\"}}}}\n{store}  \
              tierPolicies: {}\n",
             self.size.memory,
             self.size.connections,
+            self.size.partitions,
             servers.collect::<Vec<_>>().join(","),
             self.rules
         );
@@ -280,10 +283,15 @@ impl Fleet {
 
     /// Another process in its place, ready.
     pub(super) fn replace(&mut self, number: usize) {
+        self.relaunch(number);
+        self.wait_ready(number);
+    }
+
+    /// Another process in its place, which is not waited for.
+    pub(super) fn relaunch(&mut self, number: usize) {
         self.pods[number] = None;
         let pod = self.launch(number);
         self.pods[number] = Some(pod);
-        self.wait_ready(number);
     }
 
     /// Waits until a pod calls itself ready.

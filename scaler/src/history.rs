@@ -113,8 +113,8 @@ impl History {
         }
     }
 
-    /// Whether the last second brought so much more than the one before that it may have ended within a step: how high that is, is known
-    /// half a second later, and there is a [`Self::glance`].
+    /// Whether the last second brought so much more than the one before that it may have ended within a step. Then a [`Self::glance`] half a
+    /// second later sees how high the step is.
     pub fn is_worth_a_glance(&self, now: Timestamp) -> bool {
         let is_known = self.known.is_some_and(|known| seconds(known, now) < GLANCE_SECONDS);
         is_known

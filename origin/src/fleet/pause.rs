@@ -9,7 +9,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::times;
 
@@ -46,6 +46,7 @@ impl Heart {
     /// Beats for ever.
     pub(super) async fn run(&self, wall: impl Fn() -> SystemTime) {
         let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;
             self.beat(Instant::now(), wall());

@@ -136,13 +136,18 @@ fn a_worker_that_stands_still_loses_nothing() {
     let servers_on = |node: &str| servers.iter().filter(|pod| node_of(SYSTEM, pod) == node).count();
     let workers = ["mediaorigin-worker", "mediaorigin-worker2"];
     let node = workers.into_iter().min_by_key(|node| servers_on(node)).unwrap();
+    let other = workers.into_iter().find(|other| *other != node).unwrap();
     cluster.kubectl(&format!("cordon {node}"));
     cluster.namespace(NAMESPACE);
-    let store = s3::start(NAMESPACE);
+    serve(2, &s3::start(NAMESPACE));
     cluster.kubectl(&format!("uncordon {node}"));
-    serve(&store);
+    // One of three pods is on it.
+    cluster.kubectl(&format!("cordon {other}"));
+    cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas=3"));
+    ready_pods(3);
+    cluster.kubectl(&format!("uncordon {other}"));
     let there = origins().iter().filter(|pod| node_of(NAMESPACE, pod) == node).count();
-    assert!(there > 0, "no pod of the origin on {node}");
+    assert_eq!(there, 1, "pods of the origin on {node}");
     let live = Live::start("frozen", 100, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
     docker(&["pause", node]);
     thread::sleep(FROZEN);
@@ -175,14 +180,14 @@ fn start() {
     let cluster = Cluster::get();
     nats::install();
     cluster.namespace(NAMESPACE);
-    serve(&s3::start(NAMESPACE));
+    serve(3, &s3::start(NAMESPACE));
 }
 
-fn serve(store: &str) {
-    Cluster::get()
-        .apply(NAMESPACE, &manifest("live", FLEET_PORT, &format!("{}{store}", shape::coordinated(3))));
+fn serve(count: usize, store: &str) {
+    let spec = format!("{}{store}", shape::coordinated(count));
+    Cluster::get().apply(NAMESPACE, &manifest("live", FLEET_PORT, &spec));
     ready(NAMESPACE, FLEET_PORT);
-    ready_pods(3);
+    ready_pods(count as u64);
 }
 
 fn finish() {

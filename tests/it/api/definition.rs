@@ -273,7 +273,7 @@ fn an_origin_without_replicas_has_a_scale() {
     let fleet = json!({ "spec": { "coordination": { "nats": { "url": "nats://nats" } } } });
     server.client().merge(&path("scale"), &fleet).unwrap().success().unwrap();
     server.kubectl_ok(&["scale", "mediaorigin/scale", "--replicas=3"], "").unwrap();
-    let nats = json!({ "url": "nats://nats", "copies": 3 });
+    let nats = json!({ "url": "nats://nats", "copies": 3, "partitions": 1 });
     assert_eq!((&read(&server)["replicas"], &read(&server)["coordination"]["nats"]), (&json!(3), &nats));
     // A fleet is not made one pod by taking away what makes it one origin.
     let alone = json!({ "spec": { "coordination": null } });

@@ -105,7 +105,7 @@ fn row_35_the_one_file_is_applied_and_leaves_no_difference() {
     let file = file.to_str().unwrap();
     let apply = ["apply", "--server-side", "-f", file];
     let applied = server.kubectl_ok(&apply, "").unwrap();
-    assert_eq!(applied.lines().count(), 9, "{applied}");
+    assert_eq!(applied.lines().count(), 10, "{applied}");
     server.client().wait_until(|client| Ok(client.get(MEDIA_ORIGINS)?.code == 200)).unwrap();
     let difference = server.kubectl_ok(&["diff", "--server-side", "-f", file], "").unwrap();
     assert_eq!(difference, "");

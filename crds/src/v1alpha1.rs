@@ -293,7 +293,7 @@ pub struct NatsSpec {
 
     /// Parts of the log, 1 to 64, each with a leader of its own among the servers, so that several servers carry the changes of many
     /// channels. What is below the same two first folders is in one part. It cannot be changed once there is a log. Default 1.
-    #[serde(default = "default_partitions")]
+    #[serde(default = "one")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 64)))]
     pub partitions: i32,
 
@@ -1104,9 +1104,6 @@ fn one() -> i32 {
 }
 fn default_memory_limit() -> String {
     "1Gi".to_owned()
-}
-fn default_partitions() -> i32 {
-    1
 }
 fn default_copies() -> i32 {
     3

@@ -10,7 +10,6 @@
 
 pub mod facts;
 mod learned;
-mod reading;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -193,7 +192,9 @@ impl Scalers {
         let request =
             http_types::Request::get(format!("http://{address}/-/load")).body(Full::default()).ok()?;
         let (status, body) = self.client.send(request, patience).await.ok()?;
-        reading::read(&body, Timestamp::now()).filter(|_| status == 200)
+        let at = Timestamp::now();
+        let load = serde_json::from_slice(&body).ok().filter(|_| status == 200)?;
+        Some(Reading { at, load })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Scaled>> {

@@ -231,7 +231,7 @@ impl History {
         for (pod, rates) in pods.iter().zip(rates) {
             let (Some(rates), Scrape::Read(reading)) = (rates, &pod.scrape) else { continue };
             if pod.phase == Phase::Ready && is_warm(pod, reading.at) {
-                self.capacity.observe(&pod.id, rates.loads, reading.loop_lag_seconds);
+                self.capacity.observe(&pod.id, rates.loads, reading.load.loop_lag_seconds);
             }
         }
         self.capacity.retain(|id| pods.iter().any(|pod| pod.id == id));

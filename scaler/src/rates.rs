@@ -1,6 +1,7 @@
 //! Counters of a pod as rates. A counter that went back is that of a new process: what it has counted since is what there was.
 
 use jiff::Timestamp;
+use mediaorigin_crds::pod_load::PodLoad;
 
 use crate::dimension::{Dimension, Loads};
 use crate::sample::Reading;
@@ -26,29 +27,29 @@ pub fn between(before: Option<&Reading>, reading: &Reading, ready: Option<Timest
     if seconds < APART_MIN_SECONDS {
         return None;
     }
-    let is_new_process = reading.egress_bytes < before.egress_bytes
-        || reading.requests < before.requests
-        || reading.shed < before.shed
-        || reading.cpu_seconds < before.cpu_seconds;
-    let zero = Reading { egress_bytes: 0, requests: 0, shed: 0, cpu_seconds: 0.0, ..*reading };
-    Some(rates(if is_new_process { &zero } else { before }, reading, seconds))
+    let (load, before) = (&reading.load, &before.load);
+    let is_new_process = load.egress_bytes < before.egress_bytes
+        || load.requests < before.requests
+        || load.shed < before.shed
+        || load.cpu_seconds < before.cpu_seconds;
+    let zero = PodLoad::default();
+    Some(rates(if is_new_process { &zero } else { before }, load, seconds))
 }
 
 fn first(reading: &Reading, ready: Option<Timestamp>) -> Option<Rates> {
     let seconds = ready.map(|ready| seconds(ready, reading.at)).filter(|seconds| *seconds < NEW_SECONDS)?;
-    let zero = Reading { egress_bytes: 0, requests: 0, shed: 0, cpu_seconds: 0.0, ..*reading };
-    Some(rates(&zero, reading, seconds.max(1.0)))
+    Some(rates(&PodLoad::default(), &reading.load, seconds.max(1.0)))
 }
 
-fn rates(before: &Reading, reading: &Reading, seconds: f64) -> Rates {
+fn rates(before: &PodLoad, load: &PodLoad, seconds: f64) -> Rates {
     let rate = |before: u64, after: u64| after.saturating_sub(before) as f64 / seconds;
     let loads = Loads::by(|dimension| match dimension {
-        Dimension::Egress => rate(before.egress_bytes, reading.egress_bytes),
-        Dimension::Requests => rate(before.requests, reading.requests),
-        Dimension::Connections => reading.connections as f64,
-        Dimension::Cpu => (reading.cpu_seconds - before.cpu_seconds).max(0.0) / seconds,
+        Dimension::Egress => rate(before.egress_bytes, load.egress_bytes),
+        Dimension::Requests => rate(before.requests, load.requests),
+        Dimension::Connections => load.connections as f64,
+        Dimension::Cpu => (load.cpu_seconds - before.cpu_seconds).max(0.0) / seconds,
     });
-    Rates { loads, shed: rate(before.shed, reading.shed) }
+    Rates { loads, shed: rate(before.shed, load.shed) }
 }
 
 /// From one time to another; negative where the second is earlier.

@@ -1,6 +1,7 @@
 //! What is known of a pod in a second.
 
 use jiff::Timestamp;
+use mediaorigin_crds::pod_load::PodLoad;
 
 /// A pod as the API server and the pod itself describe it.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,16 +45,6 @@ pub enum Scrape {
 pub struct Reading {
     /// When it was read: rates are taken over the time between two readings, whatever was planned.
     pub at: Timestamp,
-    /// Bytes sent to clients, ever.
-    pub egress_bytes: u64,
-    /// Requests answered, ever, without those shed.
-    pub requests: u64,
-    /// Requests shed, ever: refused because the pod had enough to do.
-    pub shed: u64,
-    /// CPU seconds used, ever.
-    pub cpu_seconds: f64,
-    /// Connections of clients now.
-    pub connections: u64,
-    /// How late its event loops are now: the longest of the last second, in seconds.
-    pub loop_lag_seconds: f64,
+    /// What the pod said.
+    pub load: PodLoad,
 }

@@ -74,7 +74,8 @@ pub(crate) fn fleet_rules() -> Vec<Value> {
     ]
 }
 
-/// Only of the class: whether a disk may become smaller again depends on what its volume has become, which the operator sees.
+/// What cannot be edited. Of a disk only the class: whether it may become smaller again depends on what its volume has become, which the
+/// operator sees.
 pub(crate) fn transition_rules() -> Vec<Value> {
     let class = |of: &str| format!("has({of}.disk) && has({of}.disk.storageClassName)");
     let of_volume = json!({

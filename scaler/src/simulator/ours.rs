@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use mediaorigin_crds::autoscaling::{Autoscaling, Load};
+use mediaorigin_crds::pod_load::PodLoad;
 
 use super::fleet::{Fleet, Pod};
 use super::{Autoscaler, Settings};
@@ -84,8 +85,7 @@ fn sample(pod: &Pod, time: i64, settings: &Settings) -> PodSample {
         (true, None) => Phase::Ready,
         (false, None) => Phase::Coming,
     };
-    let reading = Reading {
-        at: at(settings, time),
+    let load = PodLoad {
         egress_bytes: count(pod.carried[Dimension::Egress]),
         requests: count(pod.carried[Dimension::Requests]),
         shed: count(pod.shed),
@@ -93,6 +93,7 @@ fn sample(pod: &Pod, time: i64, settings: &Settings) -> PodSample {
         connections: if pod.gone.is_some() { 0 } else { count(pod.carried[Dimension::Connections]) },
         loop_lag_seconds: 0.001,
     };
+    let reading = Reading { at: at(settings, time), load };
     let scrape = match (is_ready, settings.can_ask(time)) {
         (false, _) => Scrape::NotAsked,
         (true, true) => Scrape::Read(reading),

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use mediaorigin_crds::pod_load::PodLoad;
 
 use crate::dimension::Dimension;
 use crate::lead::LeadTimes;
@@ -15,15 +16,15 @@ use crate::sampling::{Candidate, chosen, size};
 use super::world::start;
 
 fn reading(second: i64, egress_bytes: u64) -> Reading {
-    Reading {
-        at: start() + SignedDuration::from_secs(second),
+    let load = PodLoad {
         egress_bytes,
         requests: egress_bytes / 10,
         shed: egress_bytes / 100,
         cpu_seconds: egress_bytes as f64 / 1000.0,
         connections: 7,
         loop_lag_seconds: 0.0,
-    }
+    };
+    Reading { at: start() + SignedDuration::from_secs(second), load }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use mediaorigin_crds::autoscaling::{Autoscaling, Load};
 use mediaorigin_crds::load;
+use mediaorigin_crds::pod_load::PodLoad;
 
 use crate::decide::{Decision, decide};
 use crate::history::History;
@@ -148,8 +149,7 @@ impl World {
 
     fn sample(&self, place: usize, pod: &Pod) -> PodSample {
         let is_ready = pod.ready < self.now;
-        let reading = Reading {
-            at: self.now,
+        let load = PodLoad {
             egress_bytes: whole(pod.sent),
             requests: whole(pod.sent / 100_000.0),
             shed: 0,
@@ -157,6 +157,7 @@ impl World {
             connections: 1,
             loop_lag_seconds: 0.001,
         };
+        let reading = Reading { at: self.now, load };
         let scrape = match (is_ready, (self.silent)(place)) {
             (false, _) => Scrape::NotAsked,
             (true, true) => Scrape::Failed,

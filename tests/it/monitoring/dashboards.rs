@@ -69,13 +69,13 @@ fn panel((index, (title, unit, about, lines)): (usize, &Panel)) -> Value {
 
 /// The last values of its lines, side by side; a row for what has the same labels.
 fn table_below(above: usize, (title, unit, about, columns): &Panel) -> Value {
-    let (places, ids) = (columns.iter().zip('A'..), columns.iter().zip('A'..));
-    let targets = places.map(|((_, expression), id)| {
+    let columns = || columns.iter().zip('A'..);
+    let targets = columns().map(|((_, expression), id)| {
         let expression = expression.replace("$P", CHOSEN);
         json!({ "refId": id, "datasource": source(), "expr": expression, "format": "table", "instant": true })
     });
     let names: serde_json::Map<_, _> =
-        ids.map(|((name, _), id)| (format!("Value #{id}"), Value::from(*name))).collect();
+        columns().map(|((name, _), id)| (format!("Value #{id}"), Value::from(*name))).collect();
     let hidden = json!({ "Time": true, "__name__": true, "job": true, "instance": true, "namespace": true, "pod": true });
     json!({
         "id": above + 1,

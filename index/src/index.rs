@@ -234,8 +234,14 @@ impl Index {
     /// there then, not older than anything that anybody was told before this call. Nobody was told what became of that change, so
     /// it may take effect now. He may be alive, and commit it too: it is one change all the same.
     ///
-    /// Whoever adopts decides no condition: an entry that had one must not be adopted before it was committed.
-    pub async fn adopt(&self, entry: &Entry, patience: Duration) -> Result<Option<Arc<Entry>>, ReadError> {
+    /// Whoever adopts decides no condition of a client: an entry that had one must not be adopted before it was committed. Where the
+    /// entry gives way to what is there, that is the answer.
+    pub async fn adopt(
+        &self,
+        entry: &Entry,
+        yields: Option<Condition>,
+        patience: Duration,
+    ) -> Result<Option<Arc<Entry>>, ReadError> {
         let deadline = self.clock.now() + patience;
         let fence = wait_for_barrier(self.shared(&entry.path), Key::of(&entry.path), deadline).await;
         let fence = fence.ok_or(ReadError::TimedOut(patience))?;
@@ -244,7 +250,7 @@ impl Index {
         if fence.rank() >= Some(entry.rank()) {
             return Ok(there);
         }
-        match self.carry_out(entry, fence, &Rules::default(), deadline, &|| true).await {
+        match self.carry_out(entry, fence, &Rules { allows: None, yields }, deadline, &|| true).await {
             (Outcome::Committed { .. }, _) => Ok(entry.is_live().then(|| Arc::new(entry.clone()))),
             (Outcome::Superseded | Outcome::Nothing | Outcome::Refused, slot) => live(slot),
             (Outcome::Unknown | Outcome::Abandoned, _) => Err(ReadError::TimedOut(patience)),

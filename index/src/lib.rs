@@ -33,7 +33,7 @@
 //!     fn commit<'a>(&'a self, fence: Fence, entry: &'a Entry, condition: Option<Condition>, patience: Duration,
 //!         is_client_here: &'a (dyn Fn() -> bool + Send + Sync)) -> BoxFuture<'a, Outcome>;
 //!     /// Commits what somebody put into the object store and did not live to commit; what is there afterwards.
-//!     fn adopt<'a>(&'a self, entry: &'a Entry, patience: Duration) -> BoxFuture<'a, Result<Option<Arc<Entry>>, ReadError>>;
+//!     fn adopt<'a>(&'a self, entry: &'a Entry, yields: Option<Condition>, patience: Duration) -> BoxFuture<'a, Result<Option<Arc<Entry>>, ReadError>>;
 //!     /// Changes that others made, in order: negative answers and derived state are kept right by them.
 //!     fn watch(&self) -> Changes;
 //!     /// Whether it answers for what is there.

@@ -10,6 +10,7 @@ mod crowd;
 mod fleet;
 mod headroom;
 mod hot;
+mod keda;
 mod lifecycle;
 mod memory;
 mod mistakes;
@@ -71,16 +72,30 @@ fn manifest(name: &str, port: u16, more: &str) -> String {
 #[track_caller]
 fn serve(namespace: &str, port: u16, more: &str) {
     let cluster = Cluster::get();
+    free(port, namespace);
     cluster.namespace(namespace);
     let bucket = if shape::is_fleet() { s3::start(namespace) } else { String::new() };
     cluster.apply(namespace, &manifest("live", port, &format!("{more}{bucket}")));
     ready(namespace, port);
 }
 
+/// Ends what a test that failed has left on `port`.
+fn free(port: u16, namespace: &str) {
+    let cluster = Cluster::get();
+    let origins = cluster.json("get mediaorigins -A");
+    for origin in origins["items"].as_array().into_iter().flatten() {
+        let theirs = origin["metadata"]["namespace"].as_str().unwrap();
+        if origin["spec"]["service"]["nodePort"] == port && theirs != namespace {
+            cluster.kubectl(&format!("delete namespace {theirs} --wait --timeout=120s"));
+        }
+    }
+}
+
 #[track_caller]
 fn ready(namespace: &str, port: u16) {
-    Cluster::get()
-        .kubectl(&format!("wait -n {namespace} --for=condition=Ready mediaorigin/live --timeout=120s"));
+    let cluster = Cluster::get();
+    let wait = format!("wait -n {namespace} --for=condition=Ready mediaorigin/live --timeout=120s");
+    cluster.kubectl_tried(&wait).unwrap_or_else(|error| panic!("{error}\n{}", cluster.describe()));
     shape::all_serve(namespace);
     eventually("the port answers", 20, || peer::fetch(media(port), "GET", "/").is_ok());
 }

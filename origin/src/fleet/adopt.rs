@@ -22,7 +22,7 @@ impl Tiers {
         let Some(store) = &self.object_store else { return Ok(None) };
         let Some(record) = store.find(path).await.map_err(Arc::new)? else { return Ok(None) };
         let entry = entry::of_record(&record, vec![Place::ObjectStore(path.to_string())], None);
-        let adopted = fleet.index.adopt(&entry, COMMIT_PATIENCE).await;
+        let adopted = fleet.index.adopt(&entry, None, COMMIT_PATIENCE).await;
         adopted.map_err(|error| Arc::new(unavailable("adopt", path, &error.to_string())))
     }
 

@@ -42,7 +42,7 @@ impl Tiers {
             Some(after) => match timeout(after, change.first_fence(arrival)).await {
                 Ok(Ok(fence)) => fence,
                 Ok(Err(_)) | Err(_) => match self.commit_eagerly(&change, upload, &wish).await? {
-                    Settled::Held(committed) => return Ok(committed),
+                    Settled::Told(committed) => return Ok(committed),
                     Settled::Alone(unsettled) => {
                         upload = *unsettled;
                         change.fence().await?
@@ -105,7 +105,7 @@ impl Tiers {
             }
             let logged = fleet.log.promised(wish, is_inside(&upload), &record, &pieces).await?;
             let commit = change.commit(fence, Arc::clone(&entry), now, Since::bound(logged, COMMIT_PATIENCE));
-            let Some(outcome) = self.submit(fleet, commit, &entry, eager_after).await else {
+            let Some(outcome) = self.submit(fleet, commit, &entry, wish, eager_after).await else {
                 return Ok(hold(upload, self.clock.now(), wish.terms));
             };
             return match outcome {
@@ -140,6 +140,7 @@ impl Tiers {
         fleet: &Arc<Fleet>,
         commit: impl Future<Output = Outcome> + Send + 'static,
         entry: &Arc<Entry>,
+        wish: &Wish,
         eager_after: Option<Duration>,
     ) -> Option<Outcome> {
         let Some(after) = eager_after else { return Some(commit.await) };
@@ -149,7 +150,7 @@ impl Tiers {
             return Some(outcome.unwrap_or(Outcome::Unknown));
         }
         if fleet.eager.hold(entry).await {
-            self.settle(fleet, Arc::clone(entry));
+            self.settle(fleet, Arc::clone(entry), *wish);
             return None;
         }
         Some(commit.await.unwrap_or(Outcome::Unknown))
@@ -173,25 +174,29 @@ impl Tiers {
             return Ok(Settled::Alone(Box::new(upload)));
         };
         let (record, pieces) = (Arc::new(record), upload.pieces());
+        let entry = Arc::new(self.describe(fleet, &record, &pieces, wish));
+        let known = [live(&fleet.index.peek(path))?, fleet.eager.newer(path, None)];
+        if known.iter().flatten().any(|there| is_behind(&entry, there)) {
+            return Ok(Settled::Told(superseded(upload)));
+        }
         if self.make_durable_in_store(change, &record, &pieces, wish, now).await? == Put::Superseded {
             return Ok(Settled::Alone(Box::new(upload)));
         }
-        let entry = Arc::new(self.describe(fleet, &record, &pieces, wish));
         if !fleet.eager.hold(&entry).await {
             return Ok(Settled::Alone(Box::new(upload)));
         }
-        self.settle(fleet, entry);
-        Ok(Settled::Held(hold(upload, now, wish.terms)))
+        self.settle(fleet, entry, *wish);
+        Ok(Settled::Told(hold(upload, now, wish.terms)))
     }
 
     /// Commits what was acknowledged eagerly as soon as the log does.
-    fn settle(&self, fleet: &Arc<Fleet>, entry: Arc<Entry>) {
-        let fleet = Arc::clone(fleet);
+    fn settle(self: &Arc<Self>, fleet: &Arc<Fleet>, entry: Arc<Entry>, wish: Wish) {
+        let (tiers, fleet) = (Arc::clone(self), Arc::clone(fleet));
         self.runtime.spawn(async move {
             let deadline = Instant::now() + SETTLE_FOR;
             while Instant::now() < deadline {
-                match fleet.index.adopt(&entry, COMMIT_PATIENCE).await {
-                    Ok(_) => return fleet.eager.settled(&entry),
+                match tiers.commit_held(&fleet, &entry, &wish, tiers.clock.now()).await {
+                    Ok(()) => return fleet.eager.settled(&entry),
                     Err(error) => tracing::debug!(%error, path = &*entry.path, "not committed yet"),
                 }
                 sleep(SETTLE_PAUSE).await;
@@ -208,11 +213,23 @@ impl Tiers {
         wish: &Wish,
         now: Now,
     ) -> Result<Put, Arc<TierError>> {
+        let is_in_store = self.object_store.is_some() && wish.durability == Durability::Durable;
+        if is_in_store && !change.is_awaited() {
+            return Err(Arc::new(unavailable("write", &change.path, "the client is gone")));
+        }
+        self.put_where_durable(record, pieces, wish, now).await
+    }
+
+    /// The same, for nobody who waits.
+    pub(super) async fn put_where_durable(
+        &self,
+        record: &Arc<Record>,
+        pieces: &[Bytes],
+        wish: &Wish,
+        now: Now,
+    ) -> Result<Put, Arc<TierError>> {
         match &self.object_store {
             Some(store) if wish.durability == Durability::Durable => {
-                if !change.is_awaited() {
-                    return Err(Arc::new(unavailable("write", &change.path, "the client is gone")));
-                }
                 let until: Option<SystemTime> = wish.until(TierName::ObjectStore, now);
                 self.put_in_store(store, &record.until(until), pieces, now).await.map_err(Arc::new)
             }
@@ -238,8 +255,8 @@ impl Tiers {
 
 /// What became of an upload while the index was silent.
 enum Settled {
-    /// Another pod holds it too.
-    Held(Committed),
+    /// Another pod holds it too, or a later state of it is there.
+    Told(Committed),
     /// No other pod does.
     Alone(Box<Upload>),
 }

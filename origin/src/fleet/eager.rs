@@ -1,7 +1,7 @@
 //! `consistency: Eager`: while the log does not commit, a manifest counts as soon as another pod holds it too.
 //!
-//! Each pod keeps what it was given so in a table of its own, newest stamp first, until the index has that version or a later one.
-//! Who took it commits it as soon as the log does. Order is by stamp, so nothing goes backwards; what is promised is less than
+//! Each pod keeps what it was given so in a table of its own, until the index has that version or a later one. Who took it commits it
+//! as soon as the log does. Order is by stamp, and among states of one manifest by those, so nothing goes backwards; what is promised is less than
 //! linearizable, and `docs/guarantees.md` says what.
 
 use std::collections::HashMap;
@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use mediaorigin_index::entry::{Entry, Uid};
+use mediaorigin_index::entry::Entry;
 use mediaorigin_index::{Board, Notices};
+
+use super::overtaking::counts_over;
 
 /// How long another pod is waited for that holds a version too.
 const HOLD_PATIENCE: Duration = Duration::from_secs(1);
@@ -79,14 +81,14 @@ impl Eager {
     pub(super) fn newer(&self, path: &str, known: Option<&Entry>) -> Option<Arc<Entry>> {
         let table = self.table();
         let held = table.held.get(path)?;
-        let is_newer = known.is_none_or(|known| rank(held) > rank(known));
+        let is_newer = known.is_none_or(|known| counts_over(held, known));
         is_newer.then(|| Arc::clone(held))
     }
 
     /// The index has `entry`: what is held and not newer is held no more.
     pub(super) fn settled(&self, entry: &Entry) {
         let mut table = self.table();
-        if table.held.get(&entry.path).is_some_and(|held| rank(held) <= rank(entry)) {
+        if table.held.get(&entry.path).is_some_and(|held| !counts_over(held, entry)) {
             table.remove(&entry.path);
         }
     }
@@ -110,7 +112,7 @@ impl Table {
     /// Holds `entry` unless there is a newer one, or no room.
     fn hold(&mut self, entry: &Arc<Entry>) -> bool {
         if let Some(there) = self.held.get(&entry.path) {
-            if rank(there) >= rank(entry) {
+            if !counts_over(entry, there) {
                 return true;
             }
             self.remove(&Arc::clone(&entry.path));
@@ -129,10 +131,6 @@ impl Table {
             self.bytes -= size(&entry);
         }
     }
-}
-
-fn rank(entry: &Entry) -> (u64, Uid) {
-    (entry.stamp, entry.uid)
 }
 
 fn size(entry: &Entry) -> usize {

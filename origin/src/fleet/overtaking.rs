@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use mediaorigin_index::Fence;
 use mediaorigin_index::entry::Entry;
+use mediaorigin_index::{Condition, Fence};
 
 use super::change::Change;
-use super::commit::live;
-use super::{COMMIT_PATIENCE, entry};
+use super::commit::{live, unavailable};
+use super::{COMMIT_PATIENCE, Fleet, entry};
 use crate::clock::Now;
 use crate::manifest::{OVERTAKING, is_earlier_state};
 use crate::tiers::TierError;
@@ -22,6 +22,19 @@ pub(super) fn is_behind(ours: &Entry, other: &Entry) -> bool {
         (Some(ours), Some(other)) if is_close => is_earlier_state(&ours, &other),
         _ => false,
     }
+}
+
+/// Whether `ours` is what counts of two versions of a path: the later state of one manifest, otherwise the one with the higher rank.
+pub(super) fn counts_over(ours: &Entry, other: &Entry) -> bool {
+    !is_behind(ours, other) && (is_behind(other, ours) || ours.rank() > other.rank())
+}
+
+/// Commits `entry` for whoever took it, behind or before what is there; what is there then.
+async fn adopt(fleet: &Fleet, entry: &Arc<Entry>) -> Result<Option<Arc<Entry>>, Arc<TierError>> {
+    let ours = Arc::clone(entry);
+    let yields: Condition = Box::new(move |there| there.is_some_and(|there| is_behind(&ours, there)));
+    let there = fleet.index.adopt(entry, Some(yields), COMMIT_PATIENCE).await;
+    there.map_err(|error| Arc::new(unavailable("commit", &entry.path, &error.to_string())))
 }
 
 impl Tiers {
@@ -43,27 +56,43 @@ impl Tiers {
             return Ok(Some(fence));
         }
         if is_behind(ours, &there) && there.stamp < ours.stamp {
-            self.lift(change, fence, &there, ours.stamp, wish, now).await?;
+            self.lift(&change.fleet, &there, ours.stamp, wish, now).await?;
         }
         Ok(None)
     }
 
-    /// What gave way is in the object store with a higher stamp than what is there. That comes behind it, with its own bytes.
+    /// Commits what counts already because two pods hold it.
+    pub(super) async fn commit_held(
+        &self,
+        fleet: &Fleet,
+        held: &Arc<Entry>,
+        wish: &Wish,
+        now: Now,
+    ) -> Result<(), Arc<TierError>> {
+        let Some(there) = adopt(fleet, held).await? else { return Ok(()) };
+        if is_behind(&there, held) {
+            self.lift(fleet, held, there.stamp, wish, now).await?;
+        } else if is_behind(held, &there) && there.stamp < held.stamp {
+            self.lift(fleet, &there, held.stamp, wish, now).await?;
+        }
+        Ok(())
+    }
+
+    /// What must not count has a stamp that the index or the object store puts above `entry`. That comes behind it, with its own bytes.
     async fn lift(
         &self,
-        change: &Change,
-        fence: Fence,
-        there: &Entry,
+        fleet: &Fleet,
+        entry: &Entry,
         stamp: u64,
         wish: &Wish,
         now: Now,
     ) -> Result<(), Arc<TierError>> {
-        let lifted = Arc::new(Entry { stamp: stamp.saturating_add(1), ..there.clone() });
+        let lifted = Arc::new(Entry { stamp: stamp.saturating_add(1), ..entry.clone() });
         let body = lifted.version().and_then(|version| version.body.clone());
         if let (Some(record), Some(body)) = (entry::record(&lifted), body) {
-            self.make_durable_in_store(change, &Arc::new(record), &[body], wish, now).await?;
+            self.put_where_durable(&Arc::new(record), &[body], wish, now).await?;
             // Whoever came meanwhile has a higher stamp.
-            change.commit(fence, lifted, now, COMMIT_PATIENCE).await;
+            adopt(fleet, &lifted).await?;
         }
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! kubectl and helm on the test cluster, and the one installation that all tests share.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -33,7 +32,7 @@ impl Cluster {
             // What tests that failed have left keeps ports, and logs that know objects which are gone.
             cluster.kubectl(&format!("delete namespace -l {OURS} --wait --timeout=180s"));
             if shape::is_fleet() {
-                nats::wipe(&cluster);
+                nats::wipe(&cluster).unwrap();
             }
             cluster.install();
             cluster
@@ -49,6 +48,11 @@ impl Cluster {
         Self { environment, root }
     }
 
+    /// The file by which programs find it.
+    pub(crate) fn kubeconfig(&self) -> &str {
+        self.environment.get("KUBECONFIG").unwrap()
+    }
+
     fn install(&self) {
         self.install_with(&if shape::is_fleet() { nats::values() } else { String::new() });
     }
@@ -57,16 +61,20 @@ impl Cluster {
     /// the definition by hand to a cluster that is up for days.
     #[track_caller]
     pub(crate) fn install_with(&self, more: &str) {
-        let mut line = format!(
-            "upgrade --install mediaorigin charts/mediaorigin-operator --namespace {SYSTEM} --create-namespace --force-conflicts --wait --timeout 6m {more}"
+        self.install_tried(more).unwrap_or_else(|errors| panic!("{errors}\n{}", self.describe()));
+    }
+
+    /// The same; what went wrong.
+    pub(crate) fn install_tried(&self, more: &str) -> Result<(), String> {
+        let ours = ["originImage", "image"].into_iter().zip(Self::images()).map(|(value, image)| {
+            let (repository, tag) = image.split_once(':').unwrap_or((&image, ""));
+            format!(" --set-string {value}.repository={repository},{value}.tag={tag}")
+        });
+        let ours: String = ours.collect();
+        let line = format!(
+            "upgrade --install mediaorigin charts/mediaorigin-operator --namespace {SYSTEM} --create-namespace --force-conflicts --wait --timeout 6m {more}{ours}"
         );
-        for (value, image) in ["originImage", "image"].into_iter().zip(Self::images()) {
-            let (repository, tag) = image.split_once(':').unwrap();
-            write!(line, " --set-string {value}.repository={repository},{value}.tag={tag}").unwrap();
-        }
-        let output = self.run("helm", &line, None);
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "helm: {errors}\n{}", self.describe());
+        outcome(&line, &self.run("helm", &line, None)).map(drop)
     }
 
     /// The image of a part that is not ours: `versitygw` or `nats-server`.
@@ -100,6 +108,11 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn kubectl(&self, line: &str) -> String {
         success(line, &self.run("kubectl", line, None))
+    }
+
+    /// kubectl; its output, or what went wrong.
+    pub(crate) fn kubectl_tried(&self, line: &str) -> Result<String, String> {
+        outcome(line, &self.run("kubectl", line, None))
     }
 
     /// `kubectl apply` of a text.
@@ -229,6 +242,12 @@ fn parse_export(line: &str) -> Option<(String, String)> {
 
 #[track_caller]
 fn success(line: &str, output: &Output) -> String {
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    outcome(line, output).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn outcome(line: &str, output: &Output) -> Result<String, String> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{line}: {}", String::from_utf8_lossy(&output.stderr)))
 }

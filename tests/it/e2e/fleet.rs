@@ -13,7 +13,9 @@ use super::cluster::{Cluster, SYSTEM};
 use super::stream::push;
 use super::uploads::{acknowledged_segments, compare};
 use super::viewer::Viewing;
-use super::{FLEET_PORT, condition, eventually, manifest, media, nats, pod_uids, ready, s3, shape, turn};
+use super::{
+    FLEET_PORT, condition, eventually, free, manifest, media, nats, pod_uids, ready, s3, shape, turn,
+};
 
 const NAMESPACE: &str = "e2e-fleet";
 /// How often a player asks again before it gives up.
@@ -126,7 +128,7 @@ const FROZEN: Duration = Duration::from_secs(75);
 fn a_worker_that_stands_still_loses_nothing() {
     let _turn = turn::alone();
     let cluster = Cluster::get();
-    nats::install();
+    let _nats = nats::install(&[NAMESPACE]);
     let node_of = |namespace: &str, pod: &str| {
         let pod = cluster.json(&format!("get -n {namespace} pod/{pod}"));
         pod["spec"]["nodeName"].as_str().unwrap().to_owned()
@@ -138,7 +140,6 @@ fn a_worker_that_stands_still_loses_nothing() {
     let node = workers.into_iter().min_by_key(|node| servers_on(node)).unwrap();
     let other = workers.into_iter().find(|other| *other != node).unwrap();
     cluster.kubectl(&format!("cordon {node}"));
-    cluster.namespace(NAMESPACE);
     serve(2, &s3::start(NAMESPACE));
     cluster.kubectl(&format!("uncordon {node}"));
     // One of three pods is on it.
@@ -154,7 +155,6 @@ fn a_worker_that_stands_still_loses_nothing() {
     docker(&["unpause", node]);
     let ended = live.end();
     println!("{there} of 3 pods stood still for {FROZEN:?}; {:?}", ended.viewing.failures);
-    finish();
 }
 
 fn docker(arguments: &[&str]) {
@@ -169,31 +169,19 @@ fn docker(arguments: &[&str]) {
 #[test]
 fn three_pods_are_one_origin_whatever_is_rolled_scaled_or_killed() {
     let _turn = turn::alone();
-    start();
+    let _nats = nats::install(&[NAMESPACE]);
+    serve(3, &s3::start(NAMESPACE));
     edited();
     planned();
     killed();
-    finish();
-}
-
-fn start() {
-    let cluster = Cluster::get();
-    nats::install();
-    cluster.namespace(NAMESPACE);
-    serve(3, &s3::start(NAMESPACE));
 }
 
 fn serve(count: usize, store: &str) {
     let spec = format!("{}{store}", shape::coordinated(count));
+    free(FLEET_PORT, NAMESPACE);
     Cluster::get().apply(NAMESPACE, &manifest("live", FLEET_PORT, &spec));
     ready(NAMESPACE, FLEET_PORT);
     ready_pods(count as u64);
-}
-
-fn finish() {
-    let cluster = Cluster::get();
-    cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live --timeout=60s"));
-    nats::remove();
 }
 
 /// A hot edit is in force on every pod, and each says so.
@@ -242,7 +230,8 @@ fn planned() {
 }
 
 /// One pod after the other is killed, then the NATS server that leads the log. Nothing that was acknowledged is lost, and nobody gives
-/// up: players ask again.
+/// up: players ask again. What was on its way into a pod that is killed is not acknowledged, and ffmpeg does not send it again: a player
+/// steps over it.
 fn killed() {
     let cluster = Cluster::get();
     let live = Live::start("killed", 60, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
@@ -251,6 +240,9 @@ fn killed() {
     }
     cluster.kill(SYSTEM, &nats::leader());
     ready_pods(3);
-    let Ended { viewing, .. } = live.end();
-    assert!(viewing.failures.is_empty(), "{:?}", viewing.failures);
+    let Ended { viewing, refused, .. } = live.end();
+    let path = |line: &str| line.split_once(": ").map(|(path, _)| path.to_owned());
+    let is_of_ours = |failure: &&String| !refused.iter().any(|refused| path(refused) == path(failure));
+    let ours: Vec<_> = viewing.failures.iter().filter(is_of_ours).collect();
+    assert!(ours.is_empty(), "{ours:?}");
 }

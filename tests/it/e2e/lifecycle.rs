@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::turn;
 use super::{
-    ACCESS_PORT, LIFECYCLE_PORT, condition, eventually, manifest, media, pod_uids, ready, serve, shape,
+    ACCESS_PORT, LIFECYCLE_PORT, condition, eventually, free, manifest, media, pod_uids, ready, serve, shape,
 };
 
 const NAMESPACE: &str = "e2e-lifecycle";
@@ -118,6 +118,7 @@ fn a_missing_secret_is_named_and_uploads_need_its_credentials() {
     let namespace = "e2e-access";
     cluster.namespace(namespace);
     let spec = "  access: {write: {secretRef: {name: publisher}}}\n";
+    free(ACCESS_PORT, namespace);
     cluster.apply(namespace, &manifest("live", ACCESS_PORT, spec));
     eventually("the status names the Secret", 60, || {
         let origin = cluster.json(&format!("get -n {namespace} mediaorigin/live"));

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
 use mediaorigin_tests::nats::{Client, Written, store_until};
 use serde_json::{Value, json};
 
@@ -37,26 +36,52 @@ fn user() -> (String, String) {
     (value("username"), value("password"))
 }
 
-fn connect(user: &(String, String)) -> Result<Client> {
+fn connect(user: &(String, String)) -> anyhow::Result<Client> {
     Client::connect_as(media(NATS_PORT), Some(user), ATTEMPT)
 }
 
-/// Installs the servers and a way in to them, where there are none.
-pub(crate) fn install() {
+/// The servers, and the origins that use them, of which nothing stays when this value goes: also where a test has failed, as their ports
+/// and their load would fail those behind it.
+#[must_use]
+pub(crate) struct Installed {
+    namespaces: &'static [&'static str],
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let removed = remove(self.namespaces);
+        // A panic within a panic would end the whole run.
+        if thread::panicking() {
+            eprintln!("removed: {removed:?}");
+        } else {
+            removed.unwrap();
+        }
+    }
+}
+
+/// Installs the servers and a way in to them, where there are none, for the origins of `namespaces`, which are made anew.
+pub(crate) fn install(namespaces: &'static [&'static str]) -> Installed {
+    let installed = Installed { namespaces };
     let cluster = Cluster::get();
     if !shape::is_fleet() {
-        wipe(cluster);
+        wipe(cluster).unwrap();
         cluster.install_with(&values());
     }
     cluster.kubectl(&format!("rollout status statefulset/mediaorigin-nats -n {SYSTEM} --timeout=300s"));
     cluster.apply(SYSTEM, &node_port());
+    for namespace in namespaces {
+        cluster.namespace(namespace);
+    }
+    installed
 }
 
 /// Whatever is left of them: a log knows objects that are gone.
-pub(crate) fn wipe(cluster: &Cluster) {
+pub(crate) fn wipe(cluster: &Cluster) -> Result<(), String> {
     let selector = "app.kubernetes.io/name=mediaorigin-nats";
-    cluster.kubectl(&format!("delete -n {SYSTEM} statefulset -l {selector} --ignore-not-found"));
-    cluster.kubectl(&format!("delete -n {SYSTEM} persistentvolumeclaim -l {selector} --timeout=120s"));
+    cluster.kubectl_tried(&format!("delete -n {SYSTEM} statefulset -l {selector} --ignore-not-found"))?;
+    cluster
+        .kubectl_tried(&format!("delete -n {SYSTEM} persistentvolumeclaim -l {selector} --timeout=120s"))?;
+    Ok(())
 }
 
 /// The chart's values with which it has the servers.
@@ -80,15 +105,19 @@ pub(crate) fn leader() -> String {
     info["cluster"]["leader"].as_str().unwrap_or_else(|| panic!("no leader: {info}")).to_owned()
 }
 
-/// Nothing of them stays for the tests that come after.
-pub(crate) fn remove() {
+fn remove(namespaces: &[&str]) -> Result<(), String> {
     let cluster = Cluster::get();
-    if shape::is_fleet() {
-        return;
+    for namespace in namespaces {
+        cluster.kubectl_tried(&format!("delete -n {namespace} mediaorigin --all --timeout=60s"))?;
+        cluster.kubectl_tried(&format!("delete namespace {namespace} --ignore-not-found --wait=false"))?;
     }
-    cluster.install_with("");
-    cluster.kubectl(&format!("delete -n {SYSTEM} service/e2e-nats secret/{SECRET}"));
-    wipe(cluster);
+    if shape::is_fleet() {
+        return Ok(());
+    }
+    cluster.install_tried("")?;
+    let left = format!("delete -n {SYSTEM} service/e2e-nats secret/{SECRET} --ignore-not-found");
+    cluster.kubectl_tried(&left)?;
+    wipe(cluster)
 }
 
 /// They are restarted one after the other while a client stores: it is refused nothing for long, and everything that was acknowledged is

@@ -4,7 +4,7 @@ use mediaorigin_tests::peer::Peer;
 
 use super::cluster::Cluster;
 use super::turn;
-use super::{PLUGIN_PORT, eventually, manifest, media, ready, shape};
+use super::{PLUGIN_PORT, eventually, free, manifest, media, ready, shape};
 
 const NAMESPACE: &str = "e2e-plugin";
 
@@ -14,6 +14,7 @@ fn the_plugin_tells_how_an_origin_is_and_why() {
     let cluster = Cluster::get();
     cluster.namespace(NAMESPACE);
     let spec = "  access: {write: {secretRef: {name: publisher}}}\n";
+    free(PLUGIN_PORT, NAMESPACE);
     cluster.apply(NAMESPACE, &manifest("live", PLUGIN_PORT, spec));
     let plugin = |line: &str| cluster.plugin(&format!("{line} -n {NAMESPACE}"));
 

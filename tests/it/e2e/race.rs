@@ -9,25 +9,17 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::crowd::Crowd;
+use super::scaling::autoscaler;
 use super::{ACCESS_PORT, FLEET_PORT, eventually, manifest, media, nats, ready, s3, shape, turn};
 
 /// The same bound for both: 70 % of the CPU that a pod asks for.
 const OURS: &str = "  autoscaling: {mode: Internal, minReplicas: 1, maxReplicas: 6, targets: {cpuPercent: 100}, utilizationPercent: 70, scaleDown: {stabilizationSeconds: 30}}\n";
 const THEIRS: &str = "  autoscaling: {mode: External}\n";
-const AUTOSCALER: &str = "apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: live}
-spec:
-  scaleTargetRef: {apiVersion: mediaorigin.io/v1alpha1, kind: MediaOrigin, name: live}
-  minReplicas: 1
-  maxReplicas: 6
-  metrics:
-  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}
-";
 const SEGMENT: &str = "/live/load/seg1.m4s";
 const SEGMENT_BYTES: usize = 16 << 10;
 const CALM: u32 = 60;
 const STORM: u32 = 600;
+const NAMESPACES: [&str; 2] = ["e2e-race-ours", "e2e-race-theirs"];
 /// How long the load stays high: four times what an autoscaler of Kubernetes needs for a step of three.
 const SECONDS: u64 = 150;
 const LOOK: Duration = Duration::from_millis(250);
@@ -45,7 +37,6 @@ struct Rival {
 impl Rival {
     fn start(name: &'static str, namespace: &'static str, port: u16, scaling: &str) -> Self {
         let cluster = Cluster::get();
-        cluster.namespace(namespace);
         let store = s3::start(namespace);
         let spec = format!("{scaling}{}{store}", shape::coordinated(1));
         cluster.apply(namespace, &manifest("live", port, &spec));
@@ -83,14 +74,14 @@ impl Rival {
 fn ours_and_an_autoscaler_of_kubernetes_side_by_side() {
     let _turn = turn::alone();
     let cluster = Cluster::get();
-    nats::install();
+    let _nats = nats::install(&NAMESPACES);
     let mut rivals = [
-        Rival::start("operator", "e2e-race-ours", FLEET_PORT, OURS),
-        Rival::start("HPA", "e2e-race-theirs", ACCESS_PORT, THEIRS),
+        Rival::start("operator", NAMESPACES[0], FLEET_PORT, OURS),
+        Rival::start("HPA", NAMESPACES[1], ACCESS_PORT, THEIRS),
     ];
-    cluster.apply("e2e-race-theirs", AUTOSCALER);
+    cluster.apply(NAMESPACES[1], &autoscaler((1, 6), 70));
     eventually("the autoscaler has its metric", 180, || {
-        let hpa = cluster.json("get -n e2e-race-theirs hpa/live");
+        let hpa = cluster.json(&format!("get -n {} hpa/live", NAMESPACES[1]));
         !hpa.pointer("/status/currentMetrics/0/resource/current/averageUtilization")
             .is_none_or(Value::is_null)
     });
@@ -117,9 +108,4 @@ fn ours_and_an_autoscaler_of_kubernetes_side_by_side() {
     }
     let at = |index: usize| rivals[index].times().1;
     assert!(at(0) < at(1), "an autoscaler of Kubernetes was faster");
-    for rival in rivals {
-        cluster.kubectl(&format!("delete -n {} mediaorigin/live --timeout=60s", rival.namespace));
-        cluster.kubectl(&format!("delete namespace {} --wait=false", rival.namespace));
-    }
-    nats::remove();
 }

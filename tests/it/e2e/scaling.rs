@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::crowd::Crowd;
 use super::stream::push;
-use super::{FLEET_PORT, condition, eventually, media, nats, ready, s3, shape, turn};
+use super::{FLEET_PORT, condition, eventually, free, media, nats, ready, s3, shape, turn};
 
 const NAMESPACE: &str = "e2e-scaling";
 /// What every viewer asks for.
@@ -21,17 +21,22 @@ const STORM: u32 = 200;
 /// The storm needs more than these, whatever share of it the machine can make; the calm fits into one pod.
 const PODS_MAX: u64 = 4;
 const MEGABITS_OF_A_POD: u32 = 80;
-/// One of Kubernetes that wants two pods at least.
-const AUTOSCALER: &str = "apiVersion: autoscaling/v2
+
+/// A `HorizontalPodAutoscaler` of the origin `live`: pods at least and at most, and percent of the CPU that they ask for.
+pub(super) fn autoscaler((min, max): (u32, u32), percent: u32) -> String {
+    format!(
+        "apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
-metadata: {name: theirs}
+metadata: {{name: live}}
 spec:
-  scaleTargetRef: {apiVersion: mediaorigin.io/v1alpha1, kind: MediaOrigin, name: live}
-  minReplicas: 2
-  maxReplicas: 3
+  scaleTargetRef: {{apiVersion: mediaorigin.io/v1alpha1, kind: MediaOrigin, name: live}}
+  minReplicas: {min}
+  maxReplicas: {max}
   metrics:
-  - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 99}}}
-";
+  - {{type: Resource, resource: {{name: cpu, target: {{type: Utilization, averageUtilization: {percent}}}}}}}
+"
+    )
+}
 
 fn origin() -> Value {
     Cluster::get().json(&format!("get -n {NAMESPACE} mediaorigin/live"))
@@ -75,8 +80,7 @@ fn serde_yaml_of(text: &str) -> Value {
 fn ten_times_the_viewers_find_as_many_pods_as_they_need() {
     let _turn = turn::alone();
     let cluster = Cluster::get();
-    nats::install();
-    cluster.namespace(NAMESPACE);
+    let _nats = nats::install(&[NAMESPACE]);
     let manifest = start();
     let mut encoder = push(&format!("http://{}/live/event", media(FLEET_PORT)), 150, &[]);
     let mut uploads = Peer::connect(media(FLEET_PORT)).unwrap();
@@ -117,8 +121,6 @@ fn ten_times_the_viewers_find_as_many_pods_as_they_need() {
     by_hand(cluster);
     let encoder = encoder.wait_with_output().unwrap();
     assert!(encoder.status.success(), "the encoder: {}", String::from_utf8_lossy(&encoder.stderr));
-    cluster.kubectl(&format!("delete -n {NAMESPACE} mediaorigin/live --timeout=60s"));
-    nats::remove();
 }
 
 /// Applies the example, made small; the text with which it is applied again.
@@ -131,6 +133,7 @@ fn start() -> String {
     let patch: Value = serde_json::from_str(&patch(&store)).unwrap();
     merge(&mut document, &patch);
     let manifest = document.to_string();
+    free(FLEET_PORT, NAMESPACE);
     cluster.apply(NAMESPACE, &manifest);
     ready(NAMESPACE, FLEET_PORT);
     manifest
@@ -161,10 +164,10 @@ fn by_hand(cluster: &Cluster) {
     cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas=1"));
     serving(1);
     assert_eq!(condition(&origin(), "ScalingActive")["reason"], "External");
-    cluster.apply(NAMESPACE, AUTOSCALER);
+    cluster.apply(NAMESPACE, &autoscaler((2, 3), 99));
     serving(2);
     assert_eq!(origin()["spec"]["replicas"], 2, "it writes what is its own to write");
-    cluster.kubectl(&format!("delete -n {NAMESPACE} hpa/theirs"));
+    cluster.kubectl(&format!("delete -n {NAMESPACE} hpa/live"));
     cluster.kubectl(&format!(
         "autoscale -n {NAMESPACE} deployment/live --name=rival --min=1 --max=3 --cpu-percent=99"
     ));

@@ -1,12 +1,24 @@
 //! The last two manifests of a stream, on their way to two pods at once: ffmpeg sends them over two connections without waiting.
 
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use fastrand::Rng;
 use mediaorigin_tests::peer::Peer;
 
-use super::pods::Fleet;
+use super::pods::{Fleet, wait_until};
 
 /// Attempts: on a busy machine the two may begin too far apart to be taken for simultaneous.
 const ATTEMPTS: usize = 8;
+/// Which one begins first, and which one ends first.
+const ORDERS: [(&str, &str); 4] =
+    [("static", "static"), ("static", "dynamic"), ("dynamic", "static"), ("dynamic", "dynamic")];
+const STALLS: usize = 40;
+const STALL_MILLISECONDS: u64 = 750;
+const HEADER: &str = "mediaorigin-consistency";
 const IN_THE_BUCKET: &str = "[{name: all, match: {paths: [\"**\"]}, durability: Durable}]";
+const EAGER: &str = "[{name: all, match: {paths: [\"**\"]}, durability: Durable, consistency: Eager}]";
 
 fn manifest(kind: &str) -> Vec<u8> {
     let times = match kind {
@@ -18,9 +30,9 @@ fn manifest(kind: &str) -> Vec<u8> {
 }
 
 /// The head and the first bytes of an upload to a pod.
-fn begin(fleet: &Fleet, pod: usize, path: &str, kind: &str) -> (Peer, Vec<u8>) {
+fn begin(pod: SocketAddr, path: &str, kind: &str) -> (Peer, Vec<u8>) {
     let body = manifest(kind);
-    let mut peer = Peer::connect(fleet.pod(pod).media).unwrap();
+    let mut peer = Peer::connect(pod).unwrap();
     let chunked = [("transfer-encoding".to_owned(), "chunked".to_owned())];
     peer.send_head("PUT", path, &chunked).unwrap();
     let (first, rest) = body.split_at(20);
@@ -28,34 +40,134 @@ fn begin(fleet: &Fleet, pod: usize, path: &str, kind: &str) -> (Peer, Vec<u8>) {
     (peer, rest.to_vec())
 }
 
-fn end((mut peer, rest): (Peer, Vec<u8>)) {
+fn end((mut peer, rest): (Peer, Vec<u8>)) -> u16 {
     peer.send_chunk(&rest).unwrap();
     peer.send_chunk(b"").unwrap();
-    let head = peer.read_head().unwrap();
-    assert!(matches!(head.status, 201 | 204), "{}", head.status);
+    peer.read_head().unwrap().status
+}
+
+/// Uploads both of a stream to two pods; how they were answered.
+fn upload(pods: [SocketAddr; 2], path: &str, (begins, ends): (&str, &str)) -> [u16; 2] {
+    let other = if begins == "static" { "dynamic" } else { "static" };
+    let first = begin(pods[0], path, begins);
+    let second = begin(pods[1], path, other);
+    let (soon, late) = if begins == ends { (first, second) } else { (second, first) };
+    [end(soon), end(late)]
+}
+
+fn pods(fleet: &Fleet) -> [SocketAddr; 2] {
+    [0, 1].map(|pod| fleet.pod(pod).media)
+}
+
+fn are_acknowledged(answers: [u16; 2]) -> bool {
+    answers.iter().all(|status| matches!(status, 201 | 204))
+}
+
+fn bucket(fleet: &Fleet, path: &str) -> Vec<u8> {
+    fleet.store.as_ref().unwrap().curl(&format!("origin{path}"), &[]).unwrap().stdout
+}
+
+/// Waits until nobody answers eagerly any more, and the bucket has what was put in order since.
+fn wait_for_the_log(fleet: &Fleet, path: &str) {
+    wait_until("the log to have it", || {
+        let answers = [0, 1].map(|pod| fleet.get(pod, path));
+        let is_settled = answers.iter().all(|answer| answer.head.header(HEADER).is_none());
+        let is_settled = is_settled && answers[0].body == bucket(fleet, path);
+        is_settled.then_some(()).ok_or_else(|| "still eager, or not in the bucket".to_owned())
+    });
+}
+
+/// Whether the final manifest is there; all pods and the bucket have the same.
+fn is_final(fleet: &Fleet, path: &str) -> bool {
+    let bucket = bucket(fleet, path);
+    let served = [0, 1].map(|pod| fleet.get(pod, path).body);
+    let text = |body: &[u8]| String::from_utf8_lossy(body).into_owned();
+    assert_eq!(text(&served[0]), text(&served[1]));
+    assert_eq!(text(&served[0]), text(&bucket), "the bucket has another one than the pods");
+    bucket == manifest("static")
+}
+
+fn path((begins, ends): (&str, &str), attempt: usize) -> String {
+    format!("/live/{begins}-{ends}-{attempt}/manifest.mpd")
 }
 
 /// Whichever began first and whichever ended first, the final manifest is what is there, on all pods and in the bucket.
 #[test]
 fn of_two_manifests_that_overtake_each_other_on_two_pods_the_later_state_counts() {
     let fleet = Fleet::start(2, IN_THE_BUCKET, true);
-    for (begins, ends) in
-        [("static", "static"), ("static", "dynamic"), ("dynamic", "static"), ("dynamic", "dynamic")]
-    {
+    for order in ORDERS {
         let is_right = (0..ATTEMPTS).any(|attempt| {
-            let path = format!("/live/{begins}-{ends}-{attempt}/manifest.mpd");
-            let other = |kind: &str| if kind == "static" { "dynamic" } else { "static" };
-            let first = begin(&fleet, 0, &path, begins);
-            let second = begin(&fleet, 1, &path, other(begins));
-            let (soon, late) = if begins == ends { (first, second) } else { (second, first) };
-            end(soon);
-            end(late);
-            let bucket = fleet.store.as_ref().unwrap().curl(&format!("origin{path}"), &[]).unwrap().stdout;
-            let served = [0, 1].map(|pod| fleet.get(pod, &path).body);
-            assert_eq!(served[0], served[1]);
-            assert_eq!(served[0], bucket, "the bucket has another one than the pods");
-            bucket == manifest("static")
+            let path = path(order, attempt);
+            let answers = upload(pods(&fleet), &path, order);
+            assert!(are_acknowledged(answers), "{answers:?}");
+            is_final(&fleet, &path)
         });
-        assert!(is_right, "{begins} began first and {ends} ended first");
+        assert!(is_right, "(begins, ends) first: {order:?}");
     }
+}
+
+/// The same while the log has no quorum and both count because two pods hold them: when it has one again, the final manifest is what is
+/// there.
+#[test]
+fn also_where_the_log_does_not_commit_the_later_state_counts() {
+    let mut fleet = Fleet::start(2, EAGER, true);
+    fleet.nats.kill(0);
+    fleet.nats.kill(1);
+    wait_until("an upload that two pods hold", || {
+        let answer = fleet.pod(0).ask("PUT", "/live/first.m3u8", &[], Some(b"#EXTM3U\n"));
+        let head = answer.map_err(|error| error.to_string())?.head;
+        matches!(head.status, 201 | 204).then_some(()).ok_or_else(|| format!("{head:?}"))
+    });
+    // A busy machine may take longer than a pod waits for another one to hold what it was given.
+    let mut acknowledged = ORDERS.map(|order| (order, Vec::new()));
+    for (order, paths) in &mut acknowledged {
+        for attempt in 0..ATTEMPTS {
+            let path = path(*order, attempt);
+            let answers = upload(pods(&fleet), &path, *order);
+            println!("{path}: {answers:?}");
+            if are_acknowledged(answers) {
+                paths.push(path);
+            }
+        }
+    }
+    fleet.nats.restart(0).unwrap();
+    fleet.nats.restart(1).unwrap();
+    for (order, paths) in acknowledged {
+        for path in &paths {
+            wait_for_the_log(&fleet, path);
+        }
+        let right = paths.iter().filter(|path| is_final(&fleet, path)).count();
+        println!("{order:?}: {right} of {}", paths.len());
+        assert!(right > 0, "(begins, ends) first: {order:?}");
+    }
+}
+
+/// The log stands still for up to three times as long as a manifest waits for it: one of the two may count because two pods hold it, and the
+/// other because it is committed. They may be on their way to one pod.
+#[test]
+fn also_where_the_log_stands_still_for_a_moment_the_later_state_counts() {
+    let mut fleet = Fleet::start(2, EAGER, true);
+    let mut chance = Rng::with_seed(7);
+    let mut missed = 0;
+    for attempt in 0..STALLS {
+        let order = ORDERS[attempt % ORDERS.len()];
+        let [first, other] = pods(&fleet);
+        let (path, pods) = (path(order, attempt), [first, if chance.bool() { first } else { other }]);
+        let answers = thread::scope(|scope| {
+            for server in 0..3 {
+                fleet.nats.stop(server).unwrap();
+            }
+            let uploads = scope.spawn(|| upload(pods, &path, order));
+            thread::sleep(Duration::from_millis(chance.u64(0..STALL_MILLISECONDS)));
+            for server in 0..3 {
+                fleet.nats.resume(server).unwrap();
+            }
+            uploads.join().unwrap()
+        });
+        wait_for_the_log(&fleet, &path);
+        let is_right = is_final(&fleet, &path);
+        println!("{path}: {answers:?} {is_right}");
+        missed += usize::from(are_acknowledged(answers) && !is_right);
+    }
+    assert_eq!(missed, 0, "of {STALLS} streams");
 }

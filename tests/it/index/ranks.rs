@@ -42,7 +42,7 @@ impl Fleet {
     }
 
     fn adopt(&self, pod: usize, entry: &Entry) -> Option<u64> {
-        number(self.runtime.block_on(self.pod(pod).adopt(entry, PATIENCE)).unwrap())
+        number(self.runtime.block_on(self.pod(pod).adopt(entry, None, PATIENCE)).unwrap())
     }
 
     fn read(&self, pod: usize, path: &str) -> Option<u64> {
@@ -160,7 +160,7 @@ fn what_nobody_committed_is_adopted(fleet: &Fleet) {
     if let State::Live(version) = &mut large.state {
         version.body = Some(vec![0; mediaorigin_index::entry::BODY_BYTES_MAX + 1].into());
     }
-    let refused = fleet.runtime.block_on(fleet.pod(1).adopt(&large, PATIENCE)).unwrap_err();
+    let refused = fleet.runtime.block_on(fleet.pod(1).adopt(&large, None, PATIENCE)).unwrap_err();
     assert!(matches!(refused, mediaorigin_index::ReadError::Refused(_)), "{refused}");
 }
 

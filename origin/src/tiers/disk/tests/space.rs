@@ -293,6 +293,35 @@ async fn a_full_index_is_like_a_full_disk() {
     assert_eq!(disk.counts().files, stored, "what must stay stays");
 }
 
+/// A memory limit that changes changes what the index may need, while it is open: what may go makes room, what must stay does not.
+#[tokio::test]
+async fn an_index_that_may_need_less_lets_go_and_one_that_may_need_more_takes_more() {
+    let folder = Folder::new();
+    let (disk, heard) = small(&folder, 100).await;
+    let tier = as_tier(&disk);
+    let kept = store(&tier, "kept", 1, b"kept").await;
+    let mut cached = Vec::new();
+    for index in 0..30 {
+        cached.push(cache(&disk, &format!("cache/{index:02}"), 1, b"abc").await);
+    }
+    disk.resize_index(10 * 384).await.unwrap();
+    let left = disk.counts().files;
+    assert!((2..=20).contains(&left), "{left} files");
+    assert_eq!((disk.counts().files, folder.files().len() as u64), (disk.counts().cache_files + 1, left));
+    assert_eq!(heard.lock().unwrap().len() as u64, 31 - left, "what went is told");
+    assert_holds(&tier, &kept, b"kept").await;
+    assert_holds(&tier, &cached[29], b"abc").await;
+    assert_nothing(&tier, "cache/00").await;
+    // Nothing may go any more, and what must stay does.
+    disk.resize_index(0).await.unwrap();
+    assert_eq!((disk.counts().files, disk.index_bytes_max()), (1, 0));
+    assert_eq!(tier.put(&record("more", 1, 3), &pieces(b"abc", 3)).await.unwrap_err().kind, ErrorKind::Full);
+    assert_holds(&tier, &kept, b"kept").await;
+    disk.resize_index(20 * 384).await.unwrap();
+    let more = store(&tier, "more", 1, b"abc").await;
+    assert_holds(&tier, &more, b"abc").await;
+}
+
 #[tokio::test]
 async fn the_index_gives_back_what_it_took() {
     let folder = Folder::new();

@@ -23,8 +23,14 @@ fn needed(loads: impl Iterator<Item = f64>) -> f64 {
     decisions.last().and_then(|decision| decision.binding).map_or(0.0, |binding| binding.needed)
 }
 
+/// Cases of each property; `make soak` asks for more.
+fn cases() -> ProptestConfig {
+    let more = std::env::var("MEDIAORIGIN_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig::with_cases(more.unwrap_or(24))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(cases())]
 
     #[test]
     fn never_above_max_and_never_below_min(loads in loads(), pods in 1_u32..60, floor in 1_u32..60) {

@@ -9,12 +9,15 @@ from . import cache, process, settings
 NODE_PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "containerd", "runc", "containernetworking-plugins", "iptables", "nftables",
     "iproute2", "kmod", "procps", "conntrack", "ethtool", "socat", "mount", "util-linux", "curl", "hostname",
-    "libseccomp2", "ca-certificates", "busybox-static",
+    "libseccomp2", "ca-certificates", "busybox-static", "netbase",
 )
 # What a node never reads; it would be copied into three containers.
 NODE_RUBBISH = ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale",
                 "usr/share/info", "var/log/bootstrap.log")
 PROGRAMS_FOR_KUBE_PROXY = ("/usr/sbin/nft", "/usr/sbin/conntrack")
+# Without these names nft says 6 and not tcp when it lists its maps. kube-proxy, which rewrites all rules an hour after its start, then
+# takes every Service that did not change for one that is gone, and nothing reaches the API server or DNS any more.
+NAMES_FOR_KUBE_PROXY = "/etc/protocols"
 
 
 def install(*packages: str) -> None:
@@ -64,6 +67,7 @@ def _bootstrap(folder: Path) -> None:
                            f"--include={','.join(NODE_PACKAGES)}", _suite(), root, _mirror()])
         for program in PROGRAMS_FOR_KUBE_PROXY:
             _copy_with_libraries(root, program, folder / "files")
+        _copy(root, NAMES_FOR_KUBE_PROXY, folder / "files")
         _copy(root, "/bin/busybox", folder / "files")
         for name in NODE_RUBBISH:
             path = root / name

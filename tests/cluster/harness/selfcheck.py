@@ -23,6 +23,7 @@ def run() -> None:
         for name, check in (
             ("NodePort answers on 127.0.0.1 from both workers", _node_port_balances),
             ("pods reach pods on the other worker", _pods_reach_each_other),
+            ("a kube-proxy that writes all of its rules anew keeps the services", _rules_are_written_anew),
             ("names of services resolve in pods", _names_resolve),
             ("memory is resized in place", _memory_is_resized),
             ("the API server reaches pods: logs and exec", _logs_and_exec),
@@ -53,6 +54,24 @@ def _apply_and_wait() -> None:
                   timeout=PODS_READY_SECS_MAX + 10)
     phase = _in_namespace("get", "persistentvolumeclaim/volume", "--output=jsonpath={.status.phase}")
     _expect("the claim's phase", phase, "Bound")
+
+
+def _rules_are_written_anew() -> None:
+    """As it does an hour after its start, too. A Service that is made afterwards says when it has done so."""
+    cluster.kubectl("--namespace", "kube-system", "rollout", "restart", "daemonset/kube-proxy")
+    cluster.kubectl("--namespace", "kube-system", "rollout", "status", "daemonset/kube-proxy",
+                    f"--timeout={PODS_READY_SECS_MAX}s", timeout=PODS_READY_SECS_MAX + 10)
+    _in_namespace("expose", "deployment/web", "--name=late")
+    late = _in_namespace("get", "service", "late", "--output=jsonpath={.spec.clusterIP}")
+    ours = cluster.kubectl("get", "service", "kubernetes", "--output=jsonpath={.spec.clusterIP}")
+    for node in cluster.nodes(running=True):
+        process.wait_until(f"{node} to know a new service", ANSWER_SECS_MAX, lambda node=node: _answers(node, late, 8080))
+        if not _answers(node, ours, 443):
+            raise process.Failure(f"{node} does not reach the API server's service any more")
+
+
+def _answers(node: str, address: str, port: int) -> bool:
+    return process.succeeds(["docker", "exec", node, "timeout", "2", "bash", "-c", f": <>/dev/tcp/{address}/{port}"])
 
 
 def _node_port_balances() -> None:

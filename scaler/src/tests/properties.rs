@@ -23,10 +23,9 @@ fn needed(loads: impl Iterator<Item = f64>) -> f64 {
     decisions.last().and_then(|decision| decision.binding).map_or(0.0, |binding| binding.needed)
 }
 
-/// Cases of each property; `make soak` asks for more.
+/// Cases of each property: a tenth of what proptest would play, which is 256 or `PROPTEST_CASES`. Each is minutes of a load.
 fn cases() -> ProptestConfig {
-    let more = std::env::var("MEDIAORIGIN_CASES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig::with_cases(more.unwrap_or(24))
+    ProptestConfig::with_cases(ProptestConfig::default().cases / 10)
 }
 
 proptest! {

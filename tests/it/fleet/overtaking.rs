@@ -22,6 +22,7 @@ const EAGER: &str = "[{name: all, match: {paths: [\"**\"]}, durability: Durable,
 
 fn manifest(kind: &str) -> Vec<u8> {
     let times = match kind {
+        "early" => "type=\"dynamic\" publishTime=\"2026-11-22T06:33:28.101Z\"",
         "static" => "type=\"static\" mediaPresentationDuration=\"PT10.0S\"",
         _ => "type=\"dynamic\" publishTime=\"2026-11-22T06:33:30.106Z\"",
     };
@@ -98,6 +99,8 @@ fn of_two_manifests_that_overtake_each_other_on_two_pods_the_later_state_counts(
     for order in ORDERS {
         let is_right = (0..ATTEMPTS).any(|attempt| {
             let path = path(order, attempt);
+            // As in a stream that is on: there is one already.
+            fleet.put(1, &path, &manifest("early"));
             let answers = upload(pods(&fleet), &path, order);
             assert!(are_acknowledged(answers), "{answers:?}");
             is_final(&fleet, &path)

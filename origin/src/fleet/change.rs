@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::commit::unavailable;
-use super::overtaking::is_behind;
+use super::overtaking::gives_way;
 use super::{Fleet, READ_PATIENCE, entry};
 use crate::clock::Now;
 use crate::tiers::TierError;
@@ -148,10 +148,7 @@ impl Change {
         let allows = self.condition.clone().map(|condition| -> IndexCondition {
             Box::new(move |there: Option<&Entry>| condition(entry::current(there, now).as_ref()))
         });
-        let ours = Arc::clone(&entry);
-        let yields: IndexCondition =
-            Box::new(move |there| there.is_some_and(|there| is_behind(&ours, there)));
-        let rules = Rules { allows, yields: Some(yields) };
+        let rules = Rules { allows, yields: Some(gives_way(&entry)) };
         let (fleet, waiting) = (Arc::clone(&self.fleet), self.waiting.clone());
         let is_here = move || waiting.is_here();
         async move { fleet.index.commit_after(fence, &entry, rules, patience, is_here).await }

@@ -29,11 +29,15 @@ pub(super) fn counts_over(ours: &Entry, other: &Entry) -> bool {
     !is_behind(ours, other) && (is_behind(other, ours) || ours.rank() > other.rank())
 }
 
+/// That `ours` gives way to what it is behind.
+pub(super) fn gives_way(ours: &Arc<Entry>) -> Condition {
+    let ours = Arc::clone(ours);
+    Box::new(move |there| there.is_some_and(|there| is_behind(&ours, there)))
+}
+
 /// Commits `entry` for whoever took it, behind or before what is there; what is there then.
 async fn adopt(fleet: &Fleet, entry: &Arc<Entry>) -> Result<Option<Arc<Entry>>, Arc<TierError>> {
-    let ours = Arc::clone(entry);
-    let yields: Condition = Box::new(move |there| there.is_some_and(|there| is_behind(&ours, there)));
-    let there = fleet.index.adopt(entry, Some(yields), COMMIT_PATIENCE).await;
+    let there = fleet.index.adopt(entry, Some(gives_way(entry)), COMMIT_PATIENCE).await;
     there.map_err(|error| Arc::new(unavailable("commit", &entry.path, &error.to_string())))
 }
 

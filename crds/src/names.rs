@@ -43,6 +43,8 @@ pub const OBJECT_STORE_DIR: &str = "/etc/mediaorigin-object-store";
 pub const TLS_DIR: &str = "/etc/mediaorigin-tls";
 /// Where the Secret of `spec.coordination` is mounted, with `username` and `password`.
 pub const NATS_DIR: &str = "/etc/mediaorigin-nats";
+/// The authorities in a Secret (PEM), as cert-manager calls them, and so the file's name.
+pub const CA_FILE: &str = "ca.crt";
 
 /// Where the Secret with the token of the admin port is mounted.
 pub const ADMIN_SECRET_DIR: &str = "/etc/mediaorigin-admin";

@@ -118,7 +118,8 @@ fn copied_nats(observed: &Observed) -> Option<ChartNats> {
     observed.children.get(&Part::NatsSecret).filter(|child| observed.owns(child))?;
     let coordination = observed.spec.as_ref().ok()?.coordination.as_ref()?;
     let url = coordination.nats.url.split(',').next()?.to_owned();
-    Some(ChartNats { url, credentials: Place { namespace: "?".to_owned(), name: "?".to_owned() } })
+    let credentials = Place { namespace: "?".to_owned(), name: "?".to_owned() };
+    Some(ChartNats { url, credentials, authorities: None })
 }
 
 /// The namespace that the origin's network policy admits first: the operator's.
@@ -136,7 +137,8 @@ fn nats(deployment: &Deployment) -> Option<ChartNats> {
     let namespace = deployment.metadata.namespace.as_deref().unwrap_or_default();
     let value = |name: &str| Some(variable(deployment, name)?.replace("$(POD_NAMESPACE)", namespace));
     let credentials = value("MEDIAORIGIN_NATS_CREDENTIALS")?.parse().ok()?;
-    Some(ChartNats { url: value("MEDIAORIGIN_NATS_URL")?, credentials })
+    let authorities = value("MEDIAORIGIN_NATS_AUTHORITIES").and_then(|place| place.parse().ok());
+    Some(ChartNats { url: value("MEDIAORIGIN_NATS_URL")?, credentials, authorities })
 }
 
 fn variable(deployment: &Deployment, name: &str) -> Option<String> {
@@ -174,7 +176,7 @@ mod tests {
         };
         let credentials = Place { namespace: "b".to_owned(), name: "mediaorigin-nats-auth".to_owned() };
         let url = "nats://mediaorigin-nats.b.svc:4222".to_owned();
-        assert_eq!(nats, Some(ChartNats { url, credentials }));
+        assert_eq!(nats, Some(ChartNats { url, credentials, authorities: None }));
     }
 
     #[test]

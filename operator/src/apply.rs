@@ -155,8 +155,8 @@ async fn push(cluster: &Cluster, agents: &Agents, metrics: &Metrics, observed: &
 /// Makes or renews a Secret; its values are made here and nowhere kept.
 async fn issue(cluster: &Cluster, at: (&str, &str), issuance: &Issuance) -> Result<(), ClusterError> {
     let Issuance { part, issue, body, annotations } = issuance;
-    if let Issue::Copy(from) = issue {
-        return copy(cluster, at, (*part, body, annotations), from).await;
+    if let Issue::Copy { from, authorities } = issue {
+        return copy(cluster, at, (*part, body, annotations), (from, authorities.as_ref())).await;
     }
     let before = match issue {
         // What was planned is a Secret's metadata; it reads as one.
@@ -177,9 +177,13 @@ async fn copy(
     cluster: &Cluster,
     at: (&str, &str),
     (part, body, annotations): (Part, &Value, &BTreeMap<String, String>),
-    from: &Place,
+    (from, authorities): (&Place, Option<&Place>),
 ) -> Result<(), ClusterError> {
     let source = cluster.secret_at(from).await?;
+    let authorities = match authorities {
+        Some(place) => cluster.secret_at(place).await?,
+        None => source.clone(),
+    };
     let (before, is_new) = match cluster.secret(part, at.0, at.1).await {
         Ok(before) => (before, false),
         Err(error) if error.is_not_found() => {
@@ -188,7 +192,7 @@ async fn copy(
         Err(error) => return Err(error),
     };
     let attempt = || format!("copy Secret {}/{}", from.namespace, from.name);
-    let secret = secret::copied(part, before, &source, annotations)
+    let secret = secret::copied(part, before, (&source, &authorities), annotations)
         .map_err(|error| ClusterError::Local { attempt: attempt(), source: error })?;
     if is_new {
         cluster.create_secret(part, at, &secret).await

@@ -80,12 +80,16 @@ pub struct NatsArgs {
     /// NAMESPACE/NAME of the Secret with `username` and `password` of its clients.
     #[arg(long, env = "MEDIAORIGIN_NATS_CREDENTIALS")]
     pub nats_credentials: Option<Place>,
+    /// NAMESPACE/NAME of the Secret whose `ca.crt`, if it has one, vouches for its servers. Default: that of the credentials.
+    #[arg(long, env = "MEDIAORIGIN_NATS_AUTHORITIES", requires = "nats_credentials")]
+    pub nats_authorities: Option<Place>,
 }
 
 impl NatsArgs {
     /// The NATS, where there is one.
     pub fn chart(self) -> Option<ChartNats> {
-        Some(ChartNats { url: self.nats_url?, credentials: self.nats_credentials? })
+        let Self { nats_url, nats_credentials, nats_authorities } = self;
+        Some(ChartNats { url: nats_url?, credentials: nats_credentials?, authorities: nats_authorities })
     }
 }
 

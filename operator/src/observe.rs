@@ -11,7 +11,7 @@ use crate::cluster::{Cluster, ClusterError, Found};
 use crate::observed::Observed;
 use crate::part::Part;
 use crate::plan::Settings;
-use crate::plan::coordination::of_chart;
+use crate::plan::coordination::{ChartNats, of_chart};
 
 /// The origin and everything around it; nothing if it is gone.
 pub async fn observe(
@@ -48,7 +48,15 @@ pub async fn observe(
     }
     let chart = observed.spec.as_ref().ok().and_then(|spec| of_chart(settings, namespace, spec));
     if let Some(chart) = chart {
-        observed.nats_version = cluster.secret_version(&chart.credentials).await?;
+        observed.nats_version = nats_version(cluster, chart).await?;
     }
     Ok(Some(observed))
+}
+
+/// Which versions there are of all that is copied; nothing where one cannot be seen.
+async fn nats_version(cluster: &Cluster, chart: &ChartNats) -> Result<Option<String>, ClusterError> {
+    let credentials = cluster.secret_version(&chart.credentials).await?;
+    let Some(place) = &chart.authorities else { return Ok(credentials) };
+    let authorities = cluster.secret_version(place).await?;
+    Ok(credentials.zip(authorities).map(|(credentials, authorities)| format!("{credentials}/{authorities}")))
 }

@@ -120,7 +120,7 @@ pub fn issued(
         }
         Issue::Retire => retire(&mut data),
         // Somebody else's values are not made.
-        Issue::Copy(_) => {}
+        Issue::Copy { .. } => {}
     }
     secret.data = Some(data);
     let kept = secret.metadata.annotations.get_or_insert_default();
@@ -129,18 +129,23 @@ pub fn issued(
     Ok(secret)
 }
 
-/// The Secret after a copy: `before` with what `source` has of the values of `part`, and with `annotations`.
+/// The Secret after a copy: `secret` with what `source` has of the values of `part`, with the authorities that another one names, if it
+/// does, and with `annotations`.
 pub fn copied(
     part: Part,
     mut secret: Secret,
-    source: &Secret,
+    (source, authorities): (&Secret, &Secret),
     annotations: &BTreeMap<String, String>,
 ) -> Result<Secret, Unmade> {
     let value = |key: &'static str| {
         let value = source.data.as_ref().and_then(|data| data.get(key)).filter(|value| !value.0.is_empty());
         Ok((key.to_owned(), value.ok_or(Unmade::Incomplete(key))?.clone()))
     };
-    secret.data = Some(fields(part).iter().map(|field| value(field.key)).collect::<Result<_, _>>()?);
+    let mut data: BTreeMap<_, _> =
+        fields(part).iter().map(|field| value(field.key)).collect::<Result<_, _>>()?;
+    let authorities = authorities.data.as_ref().and_then(|data| data.get(names::CA_FILE));
+    data.extend(authorities.map(|authorities| (names::CA_FILE.to_owned(), authorities.clone())));
+    secret.data = Some(data);
     secret.metadata.annotations.get_or_insert_default().extend(annotations.clone());
     Ok(secret)
 }

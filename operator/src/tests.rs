@@ -48,6 +48,7 @@ fn settings() -> Settings {
                 namespace: "mediaorigin-system".to_owned(),
                 name: "mediaorigin-nats-auth".to_owned(),
             },
+            authorities: None,
         }),
     }
 }

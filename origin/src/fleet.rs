@@ -39,6 +39,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use mediaorigin_crds::config::CoordinationConfig;
+use mediaorigin_crds::names;
 use mediaorigin_index::entry::{Entry, Place};
 use mediaorigin_index::{Change, Config, ConnectError, Fence, Health, Index, Kind, Scope, SubscribeError};
 use tokio::runtime::Handle;
@@ -346,8 +347,11 @@ fn heard(follows: &Follows, entry: &Entry, now: Now) {
 /// How the index, and the log, reach their servers.
 fn settings(config: &CoordinationConfig, scope: &Scope, pod: &Pod) -> Result<Config, JoinError> {
     let dir = pod.credentials_dir.clone().or_else(|| config.credentials_dir.as_ref().map(PathBuf::from));
+    // Without one the authorities that the system knows vouch for the servers.
+    let authorities = dir.as_deref().map(|dir| dir.join(names::CA_FILE)).filter(|file| file.is_file());
     Ok(Config {
         credentials: dir.as_deref().map(credentials).transpose()?,
+        root_certificates: authorities,
         replicas: config.copies,
         partitions: config.partitions,
         wal_bytes_max: config.log_bytes,

@@ -47,8 +47,8 @@ fn state(part: Part, observed: &Observed, plan: &Plan) -> Option<String> {
                     Issue::Complete(keys) => format!("has no {}", keys.join(", ")),
                     Issue::Renew => "is to be renewed, as the annotation of the origin asks".to_owned(),
                     Issue::Retire => "has values from before whose time is over".to_owned(),
-                    Issue::Copy(_) if live.is_none() => "missing".to_owned(),
-                    Issue::Copy(from) => {
+                    Issue::Copy { .. } if live.is_none() => "missing".to_owned(),
+                    Issue::Copy { from, .. } => {
                         format!("is not what {}/{} is now, of which it is a copy", from.namespace, from.name)
                     }
                 });

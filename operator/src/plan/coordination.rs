@@ -19,6 +19,8 @@ pub struct ChartNats {
     pub url: String,
     /// The Secret with the credentials of its clients.
     pub credentials: Place,
+    /// The Secret whose `ca.crt` vouches for its servers, where that is another one.
+    pub authorities: Option<Place>,
 }
 
 /// The chart's NATS where the spec means it and names no Secret: the pods get a copy of its credentials.

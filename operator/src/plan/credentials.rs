@@ -27,7 +27,12 @@ pub enum Issue {
     /// The time of those before is over.
     Retire,
     /// Make it like this one of somebody else, which has changed or was not copied yet.
-    Copy(Place),
+    Copy {
+        /// Where the credentials are.
+        from: Place,
+        /// Where the authorities are, if elsewhere.
+        authorities: Option<Place>,
+    },
 }
 
 /// A Secret to write.
@@ -142,7 +147,7 @@ fn copy(settings: &Settings, observed: &Observed, live: Option<&Value>) -> Optio
         is_of && missing(Part::NatsSecret, live).is_empty()
     };
     let chart = settings.nats.as_ref().filter(|_| !live.is_some_and(is_current))?;
-    Some(Issue::Copy(chart.credentials.clone()))
+    Some(Issue::Copy { from: chart.credentials.clone(), authorities: chart.authorities.clone() })
 }
 
 fn missing(part: Part, live: &Value) -> Vec<&'static str> {
@@ -168,7 +173,7 @@ impl fmt::Display for Issuance {
                 let until = annotations.get(names::ANNOTATION_PREVIOUS_UNTIL).map_or("now", String::as_str);
                 write!(out, "renew {part}: asked for; the values before are good until {until}")
             }
-            Issue::Copy(Place { namespace, name }) => {
+            Issue::Copy { from: Place { namespace, name }, .. } => {
                 write!(out, "copy {part}: from {namespace}/{name}, which is not the same")
             }
             Issue::Retire => write!(out, "retire the values before in {part}: their time is over"),

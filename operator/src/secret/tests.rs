@@ -108,12 +108,20 @@ fn what_is_looked_at_has_no_value_in_it() {
 fn a_copy_has_what_clients_need() {
     let source = Secret { data: Some(coordination().unwrap()), ..Secret::default() };
     let annotations = BTreeMap::from([(names::ANNOTATION_COPIED.to_owned(), "7".to_owned())]);
-    let copy = copied(Part::NatsSecret, Secret::default(), &source, &annotations).unwrap();
+    let copy = copied(Part::NatsSecret, Secret::default(), (&source, &source), &annotations).unwrap();
     assert_eq!(copy.data.as_ref().unwrap().keys().collect::<Vec<_>>(), ["password", "username"]);
     assert_eq!(text(&copy, "password"), text(&source, "password"));
     assert_eq!(copy.metadata.annotations, Some(annotations.clone()));
+    let of = |authority: &[u8]| {
+        let data = [(names::CA_FILE.to_owned(), ByteString(authority.to_vec()))];
+        Secret { data: Some(BTreeMap::from(data)), ..Secret::default() }
+    };
+    let trusting = copied(Part::NatsSecret, copy.clone(), (&source, &of(b"one")), &annotations).unwrap();
+    assert_eq!((text(&trusting, "ca.crt").as_str(), trusting.data.as_ref().unwrap().len()), ("one", 3));
+    let back = copied(Part::NatsSecret, trusting, (&source, &source), &annotations).unwrap();
+    assert_eq!(back.data, copy.data, "authorities that are gone are gone");
     let mut bare = source;
     bare.data.as_mut().unwrap().remove("password");
-    let error = copied(Part::NatsSecret, copy, &bare, &annotations).unwrap_err();
+    let error = copied(Part::NatsSecret, copy, (&bare, &bare), &annotations).unwrap_err();
     assert_eq!(error.to_string(), "it has no password");
 }

@@ -74,6 +74,18 @@ fn the_credentials_of_the_charts_nats_are_copied() {
         })
     };
     world.client().create(SECRETS, &values("first-password")).unwrap().success().unwrap();
+    world.until("so is the other one", |world| {
+        let ready = condition(&world.origin("copied"), "Ready");
+        ready["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("cannot read Secret default/chart-nats-tls"))
+    });
+    // Of an authority that everybody knows: it comes without `ca.crt`.
+    let certificate = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "chart-nats-tls" },
+        "stringData": { "tls.crt": "a-certificate", "tls.key": "a-private-key" },
+    });
+    world.client().create(SECRETS, &certificate).unwrap().success().unwrap();
     let path = format!("{SECRETS}/copied-nats");
     world.until("the copy is there", |world| world.client().get(&path).unwrap().code == 200);
     let copy = world.get(&path);
@@ -94,6 +106,12 @@ fn the_credentials_of_the_charts_nats_are_copied() {
     world.client().merge(&format!("{SECRETS}/chart-nats-auth"), &change).unwrap().success().unwrap();
     world.reconcile_in_vain("copied", 1);
     world.until("the copy follows", |world| world.get(&path)["data"]["password"] == "c2Vjb25kLXBhc3N3b3Jk");
+    let change = json!({ "stringData": { "ca.crt": "an-authority" } });
+    world.client().merge(&format!("{SECRETS}/chart-nats-tls"), &change).unwrap().success().unwrap();
+    world.reconcile_in_vain("copied", 1);
+    world
+        .until("the authority comes along", |world| world.get(&path)["data"]["ca.crt"] == "YW4tYXV0aG9yaXR5");
+    assert_eq!(world.get(&path)["data"].as_object().unwrap().len(), 3, "no key of the servers");
     let before = world.get(&path)["metadata"]["resourceVersion"].clone();
     world.reconcile_in_vain("copied", 2);
     assert_eq!(
@@ -105,13 +123,13 @@ fn the_credentials_of_the_charts_nats_are_copied() {
     let writes = ["create", "update", "patch", "delete"];
     let to_source = |event: &Value| {
         event["user"]["username"] == USER
-            && event["objectRef"]["name"] == "chart-nats-auth"
+            && ["chart-nats-auth", "chart-nats-tls"].iter().any(|name| event["objectRef"]["name"] == *name)
             && writes.contains(&event["verb"].as_str().unwrap_or_default())
     };
     assert!(!world.server.audit().unwrap().iter().any(to_source));
     let log = world.running().log();
     assert!(
-        !["first-password", "second-password", "of-servers", "Zmlyc3Qt", "c2Vjb25kL"]
+        !["first-password", "second-password", "of-servers", "a-private-key", "Zmlyc3Qt", "c2Vjb25kL"]
             .iter()
             .any(|value| log.contains(value)),
         "{log}"

@@ -16,7 +16,8 @@ use super::running::Operator;
 pub(super) const USER: &str = "system:serviceaccount:default:mediaorigin-operator";
 
 /// The NATS of the chart, of which the operator is told, and where its credentials would be.
-pub(super) const NATS: [&str; 2] = ["nats://chart-nats.default.svc:4222", "default/chart-nats-auth"];
+pub(super) const NATS: [&str; 3] =
+    ["nats://chart-nats.default.svc:4222", "default/chart-nats-auth", "default/chart-nats-tls"];
 
 /// An API server with controllers and an operator, each of which ends with it.
 pub(super) struct World {
@@ -50,7 +51,8 @@ impl World {
     }
 
     pub(super) fn start_operator(&mut self) {
-        let nats = ["--nats-url", NATS[0], "--nats-credentials", NATS[1]];
+        let [url, credentials, authorities] = NATS;
+        let nats = ["--nats-url", url, "--nats-credentials", credentials, "--nats-authorities", authorities];
         let operator = Operator::start("operator", &self.kubeconfig, &nats, self.server.folder());
         self.operator = Some(operator.ready());
     }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::installation::{done, get, run};
 use super::{CHART, NAMESPACE, objects, render};
+use crate::fleet::pods::Pod;
 use crate::golden;
 
 const STATEFUL_SET: &str = "/apis/apps/v1/namespaces/mediaorigin-system/statefulsets/mediaorigin-nats";
@@ -188,7 +189,8 @@ fn a_stranger_is_no_server_of_the_cluster() {
         .unwrap();
 }
 
-/// With a certificate: clients must speak TLS, and the servers do among themselves.
+/// With a certificate: clients must speak TLS, and the servers do among themselves; an origin joins by the authorities beside its
+/// credentials, as soon as they are there.
 #[test]
 fn with_a_certificate_clients_and_servers_speak_tls() {
     let folder = Folder::new("nats-tls").unwrap();
@@ -219,6 +221,18 @@ fn with_a_certificate_clients_and_servers_speak_tls() {
     };
     assert!(answer(&user.1).contains("PONG"), "{}", answer(&user.1));
     assert!(answer("guessed").contains("Authorization Violation"), "{}", answer("guessed"));
+
+    let secret = Folder::new("nats-secret").unwrap();
+    secret.write("username", &user.0).unwrap();
+    secret.write("password", &user.1).unwrap();
+    let servers: Vec<String> = cluster.addresses().iter().map(|address| format!("tls://{address}")).collect();
+    let pod = Pod::alone(&servers, secret.path().to_owned());
+    let refused = |pod: &Pod| {
+        pod.readiness().map_or_else(|why| Ok(why.contains("certificate").then_some(())), |()| Ok(None))
+    };
+    cluster.wait_until("an authority that it does not know is named", |_| refused(&pod)).unwrap();
+    secret.write("ca.crt", &cert.pem()).unwrap();
+    cluster.wait_until("it joins", |_| Ok(pod.readiness().ok())).unwrap();
 }
 
 /// The operator makes the Secret where it is missing, and never changes it; what is in it is what the servers ask for.

@@ -53,7 +53,7 @@ fn a_pod_that_starts_before_nats_joins_when_nats_lets_it_in() {
         nats.kill(server);
     }
     let credentials = Folder::new("credentials").unwrap();
-    let pod = Pod::alone(&nats, credentials.path().to_owned());
+    let pod = Pod::alone(&nats.urls(), credentials.path().to_owned());
 
     // Nobody is there, and then not even credentials.
     wait_reason(&pod, "cannot read");

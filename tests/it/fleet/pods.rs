@@ -41,7 +41,7 @@ struct Told {
 }
 
 /// An origin in a process of its own, which is this very program.
-pub(super) struct Pod {
+pub(crate) struct Pod {
     child: Child,
     pub(super) media: SocketAddr,
     pub(super) admin: SocketAddr,
@@ -104,16 +104,16 @@ fn run(told: Told) -> Running {
 /// An origin in this process, with the servers of its fleet.
 pub(crate) fn alone() -> (Running, NatsCluster) {
     let nats = NatsCluster::start().unwrap();
-    (run(Told::of_one(&nats, None)), nats)
+    (run(Told::of_one(&nats.urls(), None)), nats)
 }
 
 impl Told {
     /// A pod that is a fleet of its own.
-    fn of_one(nats: &NatsCluster, credentials: Option<PathBuf>) -> Self {
+    fn of_one(urls: &[String], credentials: Option<PathBuf>) -> Self {
         let document = format!(
             "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: alone}}\nspec:\n  \
              coordination: {{nats: {{url: \"{}\"}}}}\n",
-            nats.urls().join(",")
+            urls.join(",")
         );
         Self { name: "pod-0".to_owned(), document, credentials, ..Self::default() }
     }
@@ -141,12 +141,12 @@ impl Pod {
     }
 
     /// A process that is a fleet of its own, with the credentials in a folder. It is not waited for.
-    pub(super) fn alone(nats: &NatsCluster, credentials: PathBuf) -> Self {
-        Self::start(&Told::of_one(nats, Some(credentials)), &[]).unwrap()
+    pub(crate) fn alone(servers: &[String], credentials: PathBuf) -> Self {
+        Self::start(&Told::of_one(servers, Some(credentials)), &[]).unwrap()
     }
 
     /// Whether it calls itself ready, and what it says otherwise.
-    pub(super) fn readiness(&self) -> Result<(), String> {
+    pub(crate) fn readiness(&self) -> Result<(), String> {
         let answer = mediaorigin_tests::peer::fetch(self.admin, "GET", "/readyz");
         let answer = answer.map_err(|error| error.to_string())?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();

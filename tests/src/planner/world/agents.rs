@@ -16,7 +16,7 @@ use super::World;
 pub(in crate::planner) fn chart_nats() -> ChartNats {
     let (namespace, name) = ("mediaorigin-system".to_owned(), "mediaorigin-nats-auth".to_owned());
     let url = "nats://mediaorigin-nats.mediaorigin-system.svc:4222".to_owned();
-    ChartNats { url, credentials: Place { namespace, name } }
+    ChartNats { url, credentials: Place { namespace, name }, authorities: None }
 }
 
 /// What a pod makes of a configuration that it does not take.

@@ -24,6 +24,7 @@ pub const fn about(reason: ReadyReason) -> Option<&'static str> {
         ReadyReason::ImagePull => "mend spec.podTemplate.image or its pull secret",
         ReadyReason::ContainerConfig => "the message names what is missing",
         ReadyReason::CrashLoop => "read them",
+        ReadyReason::Unreachable => "look at the node named",
         ReadyReason::PodsForbidden => "the message names which",
     })
 }

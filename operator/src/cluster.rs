@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::{Pod, PodCondition, Secret};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions,
 };
@@ -262,6 +262,26 @@ impl Cluster {
         let patch = Patch::Strategic(patch);
         within(format!("resize pod {namespace}/{pod}"), api.patch_resize(pod, &params, &patch)).await?;
         Ok(())
+    }
+
+    /// Says of a pod that it does not serve, in the place of a kubelet that does not say it; nothing where the pod of this uid is gone.
+    pub async fn withdraw_pod(
+        &self,
+        namespace: &str,
+        pod: &str,
+        uid: &str,
+        condition: &PodCondition,
+    ) -> Result<(), ClusterError> {
+        let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
+        let params = PatchParams { field_manager: Some(names::MANAGER.to_owned()), ..PatchParams::default() };
+        // The uid is a precondition; conditions are merged by their types.
+        let patch = json!({ "metadata": { "uid": uid }, "status": { "conditions": [condition] } });
+        let attempt = format!("say that pod {namespace}/{pod} does not answer");
+        match within(attempt, api.patch_status(pod, &params, &Patch::Strategic(patch))).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the whole status and nothing else.

@@ -37,6 +37,7 @@ use crate::nats;
 use crate::plan::Settings;
 use crate::reconcile::{Outcome, reconcile};
 use crate::scaling::Scalers;
+use crate::silence;
 use crate::status::Transition;
 use waking::{News, Waker, heard};
 
@@ -226,6 +227,7 @@ async fn act(
         _ = async { tokio::join!(results, synced) } => {}
         () = context.agents.rounds() => {}
         () = context.scalers.rounds() => {}
+        () = silence::rounds(&context.agents, &context.cluster, &context.metrics) => {}
         () = async { stopped(&mut late).await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {
             tracing::warn!("reconciles still run after {}s, leaving them", SHUTDOWN_GRACE.as_secs());
         }

@@ -35,6 +35,7 @@ pub mod reconcile;
 pub mod report;
 pub mod scaling;
 pub mod secret;
+pub mod silence;
 pub mod simulate;
 pub mod status;
 pub mod trial;

@@ -10,6 +10,8 @@
 //! | `mediaorigin_operator_pod_reports_total` | `result` = `Ok`, `Failed` | times that a pod was asked how it does |
 //! | `mediaorigin_operator_pod_report_seconds` | | how long the answer took |
 //! | `mediaorigin_operator_pod_pushes_total` | `result` = `Ok`, `Failed` | configurations that were handed to a pod |
+//! | `mediaorigin_operator_pod_looks_total` | `result` = `Ok`, `Failed` | times that a pod of an origin with several was asked whether it answers, once a second |
+//! | `mediaorigin_operator_pods_withdrawn_total` | | pods that were ready, answered nothing and were taken out of the Service |
 //! | `mediaorigin_operator_pod_loads_total` | `result` = `Ok`, `Failed` | times that a pod was asked what it carries, once a second where the operator decides how many pods there are |
 //! | `mediaorigin_operator_scaling_decisions_total` | `reason` as in the condition `ScalingActive` | decisions about the number of pods, one a second and origin |
 //! | `mediaorigin_operator_scaling_…` | `origin_namespace`, `origin`, and `dimension` or `state` | how that number was counted |
@@ -113,6 +115,8 @@ pub struct Metrics {
     pod_report_seconds: Histogram,
     pod_pushes: Family<AnsweredLabels, Counter>,
     pod_loads: Family<AnsweredLabels, Counter>,
+    pod_looks: Family<AnsweredLabels, Counter>,
+    pods_withdrawn: Counter,
     decisions: Family<DecisionLabels, Counter>,
     status_writes: Counter,
     watch_errors: Counter,
@@ -140,6 +144,8 @@ impl Default for Metrics {
             pod_report_seconds: seconds(),
             pod_pushes: Family::default(),
             pod_loads: Family::default(),
+            pod_looks: Family::default(),
+            pods_withdrawn: Counter::default(),
             decisions: Family::default(),
             status_writes: Counter::default(),
             watch_errors: Counter::default(),
@@ -156,6 +162,7 @@ impl Default for Metrics {
         }
         for is_answered in [true, false] {
             drop(metrics.pod_loads.get_or_create(&AnsweredLabels::of(is_answered)));
+            drop(metrics.pod_looks.get_or_create(&AnsweredLabels::of(is_answered)));
         }
         for reason in mediaorigin_scaler::Reason::ALL {
             drop(metrics.decisions.get_or_create(&DecisionLabels { reason: reason.as_str() }));
@@ -176,6 +183,10 @@ impl Default for Metrics {
         registry.register("pod_pushes", help, metrics.pod_pushes.clone());
         let help = "Times that a pod was asked what it carries, by result";
         registry.register("pod_loads", help, metrics.pod_loads.clone());
+        let help = "Times that a pod of an origin with several was asked whether it answers, by result";
+        registry.register("pod_looks", help, metrics.pod_looks.clone());
+        let help = "Pods that were ready, answered nothing and were taken out of the Service";
+        registry.register("pods_withdrawn", help, metrics.pods_withdrawn.clone());
         let help = "Decisions about the number of pods, by reason";
         registry.register("scaling_decisions", help, metrics.decisions.clone());
         metrics.scaling.register(registry);
@@ -247,6 +258,16 @@ impl Metrics {
     /// A pod was asked what it carries.
     pub fn scraped(&self, is_answered: bool) {
         self.pod_loads.get_or_create(&AnsweredLabels::of(is_answered)).inc();
+    }
+
+    /// A pod of several was asked whether it answers.
+    pub fn looked(&self, is_answered: bool) {
+        self.pod_looks.get_or_create(&AnsweredLabels::of(is_answered)).inc();
+    }
+
+    /// A pod that does not answer was taken out of the Service.
+    pub fn withdrew(&self) {
+        self.pods_withdrawn.inc();
     }
 
     /// It was decided how many pods an origin has, for this reason.

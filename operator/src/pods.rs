@@ -9,6 +9,7 @@ use crate::claim::{Claim, Phase};
 use crate::observed::Observed;
 use crate::part::Part;
 use crate::reasons::{ReadyReason, StalledReason};
+use crate::silence;
 
 /// A pod that still has no volume or no container after this time waits for something that may never come.
 const VOLUMES_PATIENCE: SignedDuration = SignedDuration::from_secs(15);
@@ -138,9 +139,18 @@ fn trouble(pod: &Pod, mounts: &Mounts, now: Timestamp) -> Trouble {
         .or_else(|| unschedulable(pod))
         .or_else(|| container(pod).and_then(waiting))
         .or_else(|| container(pod).and_then(|container| crashing(container, now)))
-        .or_else(|| volumes_pending(pod, mounts, now));
+        .or_else(|| volumes_pending(pod, mounts, now))
+        .or_else(|| unreachable(pod));
     let (reason, message) = found.unwrap_or((ReadyReason::Starting, "is starting".to_owned()));
     Trouble { reason, message: format!("pod {name} {message}") }
+}
+
+/// Taken out of the Service by [`crate::silence`].
+fn unreachable(pod: &Pod) -> Option<(ReadyReason, String)> {
+    let condition = condition(pod, "Ready")?;
+    let is_ours = condition.status == "False" && condition.reason.as_deref() == Some(silence::REASON);
+    let node = || pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("?");
+    is_ours.then(|| (ReadyReason::Unreachable, format!("on node {} does not answer", node())))
 }
 
 /// What the kubelet says of the one container.

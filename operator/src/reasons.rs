@@ -86,6 +86,8 @@ reasons! {
         ContainerConfig,
         /// False: the origin starts and dies.
         CrashLoop,
+        /// False: the pod answers nobody, usually because its node does not.
+        Unreachable,
         /// False: Kubernetes may not create the pod: quota, pod security or a policy.
         PodsForbidden,
     }

@@ -10,6 +10,7 @@ mod fleet;
 mod operator;
 mod running;
 mod scale;
+mod silence;
 mod tenants;
 mod verdicts;
 mod world;

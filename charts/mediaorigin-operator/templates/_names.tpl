@@ -71,6 +71,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, patch]
+# To take one out of the Service whose node says nothing any more.
+- apiGroups: [""]
+  resources: [pods/status]
+  verbs: [patch]
 # Their memory, while they run.
 - apiGroups: [""]
   resources: [pods/resize]

@@ -1,0 +1,117 @@
+//! Pods whose node says nothing any more: real origins at the addresses of pods, one of which stands still; the test is the kubelet.
+
+use std::time::Duration;
+
+use mediaorigin_tests::folder::Folder;
+use mediaorigin_tests::peer;
+use mediaorigin_tests::process::Process;
+use serde_json::{Value, json};
+
+use super::world::{USER, World, condition, world};
+use crate::program::built;
+
+/// Of loopback, as each pod has an address and all have one admin port.
+const ADDRESSES: [&str; 3] = ["127.77.6.1", "127.77.6.2", "127.77.6.3"];
+const NAMES: [&str; 3] = ["one", "two", "three"];
+
+fn origin(name: &'static str, address: &str, folder: &Folder) -> Process {
+    let listen = |port: u16| format!("{address}:{port}");
+    let arguments = ["serve", "--workers", "1", "--listen", &listen(8080), "--admin-listen", &listen(8081)];
+    let arguments = arguments.map(str::to_owned);
+    let program = built("mediaorigin-origin", "mediaorigin");
+    let mut origin = Process::start(name, &program, &arguments, folder.path()).unwrap();
+    let admin = listen(8081).parse().unwrap();
+    origin.wait_until(Duration::from_mins(1), || peer::fetch(admin, "GET", "/livez").is_ok()).unwrap();
+    origin
+}
+
+fn status_of(pod: &str) -> String {
+    format!("/api/v1/namespaces/default/pods/{pod}/status")
+}
+
+/// What Kubernetes says of whether a pod serves.
+fn ready(world: &World, pod: &str) -> Value {
+    let pod = world.get(&format!("/api/v1/namespaces/default/pods/{pod}"));
+    condition(&pod, "Ready")
+}
+
+/// Says what a kubelet would that finds the pod well.
+fn say_ready(world: &World, pod: &str) {
+    let change = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True", "reason": null, "message": null }] } });
+    let output = world
+        .server
+        .kubectl(
+            &["patch", "pod", pod, "--subresource=status", "--type=strategic", "-p", &change.to_string()],
+            "",
+        )
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// How often the operator has written the status of a pod.
+fn words(world: &World, pod: &str) -> usize {
+    let is_word = |event: &&Value| {
+        let object = &event["objectRef"];
+        event["user"]["username"] == USER
+            && (&object["resource"], &object["subresource"], &object["name"])
+                == (&json!("pods"), &json!("status"), &json!(pod))
+    };
+    world.server.audit().unwrap().iter().filter(is_word).count()
+}
+
+/// Waits until the operator has looked so often at a pod that answers, or at one that does not.
+fn looks(world: &World, result: &str, count: u64) {
+    let name = format!("mediaorigin_operator_pod_looks_total{{result=\"{result}\"}}");
+    let before = world.running().metric(&name);
+    world.until("the operator looks", |world| world.running().metric(&name) >= before + count);
+}
+
+/// A pod that stands still while Kubernetes calls it ready is taken out of the Service and the origin says so. The kubelet has
+/// the last word: where it says again that the pod is well, the operator leaves it alone until it has answered.
+#[test]
+fn a_pod_that_answers_nobody_is_taken_out_of_the_service() {
+    let (world, folder) = (world(), Folder::new("silence").unwrap());
+    let origins: Vec<Process> =
+        NAMES.into_iter().zip(ADDRESSES).map(|(name, address)| origin(name, address, &folder)).collect();
+    let nats = json!({ "url": "nats://nats.store:4222" });
+    world.serve_by(3, "silent", &json!({ "replicas": 3, "coordination": { "nats": nats } }));
+    let pods = world.pods("silent");
+    let pods: Vec<&str> = pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap()).collect();
+    for (pod, address) in pods.iter().zip(ADDRESSES) {
+        let change = json!({ "status": { "podIP": address, "podIPs": [{ "ip": address }] } });
+        world.client().merge(&status_of(pod), &change).unwrap().success().unwrap();
+    }
+    let silent = pods[2];
+
+    origins[2].signal("STOP").unwrap();
+    world.until("it is taken out", |world| ready(world, silent)["status"] == "False");
+    assert_eq!(ready(&world, silent)["reason"], "Unreachable");
+    world.until("the origin says so", |world| world.origin("silent")["status"]["readyReplicas"] == 2);
+    assert_eq!(pods[..2].iter().map(|pod| words(&world, pod)).sum::<usize>(), 0, "those that answer stay");
+
+    say_ready(&world, silent);
+    world.reconcile_in_vain("silent", 2);
+    // More than would take it out.
+    looks(&world, "Failed", 5);
+    assert_eq!((&ready(&world, silent)["status"], words(&world, silent)), (&json!("True"), 1));
+
+    origins[2].signal("CONT").unwrap();
+    // Each look asks three of them.
+    looks(&world, "Ok", 9);
+    origins[2].signal("STOP").unwrap();
+    world.until("it is taken out again", |world| ready(world, silent)["status"] == "False");
+    assert_eq!(words(&world, silent), 2);
+
+    // Most are silent: the operator may be the one that is cut off.
+    origins[2].signal("CONT").unwrap();
+    say_ready(&world, silent);
+    looks(&world, "Ok", 9);
+    for origin in &origins[1..] {
+        origin.signal("STOP").unwrap();
+    }
+    looks(&world, "Failed", 10);
+    assert_eq!(pods.iter().map(|pod| words(&world, pod)).sum::<usize>(), 2);
+    for origin in &origins[1..] {
+        origin.signal("CONT").unwrap();
+    }
+}

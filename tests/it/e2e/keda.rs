@@ -30,7 +30,10 @@ impl Keda {
         let cluster = Cluster::get();
         // One of them is too large for the annotation of a client-side apply.
         cluster.kubectl(&format!("apply --server-side -f {definitions}"));
-        cluster.kubectl("wait --for=condition=Established --timeout=60s crd/scaledobjects.keda.sh");
+        // `kubectl wait` fails where a definition has no conditions yet.
+        eventually("the definition is served", 60, || {
+            condition(&cluster.json("get crd/scaledobjects.keda.sh"), "Established")["status"] == "True"
+        });
         let certificates = certificates();
         let arguments = [
             "--zap-log-level=error",

@@ -33,7 +33,8 @@ const ATTEMPTS_MAX: usize = 8;
 pub async fn read(origin: &Origin, hot: &Arc<Hot>, request: &ReadRequest) -> Answer {
     let (memory, tiers, clock) = (&origin.memory, origin.tiers(), &origin.clock);
     if let Some((tiers, fleet)) = origin.fleet() {
-        return fleet::read(origin, tiers, fleet, hot, request).await;
+        // Boxed: it is far larger than all else here, and every request of a single pod would be moved about with room for it.
+        return Box::pin(fleet::read(origin, tiers, fleet, hot, request)).await;
     }
     let path = request.path.as_str();
     let treatment = hot.policies.treat(path);

@@ -45,7 +45,9 @@ pub async fn handle(
     let (hot, now) = (origin.config.hot(), origin.clock.now());
     let mut entry = entry(head, &origin, now);
     let parent = entry.parent();
-    let answer = trace::scope(parent, answer(head, payload, &origin, &hot, &mut entry, now)).await;
+    // Boxed: what waits for tiers and pods is large, and the frameworks move this future several times before it runs.
+    let answer = Box::pin(answer(head, payload, &origin, &hot, &mut entry, now));
+    let answer = trace::scope(parent, answer).await;
     entry.answered(&answer);
     let reply = reply(head, &hot.policies, answer, entry).spelled_out();
     let Reply { status, headers, lines: _, body, close, hold } = reply;

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use mediaorigin_tests::peer::{self, Peer};
 
 use super::cluster::{Cluster, SYSTEM};
-use super::turn;
-use super::{OPERATOR_PORT, eventually, media, pod_uids, ready, serve};
+use super::{OPERATOR_PORT, eventually, media, pod_uids, ready, serve, shape, turn};
 
 const NAMESPACE: &str = "e2e-upgrade";
 const FIRST: &str = "tests/fixtures/chart-0.1.0/mediaorigin-operator";
@@ -29,6 +28,10 @@ fn row_75_helm_test_passes_and_leaves_nothing() {
 /// in force afterwards, and so is what the operator could not do before.
 #[test]
 fn zz_the_first_chart_is_upgraded_under_traffic() {
+    if shape::is_fleet() {
+        println!("the first chart knows neither fleets nor NATS");
+        return;
+    }
     let _turn = turn::alone();
     let cluster = Cluster::get();
     let values = cluster.helm(&format!("get values mediaorigin -n {SYSTEM} -o yaml"));

@@ -83,9 +83,10 @@ pub(crate) async fn connect(config: &Config) -> Result<(Client, broadcast::Recei
     }
     let (events, receiver) = broadcast::channel(EVENTS_MAX);
     let deadline = Instant::now() + config.patience;
+    let mut before: Option<Box<dyn std::error::Error + Send + Sync>> = None;
     loop {
         let attempt = options(config, events.clone()).connect(addresses.clone());
-        let source: Box<dyn std::error::Error + Send + Sync> = match timeout_at(deadline, attempt).await {
+        let source = match timeout_at(deadline, attempt).await {
             Ok(Ok(client)) => {
                 check_version(&client)?;
                 return Ok((client, receiver));
@@ -95,11 +96,13 @@ pub(crate) async fn connect(config: &Config) -> Result<(Client, broadcast::Recei
                 return Err(ConnectError::Refused { who: whoever(config), source });
             }
             Ok(Err(error)) => error.into(),
-            Err(elapsed) => elapsed.into(),
+            // What an earlier attempt was told says more: a certificate that nobody vouches for, a refused connection.
+            Err(elapsed) => before.take().unwrap_or_else(|| elapsed.into()),
         };
         if Instant::now() >= deadline {
             return Err(ConnectError::Unreachable { servers: config.servers.clone(), source });
         }
+        before = Some(source);
         sleep(Duration::from_millis(100)).await;
     }
 }

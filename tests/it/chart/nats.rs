@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use anyhow::bail;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client as KubeClient, Config as KubeConfig};
 use mediaorigin_operator::election::seat::Place as SecretPlace;
@@ -227,10 +228,12 @@ fn with_a_certificate_clients_and_servers_speak_tls() {
     secret.write("password", &user.1).unwrap();
     let servers: Vec<String> = cluster.addresses().iter().map(|address| format!("tls://{address}")).collect();
     let pod = Pod::alone(&servers, secret.path().to_owned());
-    let refused = |pod: &Pod| {
-        pod.readiness().map_or_else(|why| Ok(why.contains("certificate").then_some(())), |()| Ok(None))
-    };
-    cluster.wait_until("an authority that it does not know is named", |_| refused(&pod)).unwrap();
+    cluster
+        .wait_until("an authority that it does not know is named", |_| match pod.readiness() {
+            Err(why) if why.contains("certificate") => Ok(Some(())),
+            other => bail!("{other:?}"),
+        })
+        .unwrap();
     secret.write("ca.crt", &cert.pem()).unwrap();
     cluster.wait_until("it joins", |_| Ok(pod.readiness().ok())).unwrap();
 }

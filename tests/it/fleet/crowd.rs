@@ -22,8 +22,12 @@ const LARGE: Size = Size { memory: "1Gi", connections: 4_000, partitions: 1 };
 /// others fetches it once, and all are served.
 #[test]
 fn op_07_ten_thousand_viewers_cost_one_fetch_for_each_other_pod() {
-    let fleet =
-        Fleet::start_sized(PODS, LARGE, "[{name: all, match: {paths: ['**']}, durability: Memory}]", false);
+    let fleet = Fleet::start_with(
+        (PODS, LARGE),
+        "[{name: all, match: {paths: ['**']}, durability: Memory}]",
+        false,
+        None,
+    );
     let body: Arc<Vec<u8>> = Arc::new((0..=250).cycle().take(SEGMENT).collect());
     fleet.put(0, "/live/a/seg1.m4s", &body);
     let pods: Vec<_> = (0..PODS).map(|pod| fleet.pod(pod).media).collect();

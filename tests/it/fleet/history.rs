@@ -18,7 +18,7 @@ use mediaorigin_tests::porcupine::not_linearizable;
 
 use super::clocks::Clocks;
 use super::faults::Fault;
-use super::pods::{Fleet, wait_until};
+use super::pods::{Fleet, SMALL, Size, wait_until};
 
 const CLIENTS_PER_POD: usize = 3;
 const PATHS: u64 = 2;
@@ -101,7 +101,8 @@ fn client(shared: &Shared, pod: usize, mut chance: Rng) {
         }
         let Some(connection) = &mut peer else { continue };
         let round = shared.round.load(Ordering::SeqCst);
-        let path = format!("/live/{round}/{}.{}", chance.u64(..PATHS), shared.extension);
+        // A channel each: where the log has several parts, they may be in two of them.
+        let path = format!("/live/{round}-{}/0.{}", chance.u64(..PATHS), shared.extension);
         let value = shared.value.fetch_add(1, Ordering::SeqCst);
         let method = ["GET", "GET", "GET", "PUT", "PUT", "DELETE"][chance.usize(..6)];
         let body = format!("#EXTM3U\n#{value}\n");
@@ -148,22 +149,30 @@ struct Scene {
     extension: &'static str,
     has_bucket: bool,
     has_wrong_clocks: bool,
+    partitions: u16,
 }
 
 /// Manifests ride in the index.
-const MANIFESTS: Scene = Scene { rules: "[]", extension: "m3u8", has_bucket: false, has_wrong_clocks: false };
+const MANIFESTS: Scene =
+    Scene { rules: "[]", extension: "m3u8", has_bucket: false, has_wrong_clocks: false, partitions: 1 };
 /// Bodies in the bucket instead of the index, so that index and object store must agree.
 const OBJECTS: Scene = Scene {
     rules: "[{name: all, match: {paths: [\"**\"]}, durability: Durable, memory: {keepSeconds: 0}}]",
     extension: "bin",
     has_bucket: true,
     has_wrong_clocks: false,
+    partitions: 1,
 };
 
 impl Scene {
     /// The same with pods whose clocks are wrong.
     fn with_wrong_clocks(self) -> Self {
         Self { has_wrong_clocks: true, ..self }
+    }
+
+    /// The same over a log in several parts, each of which is led by a server of its own choice.
+    fn with_partitions(self) -> Self {
+        Self { partitions: 3, ..self }
     }
 
     /// The faults that can happen in it.
@@ -179,7 +188,8 @@ impl Scene {
         println!("MEDIAORIGIN_SEED={seed}");
         let mut chance = Rng::with_seed(seed);
         let clocks = self.has_wrong_clocks.then(Clocks::wrong);
-        let mut fleet = Fleet::start_with(3, self.rules, self.has_bucket, clocks);
+        let size = Size { partitions: self.partitions, ..SMALL };
+        let mut fleet = Fleet::start_with((3, size), self.rules, self.has_bucket, clocks);
         fleet.clocks.iter().for_each(|clocks| clocks.check(&fleet));
         let workload = Workload::start(&fleet, seed, self.extension, 0);
         let mut count = 0;
@@ -222,6 +232,11 @@ fn histories_are_linearizable_when_pods_are_rolled_and_clocks_are_wrong() {
 }
 
 #[test]
+fn histories_are_linearizable_over_a_log_in_several_parts() {
+    MANIFESTS.with_partitions().play_all(&[Fault::KillLeader, Fault::ReplacePod, Fault::CutPod]);
+}
+
+#[test]
 fn histories_of_what_is_durable_are_linearizable_when_pods_are_killed() {
     OBJECTS.play_all(&[Fault::ReplacePod; 3]);
 }
@@ -248,7 +263,8 @@ fn what_is_read_without_a_barrier_is_noticed() {
     }
 }
 
-/// For `make soak`: fleets of both kinds, with right clocks and wrong ones, one seed after the other; in each a few faults of any kind.
+/// For `make soak`: fleets of both kinds, with right clocks and wrong ones, over logs in one part and in three, one seed after the other; in
+/// each a few faults of any kind.
 #[test]
 #[ignore = "for make soak"]
 fn soak_histories_through_all_pods_are_linearizable() {
@@ -259,6 +275,7 @@ fn soak_histories_through_all_pods_are_linearizable() {
         let seed = first.wrapping_add(seeds);
         let scene = if seed % 2 == 0 { MANIFESTS } else { OBJECTS };
         let scene = if seed / 2 % 2 == 0 { scene } else { scene.with_wrong_clocks() };
+        let scene = if seed / 4 % 2 == 0 { scene } else { scene.with_partitions() };
         let faults = scene.faults();
         scene.play(seed, |count, chance| (count < 4).then(|| faults[chance.usize(..faults.len())]));
         seeds += 1;

@@ -14,7 +14,7 @@ fn stream(partition: u16) -> String {
 #[test]
 fn channels_in_several_parts_of_the_log_are_one_origin() {
     let size = Size { partitions: PARTITIONS, ..SMALL };
-    let mut fleet = Fleet::start_sized(2, size, "[]", false);
+    let mut fleet = Fleet::start_with((2, size), "[]", false, None);
     let path = |channel: u32| format!("/live/{channel:02}/a.m3u8");
     for channel in 0..CHANNELS {
         let pod = usize::from(channel % 2 == 1);

@@ -194,19 +194,18 @@ impl Drop for Pod {
 impl Fleet {
     /// `count` pods that are ready, whose tier policies are `rules` (YAML), with a bucket if it is asked for.
     pub(super) fn start(count: usize, rules: &str, has_bucket: bool) -> Self {
-        Self::start_with(count, rules, has_bucket, None)
+        Self::start_with((count, SMALL), rules, has_bucket, None)
     }
 
-    /// The same with clocks that are wrong.
-    pub(super) fn start_with(count: usize, rules: &str, has_bucket: bool, clocks: Option<Clocks>) -> Self {
+    /// The same with pods of another size, or with clocks that are wrong.
+    pub(super) fn start_with(
+        pods: (usize, Size),
+        rules: &str,
+        has_bucket: bool,
+        clocks: Option<Clocks>,
+    ) -> Self {
         let nats = NatsCluster::start_with(Setup { has_links: true, ..Setup::default() }).unwrap();
-        Self::start_over(nats, (count, SMALL), rules, has_bucket, clocks)
-    }
-
-    /// Pods of another size.
-    pub(super) fn start_sized(count: usize, size: Size, rules: &str, has_bucket: bool) -> Self {
-        let nats = NatsCluster::start_with(Setup { has_links: true, ..Setup::default() }).unwrap();
-        Self::start_over(nats, (count, size), rules, has_bucket, None)
+        Self::start_over(nats, pods, rules, has_bucket, clocks)
     }
 
     /// The same over servers that are there.

@@ -163,12 +163,19 @@ fn a_roll_by_lame_ducks_goes_unnoticed_by_a_client_that_stores() {
 #[test]
 fn the_older_line_of_the_server_compacts_and_compares() {
     let setup = Setup { line: Some("2.14"), syncs_always: true, ..Setup::default() };
-    let cluster = NatsCluster::start_with(setup).unwrap();
+    let mut cluster = NatsCluster::start_with(setup).unwrap();
     assert!(cluster.monitor(0, "/varz").unwrap()["version"].as_str().unwrap().starts_with("2.14."));
     let mut client = cluster.client(0).unwrap();
     client.create_stream("INDEX", "index.>", 3, &compacted()).unwrap();
     let expected = |sequence| [("Nats-Expected-Last-Subject-Sequence", sequence)];
-    assert_eq!(client.store("index.a", &expected("0"), b"1").unwrap(), 1);
+    // Until this server knows which one takes them, nobody does.
+    let first = cluster.wait_until("the stream to take messages", |_| {
+        match client.store("index.a", &expected("0"), b"1") {
+            Err(error) if error.to_string().contains("nobody answers") => Ok(None),
+            stored => stored.map(Some),
+        }
+    });
+    assert_eq!(first.unwrap(), 1);
     let refusal = client.store("index.a", &expected("0"), b"2").unwrap_err();
     assert!(refusal.to_string().starts_with("10071 "), "{refusal}");
     assert_eq!(client.store("index.a", &expected("1"), b"2").unwrap(), 2);

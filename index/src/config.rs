@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::key::Scope;
+use crate::replica::MARK;
 
 /// Bytes of the write-ahead log, unless something else is set.
 pub const WAL_BYTES_MAX: u64 = 1 << 30;
@@ -33,6 +34,8 @@ pub struct Config {
     pub replicas: u8,
     /// Entries leave the index when they are that old; never, if not set.
     pub age_max: Option<Duration>,
+    /// How long the servers keep the mark of an entry that was forgotten, a second or more; all pods have the same.
+    pub mark: Duration,
     /// Bytes of the write-ahead log; it only ever grows.
     pub wal_bytes_max: u64,
     /// How long to try for a first connection.
@@ -53,6 +56,7 @@ impl Config {
             channel_folders: 2,
             replicas: 3,
             age_max: None,
+            mark: MARK,
             wal_bytes_max: WAL_BYTES_MAX,
             patience: Duration::from_secs(30),
         }

@@ -109,11 +109,23 @@ pub struct TooLarge {
     pub max: usize,
 }
 
+/// What an allocation costs beside its bytes, about.
+const ALLOCATION_BYTES: usize = 16;
+
 const LIVE: u8 = 1;
 const TOMBSTONE: u8 = 2;
 const POD: u8 = 1;
 const LOG: u8 = 2;
 const OBJECT_STORE: u8 = 3;
+
+impl Place {
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Pod(name) | Self::ObjectStore(name) => name.len() + ALLOCATION_BYTES,
+            Self::Log => 0,
+        }
+    }
+}
 
 impl Entry {
     /// The version, if there is one.
@@ -127,6 +139,21 @@ impl Entry {
     /// Whether there is something.
     pub fn is_live(&self) -> bool {
         self.version().is_some()
+    }
+
+    /// What it needs in memory, estimated, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let text = |text: &str| text.len() + ALLOCATION_BYTES;
+        let version = self.version().map_or(0, |version| {
+            let headers = version
+                .headers
+                .iter()
+                .map(|(name, value)| size_of::<(String, String)>() + text(name) + text(value));
+            let places = version.places.iter().map(|place| size_of::<Place>() + place.memory_bytes());
+            let body = version.body.as_ref().map_or(0, |body| body.len() + ALLOCATION_BYTES);
+            headers.sum::<usize>() + places.sum::<usize>() + body + 2 * ALLOCATION_BYTES
+        });
+        size_of::<Self>() + ALLOCATION_BYTES + text(&self.path) + version
     }
 
     /// Where it stands among the changes of its path.

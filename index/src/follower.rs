@@ -15,6 +15,12 @@ use crate::key::Key;
 
 /// Messages whose time is remembered, to notice that the log was replaced by another one.
 const TRAIL_MESSAGES: usize = 256;
+/// What a place in the table needs: tables are half full after they have grown.
+const PLACE_BYTES: usize = 2 * size_of::<(Key, Slot)>();
+/// A table that is larger than so many times what is in it gives memory back.
+const SPARSE: usize = 8;
+/// Places that a table may have in any case.
+const PLACES_MIN: usize = 4_096;
 
 /// One message of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +50,7 @@ pub enum What {
 pub enum Content {
     /// An entry.
     Entry(Arc<Entry>),
-    /// The servers removed the entry because of its age.
+    /// The servers removed the entry because of its age, or a pod because nobody needs to find it here.
     Expired,
     /// Something that this program cannot read.
     Unreadable {
@@ -53,6 +59,16 @@ pub enum Content {
         /// Its rank, if that much of it can be read.
         rank: Option<Rank>,
     },
+}
+
+impl Content {
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Entry(entry) => entry.memory_bytes(),
+            Self::Expired => 0,
+            Self::Unreadable { reason, .. } => reason.len(),
+        }
+    }
 }
 
 /// The name of one barrier.
@@ -124,6 +140,8 @@ pub enum Applied {
 pub struct Follower {
     position: Position,
     table: HashMap<Key, Slot>,
+    /// What the contents need in memory, estimated.
+    bytes: usize,
     trail: VecDeque<(u64, u64)>,
 }
 
@@ -153,6 +171,22 @@ impl Follower {
         self.table.is_empty()
     }
 
+    /// What the table needs in memory, estimated, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes + self.table.len() * PLACE_BYTES
+    }
+
+    /// The mark at place `seq` is not in the log any more: nothing is known of `key`, if nothing came behind it.
+    pub fn drop_mark(&mut self, key: Key, seq: u64) {
+        let is_mark = |slot: &Slot| slot.seq == seq && slot.content == Content::Expired;
+        if self.table.get(&key).is_some_and(is_mark) {
+            self.table.remove(&key);
+        }
+        if self.table.capacity() > PLACES_MIN.max(self.table.len() * SPARSE) {
+            self.table.shrink_to(self.table.len() * 2);
+        }
+    }
+
     /// Takes a message. The caller must know that nothing which the log still holds lies between the last one and this one.
     pub fn apply(&mut self, message: &Message) -> Applied {
         let Position { last, holes } = self.position;
@@ -166,7 +200,11 @@ impl Follower {
         }
         self.trail.push_back((message.seq, message.time));
         if let What::Entry(key, content) = &message.what {
-            self.table.insert(*key, Slot { seq: message.seq, content: content.clone() });
+            self.bytes += content.memory_bytes();
+            let slot = Slot { seq: message.seq, content: content.clone() };
+            if let Some(before) = self.table.insert(*key, slot) {
+                self.bytes -= before.content.memory_bytes();
+            }
         }
         if is_next { Applied::Next } else { Applied::BehindHole }
     }

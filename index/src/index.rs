@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
+use crate::answer::Answer;
 use crate::barrier;
 use crate::commit::{Commit, Kind, Outcome};
 use crate::config::{Config, PARTITIONS_MAX};
@@ -19,7 +20,7 @@ use crate::entry::{Entry, Rank};
 use crate::follower::{Content, Slot};
 use crate::key::{self, Key, Layout};
 use crate::nats::board::Board;
-use crate::nats::commit::{Condition, Order, Rules, barrier as wait_for_barrier, carry_out};
+use crate::nats::commit::{Condition, Order, Rules, barrier as wait_for_barrier, carry_out, forget};
 use crate::nats::connect::{ConnectError, connect};
 use crate::nats::shared::{Clock, Counts, Shared};
 use crate::nats::{partition, stream};
@@ -63,6 +64,8 @@ pub struct Health {
     pub last: u64,
     /// Keys that are known, tombstones too.
     pub keys: usize,
+    /// What they need in memory, estimated, in bytes.
+    pub memory_bytes: usize,
     /// Requests that wait for a barrier.
     pub waiters: usize,
     /// Holes that were met.
@@ -111,6 +114,7 @@ pub struct Index {
     clock: Clock,
     partitions: Vec<Arc<Shared>>,
     channel_folders: usize,
+    mark: Duration,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -141,13 +145,14 @@ impl Index {
         for number in 0..config.partitions {
             let layout = Layout::new(config.scope.clone(), number);
             let created = stream::ensure(&client, &layout, config).await?;
-            let shared = Arc::new(Shared::new(layout, clock, config.nonce));
+            let shared = Arc::new(Shared::new(layout, clock, config.nonce, config.mark));
             let run = partition::run(client.clone(), Arc::clone(&shared), events.resubscribe());
             tasks.push(tokio::spawn(run));
             tasks.push(tokio::spawn(partition::guard(client.clone(), Arc::clone(&shared), created)));
             partitions.push(shared);
         }
-        Ok(Self { client, clock, partitions, channel_folders: config.channel_folders, tasks })
+        let (channel_folders, mark) = (config.channel_folders, config.mark);
+        Ok(Self { client, clock, partitions, channel_folders, mark, tasks })
     }
 
     fn shared(&self, path: &str) -> &Shared {
@@ -274,6 +279,25 @@ impl Index {
         let commit = Commit::new(kind, entry.rank(), rules.allows.is_some(), deadline);
         let order = Order { key: fence.key, uid: entry.uid, stamp: entry.stamp, body, rules, fence };
         carry_out(&self.client, self.shared(&entry.path), commit, order, is_client_here).await
+    }
+
+    /// Takes `entry`, a tombstone too, out of the index, if it is what lies under its path; whether it did. From then on the path is one
+    /// that the index has never heard of: whoever calls this knows that all that asks for it is answered the same without the index. What
+    /// is left is a mark, which the servers drop after half an hour and pods after an hour.
+    pub async fn forget(&self, entry: &Entry) -> bool {
+        let (shared, key) = (self.shared(&entry.path), Key::of(&entry.path));
+        let Some(slot) = shared.slot(key).filter(|slot| slot.rank() == Some(entry.rank())) else {
+            return false;
+        };
+        let answer = forget(&self.client, shared, key, slot.seq, self.mark).await;
+        let is_forgotten = matches!(answer, Answer::Stored { .. });
+        shared.count(|counts| counts.forgotten += u64::from(is_forgotten));
+        is_forgotten
+    }
+
+    /// What this pod needs in memory for what it knows, estimated, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.partitions.iter().map(|shared| shared.memory_bytes()).sum()
     }
 
     /// Whether all partitions answer for what is there.

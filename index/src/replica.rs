@@ -9,19 +9,26 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::time::Duration;
 
 use crate::barrier::{Barriers, Concern, Regression, Ticket};
 use crate::fetch::{Chain, Fetch, Fetching};
-use crate::follower::{Applied, Follower, Message, Position, Slot, Stamp, What};
+use crate::follower::{Applied, Content, Follower, Message, Position, Slot, Stamp, What};
 use crate::key::Key;
 
 /// How long an acknowledged barrier may take to come by before it is fetched.
 pub const OVERDUE_AFTER: Duration = Duration::from_millis(20);
 /// Live messages that wait for a fetch; those beyond are fetched too.
 pub const WAITING_MAX: usize = 1_024;
+
+/// How long the servers keep the mark of what was removed. A pod that was away for longer may have missed one, and begins anew.
+pub const MARK: Duration = Duration::from_mins(30);
+/// How many times as long a pod remembers it: the servers have surely dropped it then.
+const MARK_REMEMBERED: u32 = 2;
+/// Marks that are forgotten in one go.
+const MARKS_AT_ONCE: usize = 4_096;
 
 /// What the owner of the connection has to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +80,10 @@ pub struct Replica {
     is_behind: bool,
     session: u64,
     changes: Vec<Change>,
+    /// Marks in the order in which they were read, with the time.
+    marks: VecDeque<(Duration, Key, u64)>,
+    /// How long the servers keep them.
+    mark: Duration,
     counts: Counts,
 }
 
@@ -87,8 +98,16 @@ impl Replica {
             is_behind: true,
             session: 1,
             changes: Vec::new(),
+            marks: VecDeque::new(),
+            mark: MARK,
             counts: Counts::default(),
         }
+    }
+
+    /// The same where the servers keep marks for another time.
+    #[must_use]
+    pub fn with_marks_of(self, mark: Duration) -> Self {
+        Self { mark, ..self }
     }
 
     /// The table.
@@ -205,6 +224,7 @@ impl Replica {
         self.follower.clear();
         self.barriers.clear(now);
         self.waiting.clear();
+        self.marks.clear();
         self.fetching.give_up(Duration::ZERO);
         self.is_behind = true;
         self.session += 1;
@@ -212,6 +232,7 @@ impl Replica {
 
     /// What has to be done at `now`.
     pub fn poll(&mut self, now: Duration) -> Todo {
+        self.drop_marks(now);
         let needs_fetch =
             self.is_behind || !self.waiting.is_empty() || self.barriers.overdue(OVERDUE_AFTER, now).is_some();
         let concern = self.barriers.concern(now);
@@ -226,6 +247,17 @@ impl Replica {
             wake_at = wake_at.min(overdue_at);
         }
         Todo { barrier, fetch, concern, wake_at }
+    }
+
+    /// What has no mark in the log any more is as if it had never been there.
+    fn drop_marks(&mut self, now: Duration) {
+        let remembered = self.mark * MARK_REMEMBERED;
+        for _ in 0..MARKS_AT_ONCE {
+            let Some((_, key, seq)) = self.marks.pop_front_if(|(read, ..)| *read + remembered <= now) else {
+                return;
+            };
+            self.follower.drop_mark(key, seq);
+        }
     }
 
     fn drain(&mut self, now: Duration) {
@@ -247,6 +279,9 @@ impl Replica {
         self.counts.applied += 1;
         let seen = match &message.what {
             What::Entry(key, content) => {
+                if *content == Content::Expired {
+                    self.marks.push_back((now, *key, message.seq));
+                }
                 let slot = Slot { seq: message.seq, content: content.clone() };
                 self.changes.push(Change { key: *key, slot });
                 None

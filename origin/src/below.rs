@@ -7,7 +7,7 @@ use mediaorigin_crds::config::Cold;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::fleet::{sweep, warm};
+use crate::fleet::{forget, sweep, warm};
 use crate::origin::Origin;
 use crate::running::StartError;
 use crate::streams::elsewhere;
@@ -57,7 +57,8 @@ impl Below {
     /// Begins the housekeeping.
     pub(crate) fn tend(mut self, origin: &Arc<Origin>) -> Self {
         let origin = Arc::downgrade(origin);
-        let here = Weak::clone(&origin);
+        let (here, whole) = (Weak::clone(&origin), Weak::clone(&origin));
+        let limit = move || whole.upgrade().map(|origin| origin.ration.terms().budget.limit.get());
         let policies = move || origin.upgrade().map(|origin| origin.config.hot());
         if let Some(runtime) = &self.runtime {
             self.tending.push(runtime.spawn(tend::run(self.opened.clone(), policies.clone())));
@@ -66,7 +67,9 @@ impl Below {
                 let streams = elsewhere::follow(here, Arc::clone(seat));
                 let warm = warm::run(Arc::clone(tiers), Arc::clone(seat), policies.clone());
                 let sweep = sweep::run(Arc::clone(tiers), Arc::clone(seat), policies);
-                self.tending.extend([runtime.spawn(warm), runtime.spawn(sweep), runtime.spawn(streams)]);
+                let forget = forget::run(Arc::clone(tiers), Arc::clone(seat), limit);
+                self.tending.extend([runtime.spawn(warm), runtime.spawn(sweep), runtime.spawn(forget)]);
+                self.tending.push(runtime.spawn(streams));
             }
         }
         self

@@ -238,6 +238,8 @@ fn index(registry: &mut Registry, report: &FleetReport) {
         gauge("fleet_warmed_seconds", help, warmed.seconds);
     }
     gauge("index_paths", "Paths that the index knows, deleted ones too", report.paths as f64);
+    let help = "What the index of the fleet needs in the memory of this pod, estimated";
+    gauge("index_memory_bytes", help, report.memory_bytes as f64);
     gauge("index_waiting", "Requests that wait for the index", report.waiting as f64);
     let mut counter =
         |name: &str, help: &str, value: u64| registry.register(name, help, ConstCounter::new(value));
@@ -247,6 +249,8 @@ fn index(registry: &mut Registry, report: &FleetReport) {
         "Attempts to change a path that found somebody had come first",
         report.conflicts,
     );
+    let help = "Entries taken out of the index because nobody needs to find them there";
+    counter("index_forgotten", help, report.forgotten);
     let help = "Uploads acknowledged because another pod held them, while the index was silent";
     counter("index_eager_uploads", help, report.eager_uploads);
     counter("index_eager_reads", "Reads answered while the index was silent", report.eager_reads);

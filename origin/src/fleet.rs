@@ -16,6 +16,7 @@ mod commit;
 mod delete;
 mod eager;
 mod entry;
+pub(crate) mod forget;
 mod leftovers;
 mod list;
 pub mod log;
@@ -91,6 +92,7 @@ pub struct Fleet {
     index: Index,
     /// Where other pods fetch what this one holds.
     address: String,
+    forget_after: Duration,
     open: Arc<Open>,
     eager: Arc<Eager>,
     /// Reads that were shown what had been there a while ago.
@@ -114,6 +116,8 @@ pub struct Pod {
     pub peer_address: Option<String>,
     /// Where it listens for them; a free port of this machine, if it is not said.
     pub peer_listen: Option<SocketAddr>,
+    /// How long what nobody needs to find in the index stays there in any case; two hours, if it is not said.
+    pub forget_after: Option<Duration>,
     /// Folder with `username` and `password`; wins over the one in the configuration.
     pub credentials_dir: Option<PathBuf>,
 }
@@ -231,6 +235,7 @@ impl Fleet {
         Ok(Self {
             index,
             address,
+            forget_after: pod.forget_after.unwrap_or(forget::SETTLED),
             open,
             eager,
             stale_reads,

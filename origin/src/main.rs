@@ -138,6 +138,7 @@ fn identity(args: PodArgs, usual: Option<SocketAddr>) -> Pod {
         peer_address,
         peer_listen: peer_listen.or(usual),
         credentials_dir: nats_credentials_dir,
+        ..Pod::default()
     }
 }
 

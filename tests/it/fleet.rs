@@ -6,6 +6,7 @@ mod clocks;
 mod crowd;
 mod eager;
 mod faults;
+mod forgetting;
 mod forwards;
 mod history;
 mod joining;

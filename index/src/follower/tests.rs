@@ -70,3 +70,52 @@ fn what_is_cleared_has_another_number_of_holes() {
     assert!(follower.is_empty());
     assert_eq!(follower.position(), Position { last: 0, holes: 1 });
 }
+
+fn mark(seq: u64, path: &str) -> Message {
+    Message { seq, time: seq, what: What::Entry(Key::of(path), Content::Expired) }
+}
+
+#[test]
+fn what_the_table_needs_goes_with_what_is_in_it() {
+    let mut follower = Follower::default();
+    follower.apply(&message(1, "a", 1));
+    let one = follower.memory_bytes();
+    follower.apply(&message(2, "a", 2));
+    assert_eq!(follower.memory_bytes(), one);
+    follower.apply(&message(3, &"b".repeat(1_000), 3));
+    assert_eq!(follower.memory_bytes(), 2 * one + 999);
+    follower.apply(&mark(4, &"b".repeat(1_000)));
+    assert!((one..2 * one).contains(&follower.memory_bytes()));
+    follower.drop_mark(Key::of(&"b".repeat(1_000)), 4);
+    assert_eq!((follower.memory_bytes(), follower.len()), (one, 1));
+}
+
+#[test]
+fn only_the_mark_that_is_the_latest_message_is_dropped() {
+    let mut follower = Follower::default();
+    follower.apply(&mark(1, "a"));
+    follower.drop_mark(Key::of("a"), 7);
+    assert_eq!(follower.slot(Key::of("a")).unwrap().content, Content::Expired);
+    follower.apply(&message(2, "a", 2));
+    follower.drop_mark(Key::of("a"), 1);
+    follower.drop_mark(Key::of("a"), 2);
+    assert_eq!(uid(&follower, "a"), Some(2));
+}
+
+#[test]
+fn a_table_that_was_large_gives_memory_back() {
+    let mut follower = Follower::default();
+    let path = |number: u64| number.to_string();
+    for number in 0..20_000 {
+        follower.apply(&mark(number + 1, &path(number)));
+    }
+    let large = follower.table.capacity();
+    for number in 0..19_000 {
+        follower.drop_mark(Key::of(&path(number)), number + 1);
+    }
+    assert!(
+        follower.len() == 1_000 && follower.table.capacity() < large / 2,
+        "{}",
+        follower.table.capacity()
+    );
+}

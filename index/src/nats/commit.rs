@@ -8,6 +8,7 @@ use async_nats::{Client, HeaderMap, Request};
 use bytes::Bytes;
 use tokio::time::{sleep, timeout, timeout_at};
 
+use super::message::MARKER;
 use super::shared::Shared;
 use crate::answer::Answer;
 use crate::commit::{ATTEMPT, Commit, Interest, Outcome, Seen, Step, Verdict};
@@ -15,6 +16,8 @@ use crate::entry::{Entry, Uid};
 use crate::follower::Slot;
 use crate::index::Fence;
 use crate::key::Key;
+
+const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 
 /// What decides whether a change may be made to what is there; asked again when somebody came first.
 pub type Condition = Box<dyn Fn(Option<&Entry>) -> bool + Send + Sync>;
@@ -110,6 +113,22 @@ pub(crate) async fn barrier(shared: &Shared, key: Key, deadline: Duration) -> Op
     Some(Fence { key, slot })
 }
 
+/// Puts a mark in place of the message at `expected`, if it is the last one of its key: the servers drop it after `mark`. Nobody waits for
+/// it, so it is tried once.
+pub(crate) async fn forget(
+    client: &Client,
+    shared: &Shared,
+    key: Key,
+    expected: u64,
+    mark: Duration,
+) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert(MARKER, "Forgotten");
+    headers.insert("Nats-TTL", format!("{}s", mark.as_secs().max(1)));
+    headers.insert(EXPECTED, expected.to_string());
+    send(client, shared, key, (headers, Bytes::new()), ATTEMPT).await
+}
+
 async fn publish(
     client: &Client,
     shared: &Shared,
@@ -117,15 +136,26 @@ async fn publish(
     expected: u64,
     patience: Duration,
 ) -> Answer {
+    let mut headers = HeaderMap::new();
+    // The same only for the same attempt: what comes again after it was forgotten comes behind a mark.
+    headers.insert("Nats-Msg-Id", format!("{}-{}-{expected}", order.uid, order.stamp));
+    headers.insert(EXPECTED, expected.to_string());
+    send(client, shared, order.key, (headers, order.body.clone()), patience).await
+}
+
+async fn send(
+    client: &Client,
+    shared: &Shared,
+    key: Key,
+    (headers, body): (HeaderMap, Bytes),
+    patience: Duration,
+) -> Answer {
     if client.connection_state() != Connection::Connected {
         return Answer::NotSent;
     }
-    let mut headers = HeaderMap::new();
-    headers.insert("Nats-Msg-Id", format!("{}-{}", order.uid, order.stamp));
-    headers.insert("Nats-Expected-Last-Subject-Sequence", expected.to_string());
-    let request = Request::new().headers(headers).payload(order.body.clone()).timeout(Some(patience));
+    let request = Request::new().headers(headers).payload(body).timeout(Some(patience));
     // The library waits without end for room in its queue.
-    let sent = timeout(patience, client.send_request(shared.layout.entry(order.key), request)).await;
+    let sent = timeout(patience, client.send_request(shared.layout.entry(key), request)).await;
     match sent {
         Ok(Ok(message)) => Answer::read(&message.payload),
         Ok(Err(error)) => match error.kind() {

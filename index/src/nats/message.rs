@@ -12,7 +12,8 @@ use crate::key::{Key, Layout, Subject};
 const SEQUENCE: &str = "Nats-Sequence";
 const SUBJECT: &str = "Nats-Subject";
 const TIME: &str = "Nats-Time-Stamp";
-const MARKER: &str = "Nats-Marker-Reason";
+/// Why a message is a mark; the servers' own ones say `MaxAge`.
+pub(crate) const MARKER: &str = "Nats-Marker-Reason";
 const PENDING: &str = "Nats-Num-Pending";
 const PREVIOUS: &str = "Nats-Last-Sequence";
 

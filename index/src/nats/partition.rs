@@ -14,10 +14,10 @@ use tokio::time::{interval, sleep, sleep_until, timeout};
 use super::connect::check_version;
 use super::message::{self, Part};
 use super::shared::Shared;
-use super::stream::{self, MARK};
+use super::stream;
 use crate::answer::Answer;
 use crate::barrier::Concern;
-use crate::replica::{Replica, Todo};
+use crate::replica::{MARK, Replica, Todo};
 
 /// Messages that one fetch brings at most; the servers allow 1,024.
 const BATCH: usize = 1_000;

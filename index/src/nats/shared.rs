@@ -80,6 +80,8 @@ pub struct Counts {
     pub unknown: u64,
     /// Commits that were given up before anything was sent.
     pub abandoned: u64,
+    /// Entries that were taken out because nobody needs to find them in the index.
+    pub forgotten: u64,
 }
 
 pub(crate) struct Shared {
@@ -93,9 +95,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(layout: Layout, clock: Clock, nonce: u64) -> Self {
+    pub(crate) fn new(layout: Layout, clock: Clock, nonce: u64, mark: Duration) -> Self {
         let state = State {
-            replica: Replica::new(nonce, clock.now()),
+            replica: Replica::new(nonce, clock.now()).with_marks_of(mark),
             waiters: VecDeque::new(),
             cut_off_since: None,
             is_doubted: false,
@@ -244,12 +246,18 @@ impl Shared {
             age,
             last: replica.follower().position().last,
             keys: replica.follower().len(),
+            memory_bytes: replica.follower().memory_bytes(),
             waiters: state.waiters.len(),
             barriers: barriers.counts(),
             replica: replica.counts(),
             holes: replica.follower().position().holes,
             counts: state.counts,
         }
+    }
+
+    /// What is known needs so much memory, estimated.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.state().replica.follower().memory_bytes()
     }
 
     /// All that is known, in no order.

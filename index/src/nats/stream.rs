@@ -11,11 +11,9 @@ use super::connect::ConnectError;
 use crate::answer;
 use crate::config::Config;
 use crate::key::Layout;
+use crate::replica::MARK;
 use crate::wal::Names;
 
-/// How long the servers keep the mark of what they removed because of its age. A pod that was away for longer may have missed
-/// one, and begins anew.
-pub(crate) const MARK: Duration = Duration::from_mins(30);
 /// How long bodies stay in the write-ahead log: long before, they are in the object store, or nobody brings them there any more.
 const WAL_AGE_MAX: Duration = Duration::from_mins(30);
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
@@ -46,6 +44,8 @@ fn wanted(layout: &Layout, config: &Config) -> Map<String, Value> {
         "allow_direct": true,
         "republish": {"src": layout.all(), "dest": layout.republished()},
         "duplicate_window": nanoseconds(DUPLICATE_WINDOW),
+        // Marks go by themselves.
+        "allow_msg_ttl": true,
     });
     if config.partitions > 1 {
         wanted["metadata"] = json!({ PARTITIONS: config.partitions.to_string() });
@@ -54,7 +54,6 @@ fn wanted(layout: &Layout, config: &Config) -> Map<String, Value> {
         wanted["max_age"] = nanoseconds(age).into();
         // Without the mark a pod never learns that something is gone.
         wanted["subject_delete_marker_ttl"] = nanoseconds(MARK).into();
-        wanted["allow_msg_ttl"] = true.into();
         wanted["allow_rollup_hdrs"] = true.into();
         wanted["duplicate_window"] = nanoseconds(DUPLICATE_WINDOW.min(age)).into();
     }
@@ -274,11 +273,12 @@ mod tests {
             "allow_direct": true,
             "republish": {"src": "mo.idx.live.0.>", "dest": "mo.idxr.live.0.>"},
             "duplicate_window": 120_000_000_000u64,
+            "allow_msg_ttl": true,
         });
         assert_eq!(Value::Object(wanted(&layout(), &config())), expected);
         let aged = aged(6);
         assert_eq!(aged["max_age"], json!(21_600_000_000_000u64));
-        assert_eq!((&aged["allow_msg_ttl"], &aged["allow_rollup_hdrs"]), (&json!(true), &json!(true)));
+        assert_eq!(aged["allow_rollup_hdrs"], json!(true));
         assert_eq!(aged["subject_delete_marker_ttl"], json!(1_800_000_000_000u64));
     }
 

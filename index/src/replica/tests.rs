@@ -240,3 +240,20 @@ fn changes_are_told_in_order() {
     assert_eq!(changes.iter().map(|change| change.slot.seq).collect::<Vec<_>>(), [2, 3]);
     assert!(replica.take_changes().is_empty());
 }
+
+#[test]
+fn a_mark_is_dropped_when_the_servers_have_surely_dropped_it() {
+    let mut replica = lagging();
+    let mark = |seq| Message { seq, time: seq, what: What::Entry(Key::of(PATH), Content::Expired) };
+    replica.live(replica.session(), mark(2), ms(50));
+    let slot = |replica: &Replica| replica.follower().slot(Key::of(PATH)).map(|slot| slot.seq);
+    replica.poll(MARK * 2);
+    assert_eq!(slot(&replica), Some(2), "it was read later than at the beginning");
+    let mut again = replica.clone();
+    replica.poll(MARK * 2 + ms(50));
+    assert_eq!(slot(&replica), None);
+    // What came behind it stays.
+    again.live(again.session(), put(3, 3), MARK);
+    again.poll(MARK * 3);
+    assert_eq!(current(&again), Some((3, 3)));
+}

@@ -31,9 +31,6 @@ use crate::tiers::{Record, TierError};
 /// Times that a path is looked at again because what was found went away before a byte was sent.
 const ATTEMPTS_MAX: usize = 8;
 
-/// Age of a version in the object store from which on nobody can be about to commit it: far beyond every time-out of an upload.
-const UNDECIDED_MAX: Duration = Duration::from_hours(1);
-
 /// What a read has in its hands.
 struct Reading<'a> {
     origin: &'a Origin,
@@ -331,7 +328,8 @@ impl Reading<'_> {
             Ok(Some(cold)) => cold,
         };
         let age = origin.clock.now().wall.duration_since(cold.record.modified).unwrap_or_default();
-        if cold.record.sequence == 0 || age > UNDECIDED_MAX {
+        // Nobody can be about to commit what is half as old as what the index forgets: that is far beyond every time-out of an upload.
+        if cold.record.sequence == 0 || age > fleet.forget_after / 2 {
             return cold::read(tiers, wish, origin, request, treatment).await.or_else(missing);
         }
         tiers.doubt(&cold.record.path);

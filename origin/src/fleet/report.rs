@@ -24,6 +24,10 @@ pub struct Report {
     pub pods: u64,
     /// Paths that it knows, deleted ones too.
     pub paths: u64,
+    /// What this pod needs in memory for them, estimated, in bytes.
+    pub memory_bytes: u64,
+    /// Entries that this pod took out, because nobody needs to find them in the index.
+    pub forgotten: u64,
     /// Requests that wait for it.
     pub waiting: u64,
     /// Barriers sent since the start.
@@ -111,6 +115,8 @@ impl Report {
             ready: self.ready && health.is_ready,
             age_seconds: [self.age_seconds, age].into_iter().flatten().reduce(f64::max),
             paths: self.paths + health.keys as u64,
+            memory_bytes: self.memory_bytes + health.memory_bytes as u64,
+            forgotten: self.forgotten + counts.forgotten,
             waiting: self.waiting + health.waiters as u64,
             barriers: self.barriers + health.barriers.sent,
             committed: self.committed + counts.committed,

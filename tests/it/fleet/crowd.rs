@@ -10,13 +10,13 @@ use tokio::runtime::Builder;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::pods::{Fleet, Size};
+use super::pods::{Fleet, SMALL, Size};
 
 const VIEWERS: usize = 10_000;
 const PODS: usize = 3;
 const SEGMENT: usize = 50_000;
 /// A connection may need 64 KiB of a pod.
-const LARGE: Size = Size { memory: "1Gi", connections: 4_000, partitions: 1 };
+const LARGE: Size = Size { memory: "1Gi", connections: 4_000, ..SMALL };
 
 /// Proves OP-07: ten thousand viewers, spread over three pods, ask at the same moment for a segment that one of the pods holds. Each of the
 /// others fetches it once, and all are served.

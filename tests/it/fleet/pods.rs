@@ -38,6 +38,8 @@ struct Told {
     credentials: Option<PathBuf>,
     /// Where it listens for other pods, and where they reach that.
     peers: Option<(SocketAddr, SocketAddr)>,
+    /// Seconds.
+    forget_after: Option<u64>,
 }
 
 /// An origin in a process of its own, which is this very program.
@@ -72,9 +74,11 @@ pub(super) struct Size {
     pub(super) connections: u32,
     /// Parts of the log that all follow.
     pub(super) partitions: u16,
+    /// Seconds after which what nobody needs to find in the index may be forgotten, if not the usual ones.
+    pub(super) forget_after: Option<u64>,
 }
 
-pub(super) const SMALL: Size = Size { memory: "256Mi", connections: 200, partitions: 1 };
+pub(super) const SMALL: Size = Size { memory: "256Mi", connections: 200, partitions: 1, forget_after: None };
 
 /// Not a test: the process of a pod.
 #[test]
@@ -96,7 +100,14 @@ fn run(told: Told) -> Running {
     let resolved = load::parse(&told.document).unwrap_or_else(|problems| panic!("{problems:?}"));
     let (peer_listen, peer_address) = told.peers.unzip();
     let peer_address = peer_address.map(|address| address.to_string());
-    let pod = Identity { name: told.name, credentials_dir: told.credentials, peer_listen, peer_address };
+    let forget_after = told.forget_after.map(Duration::from_secs);
+    let pod = Identity {
+        name: told.name,
+        credentials_dir: told.credentials,
+        forget_after,
+        peer_listen,
+        peer_address,
+    };
     let options = Options { pod, object_store_credentials_dir: told.secret, ..Options::default() };
     start_blocking(resolved, options).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -257,7 +268,14 @@ impl Fleet {
         let peers = Some((*listen, link.address()));
         let environment = self.clocks.as_ref().map_or_else(Vec::new, |clocks| clocks.environment(number));
         Pod::start(
-            &Told { name: format!("pod-{number}"), document, secret, credentials: None, peers },
+            &Told {
+                name: format!("pod-{number}"),
+                document,
+                secret,
+                peers,
+                forget_after: self.size.forget_after,
+                ..Told::default()
+            },
             &environment,
         )
         .unwrap()

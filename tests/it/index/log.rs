@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use mediaorigin_index::entry::{BODY_BYTES_MAX, State};
+use mediaorigin_index::key::{Key, Layout, Scope};
 use mediaorigin_index::{ConnectError, Index, Outcome};
 use mediaorigin_tests::links::Link;
 use serde_json::{Value, json};
@@ -39,6 +40,7 @@ fn the_log_is_made_kept_and_watched() {
     the_stream_is_made_once_and_never_smaller(&fleet);
     what_one_pod_commits_all_read(&fleet);
     a_condition_is_decided_by_the_log(&fleet);
+    what_is_forgotten_is_as_if_it_had_never_been(&fleet);
     f2_forgotten_ids_store_nothing_again(&mut fleet);
     f7_another_log_in_its_place_is_noticed(&mut fleet);
     f7_a_longer_log_is_noticed_by_a_pod_that_was_away(&mut fleet);
@@ -52,6 +54,7 @@ fn the_stream_is_made_once_and_never_smaller(fleet: &Fleet) {
         ("max_msgs_per_subject", json!(1)),
         ("storage", json!("file")),
         ("allow_direct", json!(true)),
+        ("allow_msg_ttl", json!(true)),
         ("duplicate_window", json!(120_000_000_000_u64)),
         ("republish", json!({"src": "mo.idx.live.0.>", "dest": "mo.idxr.live.0.>"})),
     ] {
@@ -109,6 +112,50 @@ fn a_condition_is_decided_by_the_log(fleet: &Fleet) {
     let committed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Committed { .. })).count();
     let refused = outcomes.iter().filter(|outcome| **outcome == Outcome::Refused).count();
     assert_eq!((committed, refused), (1, 5), "{outcomes:?}");
+}
+
+/// An entry that no pod needs to find leaves a mark, and the mark leaves nothing: on the servers after its time, on pods after twice that.
+fn what_is_forgotten_is_as_if_it_had_never_been(fleet: &Fleet) {
+    const FORGOTTEN: &str = "live/c/index.m3u8";
+    let subject = Layout::new(Scope::new("live").unwrap(), 0).entry(Key::of(FORGOTTEN));
+    let brief = fleet.connect(0, |config| config.mark = Duration::from_secs(1));
+    let put = |pod: &Arc<Index>, uid| {
+        let entry = entry(FORGOTTEN, uid, State::Live);
+        assert!(matches!(
+            fleet.runtime.block_on(pod.commit(&entry, None, PATIENCE, || true)),
+            Outcome::Committed { replaced: false, .. }
+        ));
+        fleet.runtime.block_on(brief.strict_get(FORGOTTEN, PATIENCE)).unwrap().unwrap()
+    };
+    let keys = brief.health()[0].keys;
+    let memory = brief.memory_bytes();
+    let there = put(&fleet.pod(1), 201);
+    assert!(!fleet.runtime.block_on(brief.forget(&entry(FORGOTTEN, 202, State::Live))), "that is not there");
+    assert!(fleet.runtime.block_on(brief.forget(&there)));
+    assert!(!fleet.runtime.block_on(brief.forget(&there)), "it is not there any more");
+    for pod in 0..3 {
+        let fence = fleet.runtime.block_on(fleet.pod(pod).fence(FORGOTTEN, PATIENCE)).unwrap();
+        assert!(fence.stamp() == 0 && fence.entry().unwrap().is_none(), "{fence:?}");
+    }
+    assert_eq!(fleet.pod(1).health()[0].keys, keys + 1, "the mark");
+    // It is replaced like any message, and does not take its successor along when its time is over.
+    let there = put(&fleet.pod(2), 203);
+    assert!(fleet.runtime.block_on(brief.forget(&there)));
+    wait_until("the mark to be dropped by the pod", || {
+        let left = brief.health()[0].keys;
+        (left == keys).then_some(()).ok_or_else(|| format!("{left} keys"))
+    });
+    assert_eq!(brief.memory_bytes(), memory);
+    wait_until("the mark to be dropped by the servers", || {
+        match fleet.cluster.any_client().unwrap().last(&fleet.stream(), &subject) {
+            Ok(message) if message.status() == Some("404") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    // A pod that still knows the mark names a place that the servers do not know any more.
+    let conflicts = fleet.pod(1).health()[0].counts.conflicts;
+    put(&fleet.pod(1), 204);
+    assert_eq!(fleet.pod(1).health()[0].counts.conflicts, conflicts + 1);
 }
 
 /// F2: the servers know no id of a message that another one replaced, once they have started again. A retry that names the
@@ -240,7 +287,7 @@ fn an_old_server_is_refused_by_its_version() {
         }
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let scope = mediaorigin_index::Scope::new("live").unwrap();
+    let scope = Scope::new("live").unwrap();
     let config = mediaorigin_index::Config::new(vec![format!("nats://{address}")], scope, "pod-0", 1);
     let error = runtime.block_on(Index::connect(&config)).unwrap_err();
     assert!(matches!(error, ConnectError::Version { .. }), "{error:?}");

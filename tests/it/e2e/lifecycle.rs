@@ -62,11 +62,16 @@ fn put_answers() -> bool {
 
 /// `kubectl get mediaorigin` shows Ready, replicas, memory and age.
 fn listing() {
-    let table = Cluster::get().kubectl(&format!("get -n {NAMESPACE} mediaorigin"));
-    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    assert_eq!(lines.next().unwrap(), ["NAME", "READY", "REASON", "REPLICAS", "MEMORY", "OBJECTS", "AGE"]);
-    let row = lines.next().unwrap();
-    assert_eq!(row[..5], ["live", "True", "Serving", &shape::pods().to_string(), "256Mi"], "{table}");
+    // A pod serves before the Deployment counts it.
+    eventually("the table has a row with all its pods", 20, || {
+        let table = Cluster::get().kubectl(&format!("get -n {NAMESPACE} mediaorigin"));
+        let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(
+            lines.next().unwrap(),
+            ["NAME", "READY", "REASON", "REPLICAS", "MEMORY", "OBJECTS", "AGE"]
+        );
+        lines.next().unwrap()[..5] == ["live", "True", "Serving", &shape::pods().to_string(), "256Mi"]
+    });
 }
 
 /// The pod passes the restricted profile (the namespace enforces it), cannot write its root and has no token.

@@ -28,9 +28,9 @@ fn strict(fleet: &Fleet, index: &Arc<Index>) -> Option<u64> {
     found.map(|entry| u64::try_from(entry.uid.0).unwrap())
 }
 
-fn config_of(fleet: &Fleet) -> Value {
+fn config_of(fleet: &Fleet, stream: &str) -> Value {
     let mut client = fleet.cluster.any_client().unwrap();
-    client.api(&format!("STREAM.INFO.{}", fleet.stream()), &Value::Null).unwrap()["config"].clone()
+    client.api(&format!("STREAM.INFO.{stream}"), &Value::Null).unwrap()["config"].clone()
 }
 
 /// All of it on one cluster, which takes seconds to start.
@@ -38,6 +38,7 @@ fn config_of(fleet: &Fleet) -> Value {
 fn the_log_is_made_kept_and_watched() {
     let mut fleet = Fleet::start("live");
     the_stream_is_made_once_and_never_smaller(&fleet);
+    the_stream_of_an_older_version_is_brought_up_to_date(&fleet);
     what_one_pod_commits_all_read(&fleet);
     a_condition_is_decided_by_the_log(&fleet);
     what_is_forgotten_is_as_if_it_had_never_been(&fleet);
@@ -48,7 +49,7 @@ fn the_log_is_made_kept_and_watched() {
 }
 
 fn the_stream_is_made_once_and_never_smaller(fleet: &Fleet) {
-    let made = config_of(fleet);
+    let made = config_of(fleet, &fleet.stream());
     for (name, value) in [
         ("num_replicas", json!(3)),
         ("max_msgs_per_subject", json!(1)),
@@ -61,11 +62,26 @@ fn the_stream_is_made_once_and_never_smaller(fleet: &Fleet) {
         assert_eq!(made[name], value, "{name}");
     }
     drop(fleet.connect(0, |config| config.replicas = 1));
-    assert_eq!(config_of(fleet), made);
+    assert_eq!(config_of(fleet, &fleet.stream()), made);
     let hours = |hours| Some(Duration::from_hours(hours));
     drop(fleet.connect(0, |config| config.age_max = hours(6)));
-    let aged = config_of(fleet);
+    let aged = config_of(fleet, &fleet.stream());
     assert_eq!((&aged["max_age"], &aged["allow_msg_ttl"]), (&json!(0), &json!(true)), "it was for ever");
+}
+
+/// What the servers did not know how to forget, they learn.
+fn the_stream_of_an_older_version_is_brought_up_to_date(fleet: &Fleet) {
+    const OLDER: &str = "MO_IDX_older_0";
+    const NEWER: [&str; 4] = ["allow_msg_ttl", "subject_delete_marker_ttl", "max_age", "metadata"];
+    let of_another_scope = config_of(fleet, &fleet.stream()).to_string().replace("live", "older");
+    let mut older: Value = serde_json::from_str(&of_another_scope).unwrap();
+    older.as_object_mut().unwrap().retain(|name, _| !NEWER.contains(&name.as_str()));
+    let mut client = fleet.cluster.any_client().unwrap();
+    let created = client.api(&format!("STREAM.CREATE.{OLDER}"), &older).unwrap();
+    let created = &created["config"];
+    assert_eq!((&created["name"], &created["allow_msg_ttl"]), (&json!(OLDER), &json!(false)));
+    drop(fleet.connect(0, |config| config.scope = Scope::new("older").unwrap()));
+    assert_eq!(config_of(fleet, OLDER)["allow_msg_ttl"], json!(true));
 }
 
 fn what_one_pod_commits_all_read(fleet: &Fleet) {
@@ -207,7 +223,7 @@ fn f7_another_log_in_its_place_is_noticed(fleet: &mut Fleet) {
 fn replace_log(fleet: &mut Fleet, pods: &[Arc<Index>]) {
     let alarms = |index: &Arc<Index>| index.health()[0].replica.regressions;
     let before: Vec<u64> = pods.iter().map(alarms).collect();
-    let (config, stream) = (config_of(fleet), fleet.stream());
+    let (config, stream) = (config_of(fleet, &fleet.stream()), fleet.stream());
     let mut ask = |what: &str, body: &Value| {
         let request = format!("STREAM.{what}.{stream}");
         // Servers that are choosing a leader answer nothing.

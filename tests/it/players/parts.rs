@@ -14,9 +14,9 @@ use super::encoder::wait_for;
 
 /// Video frames in a segment, which is a second.
 const FRAMES: u32 = 15;
-/// Complete segments in the playlist; so many of them at its end with their parts.
-const WINDOW: usize = 6;
-const WITH_PARTS: usize = 3;
+/// Complete segments in the playlist, all of them with their parts: a player that a busy machine kept waiting for seconds is
+/// behind the three segments whose parts a playlist must have (RFC 8216bis, 4.4.4.9), and would go on with whole ones.
+const WINDOW: usize = 12;
 /// A fragment is cut when it has a quarter of a second, at a frame's end.
 const ENCODER: &str = "-hide_banner -nostdin -loglevel error -re -f lavfi -i testsrc2=size=320x180:rate=15 \
     -re -f lavfi -i sine=sample_rate=48000 -t 300 -map 0:v -map 1:a -c:v libx264 -preset ultrafast \
@@ -151,7 +151,7 @@ impl Stream {
              #EXT-X-PART-INF:PART-TARGET=0.26667\n#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-MAP:URI=\"init.mp4\"\n"
         );
         for (number, segment) in self.segments.iter().enumerate().skip(first) {
-            for (index, part) in segment.iter().enumerate().filter(|_| number + WITH_PARTS >= complete) {
+            for (index, part) in segment.iter().enumerate() {
                 let seconds = f64::from(part.frames) / f64::from(FRAMES);
                 let independent = if index == 0 { ",INDEPENDENT=YES" } else { "" };
                 let name = part_name(number, index);

@@ -29,7 +29,7 @@ pub const RESEND_AFTER: Duration = Duration::from_millis(500);
 pub const IDLE: Duration = Duration::from_millis(500);
 /// Barriers lost in a row after which the connection is made anew.
 pub const LOST_MAX: u32 = 4;
-/// Without a valid barrier for so long, everything is begun anew.
+/// Without a valid barrier for so long, nor one that comes nearer, everything is begun anew.
 pub const WATCHDOG: Duration = Duration::from_secs(10);
 
 /// Somebody who waits for a barrier.
@@ -52,7 +52,7 @@ pub enum Concern {
     None,
     /// Barriers are lost: connect again.
     Reconnect,
-    /// None was valid for [`WATCHDOG`]: connect again and take the pod out of service.
+    /// None was valid or came nearer for [`WATCHDOG`]: connect again and take the pod out of service.
     Stalled,
 }
 
@@ -90,7 +90,7 @@ pub struct Barriers {
     served: u64,
     sent: VecDeque<Sent>,
     lost: u32,
-    /// When the last one was valid, or the watchdog was fed by a new beginning.
+    /// When the last one was valid or came nearer, or the watchdog was fed by a new beginning.
     fed: Duration,
     valid_at: Option<Duration>,
     counts: Counts,
@@ -162,9 +162,14 @@ impl Barriers {
         if self.due_at(now) > now {
             return None;
         }
-        if !self.sent.is_empty() {
-            self.lost += 1;
+        if let Some(before) = self.sent.back() {
             self.counts.resent += 1;
+            // The servers have it, and the follower comes nearer: it reads what lies before, which may be a long log.
+            if before.acked.is_some() && before.from.last < from.last {
+                (self.lost, self.fed) = (0, now);
+            } else {
+                self.lost += 1;
+            }
         }
         if self.sent.len() == SENT_MAX {
             self.sent.pop_front();

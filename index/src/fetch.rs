@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
-/// How long nothing of an answer may come.
+/// How long nothing of an answer may come; twice as long after each answer of which nothing came. The servers count what is
+/// behind the place first, which takes them the longer the more keys there are, and would count ever more at once.
 pub const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE_MAX: Duration = Duration::from_secs(8);
 /// Between a fetch that brought nothing and the next one: the server that answered is behind; then twice as long, and so on.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -42,6 +44,7 @@ struct UnderWay {
 pub(crate) struct Fetching {
     number: u64,
     under_way: Option<UnderWay>,
+    patience: Duration,
     not_before: Duration,
     pause: Duration,
 }
@@ -49,12 +52,19 @@ pub(crate) struct Fetching {
 impl Fetching {
     /// When `begin` may be called with success.
     pub(crate) fn due_at(&self) -> Duration {
-        self.under_way.map_or(self.not_before, |fetch| fetch.heard + PATIENCE)
+        self.under_way.map_or(self.not_before, |fetch| fetch.heard + self.patience())
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience.clamp(PATIENCE, PATIENCE_MAX)
     }
 
     pub(crate) fn begin(&mut self, from: u64, now: Duration) -> Option<Fetch> {
         if self.due_at() > now {
             return None;
+        }
+        if self.under_way.is_some_and(|fetch| fetch.previous == 0) {
+            self.patience = self.patience() * 2;
         }
         self.number += 1;
         self.under_way = Some(UnderWay { number: self.number, previous: 0, heard: now });
@@ -70,7 +80,7 @@ impl Fetching {
             return Chain::Broken;
         }
         (fetch.previous, fetch.heard) = (seq, now);
-        self.pause = Duration::ZERO;
+        (self.pause, self.patience) = (Duration::ZERO, PATIENCE);
         Chain::Whole
     }
 
@@ -101,7 +111,7 @@ impl Fetching {
 
     /// Ends it; another may begin at `now`.
     pub(crate) fn give_up(&mut self, now: Duration) {
-        self.under_way = None;
+        (self.under_way, self.patience) = (None, PATIENCE);
         self.not_before = now;
     }
 }

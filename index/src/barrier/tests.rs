@@ -174,3 +174,40 @@ fn what_is_remembered_of_lost_ones_is_bounded() {
     barriers.passed(at(200, 0), last, ms(50_000));
     assert!(barriers.is_done(ticket));
 }
+
+/// A pod that starts reads a long log: barriers lie behind all of it, and are nearer with each message.
+#[test]
+fn what_the_servers_have_is_not_lost_while_the_pod_comes_nearer() {
+    let mut barriers = barriers();
+    let ticket = barriers.join();
+    let mut place = 1_000;
+    for half in 0..60 {
+        let now = ms(half * 500);
+        let stamp = barriers.send(now, at(half, 0)).unwrap();
+        assert_eq!(barriers.concern(now), Concern::None, "after {half} halves of a second");
+        place += 1;
+        barriers.acked(stamp.counter, place, at(half, 0), now).unwrap();
+    }
+    assert!(!barriers.is_done(ticket));
+    // It stands still from here on.
+    for half in 60..65 {
+        assert_eq!(barriers.concern(ms(half * 500)), Concern::None);
+        let stamp = barriers.send(ms(half * 500), at(60, 0)).unwrap();
+        place += 1;
+        barriers.acked(stamp.counter, place, at(60, 0), ms(half * 500)).unwrap();
+    }
+    assert_eq!(barriers.concern(ms(32_000)), Concern::Reconnect);
+    barriers.passed(at(place, 0), None, ms(32_001));
+    assert!(barriers.is_done(ticket));
+}
+
+/// Nobody has them, although messages of others come: the way to the servers is broken.
+#[test]
+fn what_the_servers_do_not_have_is_lost_however_much_comes() {
+    let mut barriers = barriers();
+    for half in 0..=u64::from(LOST_MAX) {
+        assert_eq!(barriers.concern(ms(half * 500)), Concern::None);
+        barriers.send(ms(half * 500), at(half, 0)).unwrap();
+    }
+    assert_eq!(barriers.concern(ms(2_000)), Concern::Reconnect);
+}

@@ -6,6 +6,7 @@ use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::partition::BATCH;
 use crate::config::Config;
 
 /// The oldest version: batches of direct gets name the message before each one, and dead leaders are replaced as measured.
@@ -13,9 +14,9 @@ pub const VERSION_MIN: (u64, u64) = (2, 14);
 /// A link that swallows everything is noticed after about two of these.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
-/// Messages that wait in this process. What does not fit is dropped by the library and fetched from the log, so this need not
-/// hold a replay: a fetch brings a thousand at a time.
-const SUBSCRIPTION_CAPACITY: usize = 4_096;
+/// Messages that wait in this process: a fetch, and some. What does not fit is dropped by the library and fetched from the log, so
+/// this need not hold a replay.
+const SUBSCRIPTION_CAPACITY: usize = BATCH + 4_096;
 /// Events of the connection that wait for a partition; more than one of them says no more than one.
 const EVENTS_MAX: usize = 16;
 

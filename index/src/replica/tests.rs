@@ -165,6 +165,12 @@ fn a_fetch_from_a_server_that_is_behind_is_made_again_later() {
     assert!(replica.poll(ms(62)).fetch.is_some());
     assert!(replica.poll(ms(1_061)).fetch.is_none(), "one at a time");
     assert!(replica.poll(ms(1_062)).fetch.is_some(), "nothing came for a second");
+    assert!(replica.poll(ms(3_061)).fetch.is_none(), "twice as long");
+    let fetch = replica.poll(ms(3_062)).fetch.expect("nothing came for two seconds");
+    replica.live(1, put(5, 5), ms(3_062));
+    replica.fetched(fetch.number, 0, &put(3, 3), ms(4_000));
+    assert!(replica.poll(ms(4_999)).fetch.is_none(), "one at a time");
+    assert!(replica.poll(ms(5_000)).fetch.is_some(), "nothing more came for a second");
 }
 
 #[test]

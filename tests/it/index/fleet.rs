@@ -104,7 +104,8 @@ pub(super) fn read(place: &Place) -> Arc<Index> {
 
 /// Asks until there is an answer.
 pub(super) fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    // A pod that reads a million entries needs more than one minute.
+    let deadline = Instant::now() + PATIENCE * 3;
     loop {
         match ask() {
             Ok(answer) => return answer,

@@ -76,6 +76,9 @@ pub struct CoordinationConfig {
     pub log_bytes: u64,
     /// Port at which other pods of the fleet fetch what this one holds.
     pub peer_port: u16,
+    /// Whether they do so by TLS.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub peer_tls: bool,
 }
 
 /// Bytes of the write-ahead log where nothing else is said.
@@ -88,6 +91,11 @@ const fn partitions() -> u16 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 const fn is_one(count: &u16) -> bool {
     *count == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 const fn log_bytes() -> u64 {

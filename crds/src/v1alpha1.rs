@@ -269,6 +269,33 @@ pub struct ObjectStoreSpec {
 pub struct CoordinationSpec {
     /// Servers of NATS `JetStream` with the log that all pods follow, 2.14 or newer. The chart can run them (`nats.enabled`).
     pub nats: NatsSpec,
+
+    /// How the pods fetch from each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<PeersSpec>,
+}
+
+/// How the pods of an origin fetch from each other.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub struct PeersSpec {
+    /// `Enabled`: by TLS 1.3, with a key that the pods make of the password of NATS, so there is no certificate to renew; it needs
+    /// credentials of NATS. `Disabled`: as it is, for clusters whose network encrypts by itself. Default `Disabled`. A change replaces the
+    /// pods; meanwhile each is asked in its own way.
+    #[serde(default)]
+    pub tls: PeerTlsSpec,
+}
+
+/// Whether what pods fetch from each other is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum PeerTlsSpec {
+    /// It is not.
+    #[default]
+    Disabled,
+    /// By TLS 1.3.
+    Enabled,
 }
 
 /// Servers of NATS `JetStream`.

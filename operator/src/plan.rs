@@ -216,6 +216,7 @@ fn accept(settings: &Settings, observed: &Observed) -> Result<Wanted, Vec<Proble
     {
         coordination.credentials_dir = Some(names::NATS_DIR.to_owned());
     }
+    coordination::check(&accepted.cold).map_err(|problem| vec![problem])?;
     let config = config::config_map(observed, &accepted).map_err(|problem| vec![problem])?;
     let claim = volume::claim(observed, spec)?;
     let children = [

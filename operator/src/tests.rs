@@ -151,6 +151,7 @@ fn coordination() -> impl Strategy<Value = CoordinationSpec> {
             partitions: 1,
             wal_size: None,
         },
+        peers: None,
     })
 }
 
@@ -416,7 +417,7 @@ fn children_have_no_field_that_kubernetes_does_not_know() {
     let fleet = MediaOriginSpec {
         replicas: 3,
         disk: None,
-        coordination: Some(CoordinationSpec { nats }),
+        coordination: Some(CoordinationSpec { nats, peers: None }),
         autoscaling: Some(AutoscalingSpec {
             headroom: HeadroomSpec { replicas: 2, ..HeadroomSpec::default() },
             ..AutoscalingSpec::default()

@@ -62,10 +62,11 @@ use leftovers::Leftovers;
 use log::{Log, Logged};
 use open::Open;
 use pause::Heart;
+use peers::address::Address;
 use peers::client::{self, PeerError, Peers};
 use peers::growing::{self, Follows, Word};
 use peers::tier::Holders;
-use peers::{Counters, Token};
+use peers::{Counters, Keys};
 
 pub use change::Arrival;
 pub(crate) use change::Client;
@@ -99,13 +100,17 @@ pub struct Fleet {
     stale_reads: AtomicU64,
     peers: Arc<Peers>,
     follows: Arc<Follows>,
-    token: Token,
+    keys: Keys,
     counters: Arc<Counters>,
     log: Arc<Log>,
     leftovers: Leftovers,
     heart: Arc<Heart>,
     following: Vec<JoinHandle<()>>,
 }
+
+/// Bytes of a password of which the key of TLS between pods may be made: anybody who reaches a peer port sees the public one, and may try
+/// passwords on it.
+const PASSWORD_LENGTH_MIN: usize = 16;
 
 /// Who this pod is among others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,15 +128,16 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// The address that other pods are told, where this one listens at `bound`.
-    pub fn address(&self, bound: SocketAddr) -> String {
-        match self.peer_address.as_deref() {
+    /// The address that other pods are told, where this one listens at `bound`, by TLS or not.
+    pub fn address(&self, bound: SocketAddr, is_encrypted: bool) -> String {
+        let address = match self.peer_address.as_deref() {
             None => bound.to_string(),
             Some(text) => match text.parse::<IpAddr>() {
                 Ok(ip) => SocketAddr::from((ip, bound.port())).to_string(),
                 Err(_) => text.to_owned(),
             },
-        }
+        };
+        Address::told(&address, is_encrypted)
     }
 }
 
@@ -155,6 +161,15 @@ pub enum JoinError {
     /// The notices of other pods cannot be read.
     #[error("cannot read notices of other pods: {0}")]
     Notices(String),
+    /// Who knows the password can read what pods send each other.
+    #[error(
+        "TLS between pods needs a password of NATS with {PASSWORD_LENGTH_MIN} characters at least, of which their key is made, and this one \
+         is shorter: replace it, or write spec.coordination.peers.tls: Disabled"
+    )]
+    Password,
+    /// The key of the fleet cannot be made.
+    #[error("cannot make the key of the fleet: {0}")]
+    Keys(#[from] rustls::Error),
     /// There is no way to ask other pods.
     #[error("cannot ask other pods: {0}")]
     Peers(#[from] PeerError),
@@ -186,8 +201,11 @@ impl Fleet {
     ) -> Result<Self, JoinError> {
         let settings = settings(config, scope, pod)?;
         let password = settings.credentials.as_ref().map_or("", |(_, password)| password.as_str());
-        let token = Token::of(password.as_bytes(), &config.scope);
-        let peers = Arc::new(Peers::new(&token, client::Limits::default(), Arc::clone(counters))?);
+        if config.peer_tls && password.len() < PASSWORD_LENGTH_MIN {
+            return Err(JoinError::Password);
+        }
+        let keys = Keys::of(password.as_bytes(), &config.scope)?;
+        let peers = Arc::new(Peers::new(&keys, client::Limits::default(), Arc::clone(counters))?);
         let follows = Follows::new(
             Arc::clone(memory),
             clock.clone(),
@@ -241,7 +259,7 @@ impl Fleet {
             stale_reads,
             peers,
             follows,
-            token,
+            keys,
             counters,
             log,
             leftovers,
@@ -297,7 +315,7 @@ impl Fleet {
             }
             _ => None,
         });
-        let others: Vec<SocketAddr> = others.collect();
+        let others: Vec<Address> = others.collect();
         let below = if places.contains(&Place::Log) {
             let logged: Arc<dyn Source> = Arc::new(Logged { log: Arc::clone(&self.log), below: store });
             Some(logged)

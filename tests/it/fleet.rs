@@ -5,6 +5,7 @@ mod bench;
 mod clocks;
 mod crowd;
 mod eager;
+mod encryption;
 mod faults;
 mod forgetting;
 mod forwards;

@@ -45,10 +45,23 @@ struct State {
     cuts: u64,
     /// Connections up to this number deliver nothing any more.
     lost: u64,
+    /// Words that are looked for in what passes, and whether they did.
+    watched: Option<Vec<u8>>,
+    has_carried: bool,
     /// Both ends of each connection, by number.
     open: Vec<(u64, TcpStream, TcpStream)>,
     accepted: u64,
     has_ended: bool,
+}
+
+impl State {
+    /// Something passes: for how long it is held up.
+    fn look_at(&mut self, bytes: &[u8]) -> Duration {
+        if let Some(words) = &self.watched {
+            self.has_carried |= bytes.windows(words.len()).any(|window| window == words);
+        }
+        self.delay
+    }
 }
 
 impl Link {
@@ -123,6 +136,16 @@ impl Link {
         });
     }
 
+    /// Looks for `words` in whatever passes from now on, as far as they come in one piece.
+    pub fn watch(&self, words: &[u8]) {
+        self.change(|state| (state.watched, state.has_carried) = (Some(words.to_vec()), false));
+    }
+
+    /// Whether what is watched for has passed.
+    pub fn has_carried(&self) -> bool {
+        self.shared.lock().has_carried
+    }
+
     /// Connections that came so far.
     pub fn accepted(&self) -> u64 {
         self.shared.lock().accepted
@@ -190,7 +213,7 @@ impl Shared {
                 Err(_) => break end(&to),
                 Ok(count) => count,
             };
-            let delay = self.lock().delay;
+            let delay = self.lock().look_at(&buffer[..count]);
             thread::sleep(delay);
             if !self.wait_open(way, of) {
                 break;

@@ -6,7 +6,7 @@ use crate::hash::stable_hash;
 use crate::names;
 use crate::problem::Problem;
 use crate::units::Bytes;
-use crate::v1alpha1::{CoordinationSpec, MediaOriginSpec};
+use crate::v1alpha1::{CoordinationSpec, MediaOriginSpec, PeerTlsSpec};
 
 /// Longest name of a fleet among others on the same servers.
 pub const SCOPE_LENGTH_MAX: usize = 64;
@@ -27,7 +27,7 @@ pub(super) fn coordination(
     spec: &MediaOriginSpec,
     problems: &mut Vec<Problem>,
 ) -> Option<CoordinationConfig> {
-    let Some(CoordinationSpec { nats }) = &spec.coordination else {
+    let Some(CoordinationSpec { nats, peers }) = &spec.coordination else {
         if spec.replicas > 1 {
             let message = "more than one pod needs spec.coordination, by which they are one origin: set it, or use 0 or 1";
             problems.push(Problem::new("spec.replicas", message));
@@ -78,6 +78,7 @@ pub(super) fn coordination(
         partitions: u16::try_from(partitions).unwrap_or(1),
         log_bytes: log_bytes.map_or(LOG_BYTES, Bytes::get),
         peer_port: names::PEER_PORT,
+        peer_tls: peers.as_ref().is_some_and(|peers| peers.tls == PeerTlsSpec::Enabled),
     })
 }
 

@@ -204,6 +204,7 @@ fn coordination_becomes_a_cold_setting() {
         partitions: 4,
         log_bytes: 2 << 30,
         peer_port: 8082,
+        peer_tls: false,
     };
     assert_eq!(in_pod.coordination.as_ref(), Some(&expected));
     assert!(in_pod.tiers().has_log);

@@ -2,6 +2,7 @@
 
 use mediaorigin_crds::config::Cold;
 use mediaorigin_crds::names;
+use mediaorigin_crds::problem::Problem;
 use mediaorigin_crds::v1alpha1::MediaOriginSpec;
 use serde_json::{Value, json};
 
@@ -73,6 +74,18 @@ pub fn secret(origin: &str, spec: &MediaOriginSpec, cold: &Cold) -> Option<Strin
     cold.coordination.as_ref()?.credentials_dir.as_ref()?;
     let named = spec.coordination.as_ref()?.nats.credentials_secret_ref.as_ref();
     Some(named.map_or_else(|| Part::NatsSecret.name(origin), |secret| secret.name.clone()))
+}
+
+/// The key of TLS between pods is made of a password that others do not know.
+pub fn check(cold: &Cold) -> Result<(), Problem> {
+    match &cold.coordination {
+        Some(coordination) if coordination.peer_tls && coordination.credentials_dir.is_none() => {
+            let message = "Enabled needs a password, of which the pods make their key: name a Secret with one in \
+                           spec.coordination.nats.credentialsSecretRef, or write Disabled";
+            Err(Problem::new("spec.coordination.peers.tls", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a pod of a fleet is told about itself.

@@ -359,10 +359,20 @@ fn cold_hash(cold: &Cold) -> String {
         format!(" tls {dir} {requires_client_certificates}")
     });
     let coordination = coordination.as_ref().map(
-        |CoordinationConfig { servers, credentials_dir, scope, copies, partitions, log_bytes, peer_port }| {
+        |CoordinationConfig {
+             servers,
+             credentials_dir,
+             scope,
+             copies,
+             partitions,
+             log_bytes,
+             peer_port,
+             peer_tls,
+         }| {
             let partitions = if *partitions > 1 { format!(" {partitions}") } else { String::new() };
+            let tls = if *peer_tls { " tls" } else { "" };
             format!(
-                " coordination{partitions} {:?}",
+                " coordination{partitions}{tls} {:?}",
                 (servers, credentials_dir, scope, copies, log_bytes, peer_port)
             )
         },

@@ -7,8 +7,9 @@
 //!
 //! A pod answers from its memory only, and only for the version that is named: nothing is looked up, and nothing is fetched for
 //! somebody else, so no question goes round in circles. Which pod to ask is said by others; what they say may be wrong, and then
-//! the next one is asked.
+//! the next one is asked. How it is spoken to, plainly or by TLS, its address says.
 
+pub mod address;
 pub mod client;
 pub mod growing;
 pub mod ring;
@@ -16,27 +17,37 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 pub mod tier;
+mod tls;
 pub mod wire;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustls::sign::CertifiedKey;
 
 use crate::digest::Digest;
 
-/// What pods of one fleet show each other. Never printed.
+/// What pods of one fleet have in common, by which they know each other. Never printed.
 #[derive(Clone)]
-pub struct Token(String);
+pub struct Keys {
+    /// Whoever asks shows it.
+    token: String,
+    /// Whoever is asked by TLS shows it.
+    pair: Arc<CertifiedKey>,
+}
 
-impl Token {
-    /// The token of the fleet `scope`, whose pods have `password` in common.
-    pub fn of(password: &[u8], scope: &str) -> Self {
-        Self(Digest::keyed(password, format!("mediaorigin peer {scope}").as_bytes()).to_string())
+impl Keys {
+    /// Those of the fleet `scope`, whose pods have `password` in common.
+    pub fn of(password: &[u8], scope: &str) -> Result<Self, rustls::Error> {
+        let token = Digest::keyed(password, format!("mediaorigin peer {scope}").as_bytes()).to_string();
+        Ok(Self { token, pair: tls::pair(password, scope)? })
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for Keys {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Token(…)")
+        out.write_str("Keys(…)")
     }
 }
 

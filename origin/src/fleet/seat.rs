@@ -10,7 +10,7 @@ use mediaorigin_index::key::{BadScope, Scope};
 use tokio::runtime::Handle;
 use tokio::time::{interval, sleep};
 
-use super::peers::{Counters, Token, server};
+use super::peers::{Counters, Keys, server};
 use super::report::Report;
 use super::warm::Warmed;
 use super::{Fleet, JoinError, Pod};
@@ -31,8 +31,9 @@ pub struct Seat {
     fleet: OnceLock<Arc<Fleet>>,
     /// Set when the live edge is here, or was waited for long enough.
     warmed: OnceLock<Warmed>,
-    /// What other pods show, once it is joined.
-    token: Arc<OnceLock<Token>>,
+    /// By which other pods are known, once it is joined.
+    keys: Arc<OnceLock<Keys>>,
+    is_encrypted: bool,
     counters: Arc<Counters>,
     balance: Balance,
     trouble: Mutex<String>,
@@ -60,8 +61,9 @@ impl Seat {
         // No later attempt would mend a name.
         let scope = Scope::new(&config.scope)?;
         let trouble = Mutex::new("no NATS server has answered yet".to_owned());
-        let (fleet, warmed, token, counters, balance) = Default::default();
-        let seat = Arc::new(Self { address, fleet, warmed, token, counters, balance, trouble });
+        let (fleet, warmed, keys, counters, balance) = Default::default();
+        let is_encrypted = config.peer_tls;
+        let seat = Arc::new(Self { address, fleet, warmed, keys, is_encrypted, counters, balance, trouble });
         let (config, pod) = (config.clone(), pod.clone());
         let (memory, clock) = (Arc::clone(memory), clock.clone());
         let (joining, tasks) = (Arc::clone(&seat), runtime.clone());
@@ -81,7 +83,7 @@ impl Seat {
 
     fn joined(&self, fleet: Fleet) {
         // Nobody else sets them. Other pods may ask as soon as they can be told of anything here.
-        let _ = self.token.set(fleet.token.clone());
+        let _ = self.keys.set(fleet.keys.clone());
         let _ = self.fleet.set(Arc::new(fleet));
         tracing::info!(address = self.address, "joined the fleet");
     }
@@ -127,7 +129,7 @@ impl Seat {
 
     /// How other pods are answered.
     pub fn port(&self) -> (server::Settings, Arc<Counters>) {
-        (server::Settings::new(Arc::clone(&self.token)), Arc::clone(&self.counters))
+        (server::Settings::new(Arc::clone(&self.keys), self.is_encrypted), Arc::clone(&self.counters))
     }
 
     /// How many pods there are, for readers' connections.

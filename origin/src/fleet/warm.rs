@@ -10,7 +10,6 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use mediaorigin_index::entry::{Entry, Place, State};
 use tokio::time::{Instant, timeout};
 
 use super::open::Elsewhere;
+use super::peers::address::Address;
 use super::peers::ring;
 use super::peers::tier::Holders;
 use super::seat::Seat;
@@ -214,9 +214,9 @@ fn pods(entry: &Entry) -> impl Iterator<Item = &str> {
 
 /// Whom of `others` to ask for the version of an entry: those that it names, then a few that may have read it, or fetched it when
 /// they came themselves. Each version has other ones.
-fn asked(entry: &Entry, others: &[String]) -> Vec<SocketAddr> {
+fn asked(entry: &Entry, others: &[String]) -> Vec<Address> {
     let is_named = |other: &&String| pods(entry).any(|pod| pod == other.as_str());
-    let address = |other: &String| other.parse::<SocketAddr>().ok();
+    let address = |other: &String| other.parse::<Address>().ok();
     let rest: Vec<_> = others.iter().filter(|other| !is_named(other)).filter_map(address).collect();
     let rest = ring::order(&rest, Uid(entry.uid.0)).into_iter().take(OTHERS_MAX);
     others.iter().filter(is_named).filter_map(address).chain(rest).collect()

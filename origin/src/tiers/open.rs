@@ -96,7 +96,7 @@ pub async fn open(
     };
     let seat = match (&cold.coordination, &folders.pod) {
         (Some(config), Some((pod, bound))) => {
-            let named = (pod, pod.address(*bound));
+            let named = (pod, pod.address(*bound, config.peer_tls));
             Some(Seat::take(config, named, (memory, clock), &runtime)?)
         }
         _ => None,

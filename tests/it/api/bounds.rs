@@ -83,7 +83,7 @@ podTemplate:
 ";
 
 /// What cannot: [`FULL`] has it instead of its disk then.
-const FLEET: &str = "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3, partitions: 2, walSize: 1Gi}}";
+const FLEET: &str = "{nats: {url: 'nats://nats:4222', credentialsSecretRef: {name: keys}, copies: 3, partitions: 2, walSize: 1Gi}, peers: {tls: Enabled}}";
 /// What only a fleet has: the field, where it is in a spec, and where in the schema.
 const OF_FLEETS: [[&str; 3]; 3] = [
     ["spec.coordination", "/coordination", "/properties/coordination"],

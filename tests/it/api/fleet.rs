@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::world::{NATS, USER, condition, deployment, world};
+use super::world::{NATS, USER, World, condition, deployment, world};
 
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
 
@@ -54,6 +54,40 @@ fn evictions_take_one_pod_of_a_fleet_at_a_time() {
     world.run_pods("evicted", 3);
     allowed(1);
     assert_eq!(evict(&pods[1]), "gone");
+}
+
+/// TLS between pods needs a password that others do not know; with one it replaces the pods, and without it they stay as they are.
+#[test]
+fn pods_speak_tls_to_each_other_where_they_have_a_password() {
+    let world = world();
+    let with = |nats: &Value, tls: &str| json!({ "replicas": 2, "coordination": { "nats": nats, "peers": { "tls": tls } } });
+    let asked_without = json!({ "url": "nats://nats.store:4222" });
+    world.serve_by(2, "between", &with(&asked_without, "Disabled"));
+    let hash = |world: &World| {
+        let template = world.get(&deployment("between"))["spec"]["template"].clone();
+        template["metadata"]["annotations"]["mediaorigin.io/cold-config-hash"].clone()
+    };
+    let before = hash(&world);
+    let edit = |spec: &Value| world.edit("between", &json!({ "spec": spec }));
+    edit(&with(&asked_without, "Enabled"));
+    world.until("what is missing is named", |world| {
+        let accepted = condition(&world.origin("between"), "Accepted");
+        accepted["status"] == "False"
+            && accepted["message"].as_str().is_some_and(|message| {
+                message.contains("spec.coordination.peers.tls")
+                    && message.contains("spec.coordination.nats.credentialsSecretRef")
+            })
+    });
+    assert_eq!(hash(&world), before);
+    let asked_with = json!({ "url": "nats://nats.store:4222", "credentialsSecretRef": { "name": "nats" } });
+    edit(&with(&asked_with, "Disabled"));
+    world.until("the pods are replaced", |world| hash(world) != before);
+    let plain = hash(&world);
+    edit(&with(&asked_with, "Enabled"));
+    world.until("the pods are replaced again", |world| hash(world) != plain);
+    world.until("nothing is wrong", |world| {
+        condition(&world.origin("between"), "Accepted")["status"] == "True"
+    });
 }
 
 /// The pods of a fleet that uses the chart's NATS get its credentials as a Secret of their origin; what is missing is named, what changes is

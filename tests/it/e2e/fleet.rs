@@ -187,7 +187,9 @@ fn three_pods_are_one_origin_whatever_is_rolled_scaled_or_killed() {
 }
 
 fn serve(count: usize, store: &str) {
-    let spec = format!("{}{store}", shape::coordinated(count));
+    let encrypted =
+        shape::coordinated(count).replace("coordination: {", "coordination: {peers: {tls: Enabled}, ");
+    let spec = format!("{encrypted}{store}");
     free(FLEET_PORT, NAMESPACE);
     Cluster::get().apply(NAMESPACE, &manifest("live", FLEET_PORT, &spec));
     ready(NAMESPACE, FLEET_PORT);

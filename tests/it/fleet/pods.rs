@@ -25,6 +25,8 @@ use super::clocks::Clocks;
 
 const CHILD: &str = "MEDIAORIGIN_FLEET_CHILD";
 const SECRET: &str = "a-secret-that-nobody-may-see";
+/// Of `coordination`.
+const ENCRYPTED: &str = ", peers: {tls: Enabled}";
 /// How a pod drains: nobody has to be told of it first.
 const DRAIN: Limits = Limits { min: Duration::from_millis(200), max: Duration::from_secs(10) };
 
@@ -63,6 +65,10 @@ pub(super) struct Fleet {
     pub(super) nats: NatsCluster,
     pub(super) store: Option<S3Server>,
     secret: Folder,
+    /// Those of NATS, where it asks for some.
+    credentials: Option<Folder>,
+    /// Whether pods that are started from now on are asked by TLS.
+    pub(super) is_encrypted: bool,
     rules: String,
     pub(super) size: Size,
 }
@@ -115,15 +121,15 @@ fn run(told: Told) -> Running {
 /// An origin in this process, with the servers of its fleet.
 pub(crate) fn alone() -> (Running, NatsCluster) {
     let nats = NatsCluster::start().unwrap();
-    (run(Told::of_one(&nats.urls(), None)), nats)
+    (run(Told::of_one(&nats.urls(), None, "")), nats)
 }
 
 impl Told {
     /// A pod that is a fleet of its own.
-    fn of_one(urls: &[String], credentials: Option<PathBuf>) -> Self {
+    fn of_one(urls: &[String], credentials: Option<PathBuf>, peers: &str) -> Self {
         let document = format!(
             "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: alone}}\nspec:\n  \
-             coordination: {{nats: {{url: \"{}\"}}}}\n",
+             coordination: {{nats: {{url: \"{}\"}}{peers}}}\n",
             urls.join(",")
         );
         Self { name: "pod-0".to_owned(), document, credentials, ..Self::default() }
@@ -153,7 +159,12 @@ impl Pod {
 
     /// A process that is a fleet of its own, with the credentials in a folder. It is not waited for.
     pub(crate) fn alone(servers: &[String], credentials: PathBuf) -> Self {
-        Self::start(&Told::of_one(servers, Some(credentials)), &[]).unwrap()
+        Self::start(&Told::of_one(servers, Some(credentials), ""), &[]).unwrap()
+    }
+
+    /// The same; other pods, were there any, would ask it by TLS.
+    pub(super) fn alone_encrypted(servers: &[String], credentials: PathBuf) -> Self {
+        Self::start(&Told::of_one(servers, Some(credentials), ENCRYPTED), &[]).unwrap()
     }
 
     /// Whether it calls itself ready, and what it says otherwise.
@@ -236,7 +247,27 @@ impl Fleet {
         let peers = (0..count).map(|_| reserved().unwrap()).map(|listen| (listen, to(listen))).collect();
         let buckets = (0..count).filter_map(|_| store.as_ref().map(|store| to(store.address))).collect();
         let (pods, rules) = (Vec::new(), rules.to_owned());
-        let mut fleet = Self { pods, links, peers, buckets, clocks, nats, store, secret, rules, size };
+        let credentials = nats.user().map(|(user, password)| {
+            let folder = Folder::new("credentials").unwrap();
+            folder.write("username", user).unwrap();
+            folder.write("password", password).unwrap();
+            folder
+        });
+        let is_encrypted = false;
+        let mut fleet = Self {
+            pods,
+            links,
+            peers,
+            buckets,
+            clocks,
+            nats,
+            store,
+            secret,
+            credentials,
+            is_encrypted,
+            rules,
+            size,
+        };
         for number in 0..count {
             let pod = fleet.launch(number);
             fleet.pods.push(Some(pod));
@@ -255,12 +286,13 @@ impl Fleet {
         let servers = self.links[number].iter().map(|link| format!("nats://{}", link.address()));
         let document = format!(
             "apiVersion: mediaorigin.io/v1alpha1\nkind: MediaOrigin\nmetadata: {{name: fleet, namespace: media}}\nspec:\n  \
-             memory: {{limit: {}}}\n  limits: {{connections: {}}}\n  coordination: {{nats: {{partitions: {}, url: \"{}\"}}}}\n{store}  \
+             memory: {{limit: {}}}\n  limits: {{connections: {}}}\n  coordination: {{nats: {{partitions: {}, url: \"{}\"}}{}}}\n{store}  \
              tierPolicies: {}\n",
             self.size.memory,
             self.size.connections,
             self.size.partitions,
             servers.collect::<Vec<_>>().join(","),
+            if self.is_encrypted { ENCRYPTED } else { "" },
             self.rules
         );
         let secret = self.store.is_some().then(|| self.secret.path().to_owned());
@@ -272,9 +304,9 @@ impl Fleet {
                 name: format!("pod-{number}"),
                 document,
                 secret,
+                credentials: self.credentials.as_ref().map(|folder| folder.path().to_owned()),
                 peers,
                 forget_after: self.size.forget_after,
-                ..Told::default()
             },
             &environment,
         )

@@ -1,6 +1,5 @@
-//! Asks other pods: over pooled connections, without TLS and without any proxy, each step within its time.
+//! Asks other pods: over pooled connections, by TLS where their address says so, without any proxy, each step within its time.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +11,9 @@ use reqwest::header::{AUTHORIZATION, HeaderValue, RANGE};
 use reqwest::{Client, Response, StatusCode, redirect};
 use tokio::time::timeout;
 
+use super::address::Address;
 use super::wire::{DESCRIPTION, Description};
-use super::{Counters, Counts, Token, count};
+use super::{Counters, Counts, Keys, count, tls};
 use crate::causes;
 use crate::http::path;
 use crate::memory::blob::Uid;
@@ -30,7 +30,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// How long each step may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// To connect.
+    /// To connect, and to shake hands.
     pub connect: Duration,
     /// From the question to the head of the answer.
     pub head: Duration,
@@ -102,13 +102,11 @@ struct Patience {
 }
 
 impl Peers {
-    /// Those that `token` opens; `counters` may be shared with the peer port.
-    pub fn new(token: &Token, limits: Limits, counters: Arc<Counters>) -> Result<Self, PeerError> {
-        // Without it there is no client, although this one never speaks TLS. Set where the object store was opened first; the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    /// Those that have the same `keys`; `counters` may be shared with the peer port.
+    pub fn new(keys: &Keys, limits: Limits, counters: Arc<Counters>) -> Result<Self, PeerError> {
         let refused = |error: &dyn std::error::Error| PeerError::Refused(causes::text(error));
         let client = Client::builder()
-            .tls_certs_only([])
+            .tls_backend_preconfigured(tls::client(keys).map_err(|error| refused(&error))?)
             .http1_only()
             .no_proxy()
             .redirect(redirect::Policy::none())
@@ -122,7 +120,7 @@ impl Peers {
             .build()
             .map_err(|error| refused(&error))?;
         let mut authorization =
-            HeaderValue::from_str(&format!("Bearer {}", token.0)).map_err(|error| refused(&error))?;
+            HeaderValue::from_str(&format!("Bearer {}", keys.token)).map_err(|error| refused(&error))?;
         authorization.set_sensitive(true);
         Ok(Self { client, authorization, limits, counters })
     }
@@ -136,7 +134,7 @@ impl Peers {
     /// followed, and a range of it waits for its bytes.
     pub async fn fetch(
         &self,
-        address: SocketAddr,
+        address: Address,
         path: &str,
         uid: Uid,
         range: Option<Range<u64>>,
@@ -148,14 +146,14 @@ impl Peers {
     }
 
     /// The version `uid` under `path` from its beginning, which the pod at `address` may still be waiting for itself.
-    pub async fn follow(&self, address: SocketAddr, path: &str, uid: Uid) -> Result<Fetched, PeerError> {
+    pub async fn follow(&self, address: Address, path: &str, uid: Uid) -> Result<Fetched, PeerError> {
         let Limits { growing_head, growing_idle, .. } = self.limits;
         self.ask(address, path, uid, None, Patience { head: growing_head, growing: growing_idle }).await
     }
 
     async fn ask(
         &self,
-        address: SocketAddr,
+        address: Address,
         path: &str,
         uid: Uid,
         range: Option<Range<u64>>,
@@ -171,14 +169,14 @@ impl Peers {
 
     async fn open(
         &self,
-        address: SocketAddr,
+        address: Address,
         path: &str,
         uid: Uid,
         range: Option<&Range<u64>>,
         head: Duration,
     ) -> Result<(Response, Description), PeerError> {
         let path = path::encode(path.as_bytes(), b"");
-        let url = format!("http://{address}/blob/{uid}?path={path}");
+        let url = format!("{}/blob/{uid}?path={path}", address.base());
         let mut request = self.client.get(url).header(AUTHORIZATION, &self.authorization);
         if let Some(range) = range {
             request = request.header(RANGE, asked(range));

@@ -8,7 +8,6 @@
 //! What came here whole is not complete before the index says so: until then readers have all its bytes and not its end.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::address::Address;
 use super::client::{Bytestream, PeerError, Peers};
 use super::wire::About;
 use crate::clock::Clock;
@@ -131,7 +131,7 @@ impl Follows {
     /// this returns, and is found in memory like an upload to this pod. Who asks may leave: others may read it by then.
     ///
     /// The index may have spoken of it just before: whoever attaches must look there once more, and call [`Self::finish`].
-    pub async fn attach(self: &Arc<Self>, address: SocketAddr, path: &Arc<str>, uid: Uid) -> Opened {
+    pub async fn attach(self: &Arc<Self>, address: Address, path: &Arc<str>, uid: Uid) -> Opened {
         let (opened, task) = {
             let mut open = self.open();
             if let Some(follow) = open.get(&uid) {
@@ -177,7 +177,7 @@ impl Follows {
 
     fn begin(
         self: &Arc<Self>,
-        address: SocketAddr,
+        address: Address,
         path: Arc<str>,
         uid: Uid,
     ) -> (Follow, impl Future<Output = ()> + use<>) {
@@ -197,7 +197,7 @@ impl Follows {
 impl Place {
     async fn run(
         &self,
-        address: SocketAddr,
+        address: Address,
         path: &Arc<str>,
         tell: oneshot::Sender<Opened>,
         said: oneshot::Receiver<Word>,
@@ -218,7 +218,7 @@ impl Place {
     }
 
     /// Asks for it; its first bytes are here when this returns.
-    async fn open(&self, address: SocketAddr, path: &Arc<str>) -> Result<(Upload, Bytestream), FollowError> {
+    async fn open(&self, address: Address, path: &Arc<str>) -> Result<(Upload, Bytestream), FollowError> {
         let Follows { memory, clock, peers, .. } = &*self.follows;
         let mut fetched = peers.follow(address, path, self.uid).await?;
         let first = fetched.bytes.next().await.ok_or(FollowError::Empty)??;

@@ -1,20 +1,19 @@
 //! Whom to ask first: for each version another pod, the same for all who choose among the same ones (rendezvous hashing: Thaler and
 //! Ravishankar, 1998). A pod that comes or goes changes the choice for its own share of the versions only.
 
-use std::net::SocketAddr;
-
+use super::address::Address;
 use crate::digest::Digest;
 use crate::memory::blob::Uid;
 
 /// All of `pods`, in the order in which they are asked for `uid`.
-pub fn order(pods: &[SocketAddr], uid: Uid) -> Vec<SocketAddr> {
+pub fn order(pods: &[Address], uid: Uid) -> Vec<Address> {
     let mut weighed: Vec<_> = pods.iter().map(|pod| (weight(*pod, uid), *pod)).collect();
     weighed.sort_unstable_by(|one, other| other.cmp(one));
     weighed.into_iter().map(|(_, pod)| pod).collect()
 }
 
 /// Pods of two programs must agree: nothing that differs from build to build, and no seed.
-fn weight(pod: SocketAddr, uid: Uid) -> u64 {
+fn weight(pod: Address, uid: Uid) -> u64 {
     let digest = Digest::of(format!("{uid} {pod}").as_bytes());
     digest.bytes()[..8].iter().fold(0, |weight, byte| weight << 8 | u64::from(*byte))
 }
@@ -22,20 +21,21 @@ fn weight(pod: SocketAddr, uid: Uid) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::net::SocketAddr;
 
     use super::*;
 
     const VERSIONS: u128 = 20_000;
 
-    fn pods(count: u8) -> Vec<SocketAddr> {
-        (0..count).map(|number| SocketAddr::from(([10, 0, 0, number], 8_082))).collect()
+    fn pods(count: u8) -> Vec<Address> {
+        (0..count).map(|number| Address::new(SocketAddr::from(([10, 0, 0, number], 8_082)), false)).collect()
     }
 
-    fn first(pods: &[SocketAddr], uid: Uid) -> Option<SocketAddr> {
+    fn first(pods: &[Address], uid: Uid) -> Option<Address> {
         order(pods, uid).first().copied()
     }
 
-    fn choices(pods: &[SocketAddr]) -> Vec<SocketAddr> {
+    fn choices(pods: &[Address]) -> Vec<Address> {
         (0..VERSIONS).map(|uid| first(pods, Uid(uid)).unwrap()).collect()
     }
 
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn each_pod_has_its_share() {
         for count in [2, 3, 10] {
-            let mut shares: HashMap<SocketAddr, usize> = HashMap::new();
+            let mut shares: HashMap<Address, usize> = HashMap::new();
             for pod in choices(&pods(count)) {
                 *shares.entry(pod).or_default() += 1;
             }
@@ -84,7 +84,8 @@ mod tests {
     /// Whoever changes this splits a fleet in two while it is rolled out.
     #[test]
     fn the_choice_is_the_same_in_every_build() {
-        let chosen: Vec<_> = (0..5).map(|uid| first(&pods(10), Uid(uid)).unwrap().ip().to_string()).collect();
-        assert_eq!(chosen, ["10.0.0.8", "10.0.0.0", "10.0.0.5", "10.0.0.9", "10.0.0.7"]);
+        let chosen: Vec<_> = (0..5).map(|uid| first(&pods(10), Uid(uid)).unwrap().to_string()).collect();
+        let expected = ["10.0.0.8", "10.0.0.0", "10.0.0.5", "10.0.0.9", "10.0.0.7"];
+        assert_eq!(chosen, expected.map(|ip| format!("{ip}:8082")));
     }
 }

@@ -9,23 +9,24 @@
 //! 401 without the token, 404 where this pod does not hold that version, 416, 503 when too many ask, or none can yet: go elsewhere at once
 //! ```
 
-use std::any::Any;
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fmt, io};
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::http::header::{CONTENT_RANGE, HeaderValue, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
-use actix_web::rt::net::TcpStream;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 use super::wire::{About, DESCRIPTION, Description};
-use super::{Counters, Token, count};
+use super::{Counters, Keys, count, tls};
 use crate::clock::Clock;
 use crate::http::bearer;
 use crate::http::range::{self, Span, Spec};
@@ -34,16 +35,18 @@ use crate::memory::blob::Uid;
 use crate::memory::fill::{PIECE_BYTES, PieceKey};
 use crate::memory::object::{Reader, Version};
 
+mod accept;
 mod answer;
 
+use accept::accept;
 use answer::{Answer, Content};
 
 /// Last byte position in answers to those who follow what grows (RFC 8673): 2^53 − 1.
 const FAR: u64 = (1 << 53) - 1;
 /// How long a connection that nobody uses is kept: longer than the other side uses it.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// The shortest time that the kernel takes between probes.
-const SECOND: Duration = Duration::from_secs(1);
+/// How long the end of a connection is waited for.
+const DISCONNECT: Duration = Duration::from_secs(1);
 /// Characters of a question at most: a path in its longest spelling.
 const QUESTION_LENGTH_MAX: usize = 900 * 12;
 
@@ -52,8 +55,10 @@ const QUESTION_LENGTH_MAX: usize = 900 * 12;
 pub struct Settings {
     /// Its threads.
     pub workers: usize,
-    /// What other pods show; while it is not known, none is answered.
-    pub token: Arc<OnceLock<Token>>,
+    /// By which other pods are known; while they are not known, none is answered.
+    pub keys: Arc<OnceLock<Keys>>,
+    /// Whether it speaks TLS, and nothing else.
+    pub is_encrypted: bool,
     /// Answers with complete versions at once.
     pub answers_max: usize,
     /// Answers at once that follow what grows: they last as long as its upload, and take no more than comes in.
@@ -62,16 +67,17 @@ pub struct Settings {
     pub connections_max: usize,
     /// How long a question for an upload without a byte waits for its first one.
     pub first_byte_wait: Duration,
-    /// How long another pod may take nothing, or be at its question, before its connection is cut.
+    /// How long another pod may take nothing, shake hands, or be at its question, before its connection is cut.
     pub stall_max: Duration,
 }
 
 impl Settings {
     /// The usual ones.
-    pub fn new(token: Arc<OnceLock<Token>>) -> Self {
+    pub fn new(keys: Arc<OnceLock<Keys>>, is_encrypted: bool) -> Self {
         Self {
             workers: 1,
-            token,
+            keys,
+            is_encrypted,
             answers_max: 64,
             follows_max: 1_024,
             connections_max: 4_096,
@@ -91,7 +97,7 @@ struct Question {
 struct Port {
     memory: Arc<Memory>,
     clock: Clock,
-    token: Arc<OnceLock<Token>>,
+    keys: Arc<OnceLock<Keys>>,
     answers: Arc<Semaphore>,
     follows: Arc<Semaphore>,
     first_byte_wait: Duration,
@@ -112,39 +118,40 @@ pub fn serve(
     clock: Clock,
     counters: Arc<Counters>,
 ) -> io::Result<Server> {
-    let Settings { workers, token, answers_max, follows_max, connections_max, first_byte_wait, stall_max } =
-        settings;
+    let Settings {
+        workers,
+        keys,
+        is_encrypted,
+        answers_max,
+        follows_max,
+        connections_max,
+        first_byte_wait,
+        stall_max,
+    } = settings;
+    let acceptor =
+        is_encrypted.then(|| tls::server(Arc::clone(&keys)).map_err(io::Error::other)).transpose()?;
+    let acceptor = acceptor.map(|config| TlsAcceptor::from(Arc::new(config)));
     let (answers, follows) = (Arc::new(Semaphore::new(answers_max)), Arc::new(Semaphore::new(follows_max)));
-    let port = Arc::new(Port { memory, clock, token, answers, follows, first_byte_wait, counters });
-    let app = move || {
+    let port = Arc::new(Port { memory, clock, keys, answers, follows, first_byte_wait, counters });
+    let service = move || {
         let blob = web::resource("/blob/{uid}").route(web::get().to(blob)).route(web::head().to(blob));
-        App::new().app_data(web::Data::from(Arc::clone(&port))).service(blob)
+        let app = App::new().app_data(web::Data::from(Arc::clone(&port))).service(blob);
+        let http = HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(stall_max)
+            .client_disconnect_timeout(DISCONNECT)
+            // A pod that ends its direction is gone, and its place is free.
+            .h1_allow_half_closed(false)
+            .h1(map_config(app, |()| AppConfig::default()));
+        let acceptor = acceptor.clone();
+        fn_service(move |socket| accept(socket, acceptor.clone(), stall_max)).and_then(http)
     };
-    Ok(HttpServer::new(app)
+    Ok(Server::build()
         .workers(workers)
-        .max_connections(connections_max)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(stall_max)
-        .tcp_nodelay(true)
-        // A pod that ends its direction is gone, and its place is free.
-        .h1_allow_half_closed(false)
-        .on_connect(move |io, _| prepare(io, stall_max))
+        .max_concurrent_connections(connections_max)
         .disable_signals()
-        .listen(listener)?
+        .listen("peers", listener, service)?
         .run())
-}
-
-/// A pod that takes nothing, or is not there any more, must not keep its place.
-fn prepare(io: &dyn Any, stall_max: Duration) {
-    let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
-    let (time, interval) = (stall_max / 2, stall_max / 4);
-    let keepalive = TcpKeepalive::new().with_time(time.max(SECOND)).with_interval(interval.max(SECOND));
-    let socket = SockRef::from(stream);
-    for result in [socket.set_tcp_user_timeout(Some(stall_max)), socket.set_tcp_keepalive(&keepalive)] {
-        if let Err(error) = result {
-            tracing::warn!(%error, "cannot bound how long another pod may take nothing");
-        }
-    }
 }
 
 async fn blob(
@@ -153,10 +160,10 @@ async fn blob(
     question: Option<web::Query<Question>>,
     port: web::Data<Port>,
 ) -> HttpResponse {
-    let Some(token) = port.token.get() else {
+    let Some(keys) = port.keys.get() else {
         return HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 1)).finish();
     };
-    if !bearer::shows(&http, token.0.as_bytes()) {
+    if !bearer::shows(&http, keys.token.as_bytes()) {
         return HttpResponse::Unauthorized().insert_header((WWW_AUTHENTICATE, "Bearer")).finish();
     }
     let uid = u128::from_str_radix(&uid, 16).ok().map(Uid);

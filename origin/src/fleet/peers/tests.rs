@@ -1,5 +1,6 @@
 //! Several pods in one process, with the memory and the sockets that they have in a cluster.
 
+mod encrypted;
 mod fetches;
 mod follows;
 mod holders;
@@ -15,10 +16,11 @@ use futures_util::StreamExt;
 use mediaorigin_crds::policy::Class;
 use socket2::{Domain, Socket, Type};
 
+use super::address::Address;
 use super::client::{Bytestream, Limits, PeerError, Peers};
 use super::growing::{self, Follows};
 use super::server::{Settings, serve};
-use super::{Counters, Counts, Token};
+use super::{Counters, Counts, Keys};
 use crate::clock::Clock;
 use crate::memory::blob::{Read, Uid};
 use crate::memory::object::{Meta, Reader, Version};
@@ -34,15 +36,15 @@ const MEMORY_BYTES: u64 = 128 << 20;
 struct Pod {
     memory: Arc<Memory>,
     clock: Clock,
-    address: SocketAddr,
+    address: Address,
     peers: Arc<Peers>,
     follows: Arc<Follows>,
     counters: Arc<Counters>,
     server: Option<(ServerHandle, JoinHandle<()>)>,
 }
 
-fn token() -> Token {
-    Token::of(b"the password of all pods", "live")
+fn keys() -> Keys {
+    Keys::of(b"the password of all pods", "live").unwrap()
 }
 
 /// Nothing on a busy machine is late.
@@ -61,6 +63,12 @@ impl Pod {
         Self::start_with(patient(), growing::Limits { word_wait: PATIENCE, ..Default::default() }, |_| {})
     }
 
+    /// Its peer port speaks TLS.
+    fn start_encrypted() -> Self {
+        let follows = growing::Limits { word_wait: PATIENCE, ..Default::default() };
+        Self::start_with(patient(), follows, |settings| settings.is_encrypted = true)
+    }
+
     fn start_with(limits: Limits, follows: growing::Limits, change: impl FnOnce(&mut Settings)) -> Self {
         let memory = Arc::new(Memory::new(MEMORY_BYTES));
         let clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_765_432_100));
@@ -68,8 +76,9 @@ impl Pod {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let mut settings =
-            Settings { stall_max: PATIENCE, ..Settings::new(Arc::new(OnceLock::from(token()))) };
+            Settings { stall_max: PATIENCE, ..Settings::new(Arc::new(OnceLock::from(keys())), false) };
         change(&mut settings);
+        let address = Address::new(address, settings.is_encrypted);
         let shared = (Arc::clone(&memory), clock.clone(), Arc::clone(&counters));
         let (tell, told) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -81,7 +90,7 @@ impl Pod {
             });
         });
         let server = Some((told.recv().unwrap(), thread));
-        let peers = Arc::new(Peers::new(&token(), limits, Arc::clone(&counters)).unwrap());
+        let peers = Arc::new(Peers::new(&keys(), limits, Arc::clone(&counters)).unwrap());
         let runtime = tokio::runtime::Handle::current();
         let follows = Follows::new(Arc::clone(&memory), clock.clone(), Arc::clone(&peers), follows, runtime);
         Self { memory, clock, address, peers, follows, counters, server }
@@ -131,11 +140,11 @@ impl Drop for Pod {
 }
 
 /// An address where nobody listens, for as long as the socket lives.
-fn nobody() -> (Socket, SocketAddr) {
+fn nobody() -> (Socket, Address) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     let address = socket.local_addr().unwrap().as_socket().unwrap();
-    (socket, address)
+    (socket, Address::new(address, false))
 }
 
 /// Fails where something that must end does not.

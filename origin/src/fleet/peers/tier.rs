@@ -2,7 +2,6 @@
 //! next one, also in the middle: a uid names the same bytes everywhere. When there is none left the tier below is read.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 
+use super::address::Address;
 use super::client::{PeerError, Peers};
 use crate::tiers::{Bytestream, ErrorKind, Record, Source, TierError, TierName};
 
@@ -17,13 +17,13 @@ use crate::tiers::{Bytestream, ErrorKind, Record, Source, TierError, TierName};
 #[derive(Clone, Debug)]
 pub struct Holders {
     peers: Arc<Peers>,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
     fallback: Option<Arc<dyn Source>>,
 }
 
 impl Holders {
     /// The pods at `addresses`, asked in this order, and then `fallback`.
-    pub fn new(peers: Arc<Peers>, addresses: Vec<SocketAddr>, fallback: Option<Arc<dyn Source>>) -> Self {
+    pub fn new(peers: Arc<Peers>, addresses: Vec<Address>, fallback: Option<Arc<dyn Source>>) -> Self {
         Self { peers, addresses, fallback }
     }
 }
@@ -65,7 +65,7 @@ struct Reading {
     holders: Holders,
     record: Arc<Record>,
     /// Those that were not asked yet.
-    addresses: VecDeque<SocketAddr>,
+    addresses: VecDeque<Address>,
     left: Range<u64>,
     current: Option<Bytestream>,
     /// Whether it is the tier below that is read.

@@ -155,16 +155,16 @@ async fn an_upload_without_a_byte_is_waited_for() {
 async fn who_does_not_show_the_token_is_told_nothing() {
     let holder = Pod::start();
     let uid = holder.put(PATH, b"secret").await.uid;
-    let ask = async |token: Token| {
-        let peers = Peers::new(&token, patient(), Arc::default()).unwrap();
+    let ask = async |keys: Keys| {
+        let peers = Peers::new(&keys, patient(), Arc::default()).unwrap();
         peers.fetch(holder.address, PATH, uid, None).await.map(|_| ())
     };
-    assert_eq!(ask(token()).await, Ok(()));
-    for other in [Token::of(b"another password", "live"), Token::of(b"the password of all pods", "other")] {
-        let refused = ask(other).await.unwrap_err();
+    assert_eq!(ask(keys()).await, Ok(()));
+    for other in [Keys::of(b"another password", "live"), Keys::of(b"the password of all pods", "other")] {
+        let refused = ask(other.unwrap()).await.unwrap_err();
         assert!(matches!(&refused, PeerError::Refused(text) if text.starts_with("401")), "{refused}");
     }
-    assert_eq!(format!("{:?}", token()), "Token(…)");
+    assert_eq!(format!("{:?}", keys()), "Keys(…)");
 }
 
 /// A pod that has not joined its fleet yet has nothing to give.
@@ -172,11 +172,11 @@ async fn who_does_not_show_the_token_is_told_nothing() {
 async fn a_pod_that_knows_no_token_yet_sends_elsewhere() {
     let known = Arc::new(OnceLock::new());
     let settable = Arc::clone(&known);
-    let holder = Pod::start_with(patient(), growing::Limits::default(), |settings| settings.token = settable);
+    let holder = Pod::start_with(patient(), growing::Limits::default(), |settings| settings.keys = settable);
     let uid = holder.put(PATH, b"secret").await.uid;
     let ask = async || holder.peers.fetch(holder.address, PATH, uid, None).await.map(|_| ());
     assert_eq!(ask().await, Err(PeerError::Busy));
-    known.set(token()).unwrap();
+    known.set(keys()).unwrap();
     assert_eq!(ask().await, Ok(()));
 }
 
@@ -191,9 +191,9 @@ async fn a_head_has_no_body_and_nonsense_is_not_found() {
         upload
     };
     let ask = |line: String, more: &str| {
-        let mut stream = TcpStream::connect(holder.address).unwrap();
+        let mut stream = TcpStream::connect(holder.address.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let token = token().0;
+        let token = keys().token;
         let head = format!(
             "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n{more}\r\n"
         );
@@ -282,7 +282,7 @@ async fn who_is_silent_or_not_there_is_given_up() {
     let asker = Pod::start_with(hasty, growing::Limits::default(), |_| {});
     // It takes connections and says nothing.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = silent.local_addr().unwrap();
+    let address = Address::new(silent.local_addr().unwrap(), false);
     let answer = soon(asker.peers.fetch(address, PATH, Uid(1), None)).await;
     assert!(matches!(answer, Err(PeerError::Unreachable(_))));
     let (_nobody, address) = nobody();
@@ -312,7 +312,7 @@ async fn who_takes_no_connection_is_given_up() {
         .map(|_| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
             socket.set_nonblocking(true).unwrap();
-            let _ = socket.connect(&address.into());
+            let _ = socket.connect(&address.socket().into());
             socket
         })
         .collect();

@@ -19,7 +19,7 @@ fn record(version: &Version) -> Arc<Record> {
     Arc::new(version.record(size, version.started().unwrap().sequence, None).unwrap())
 }
 
-fn holders(asker: &Pod, addresses: &[SocketAddr], fallback: Option<&Arc<Twin>>) -> Holders {
+fn holders(asker: &Pod, addresses: &[Address], fallback: Option<&Arc<Twin>>) -> Holders {
     let fallback = fallback.map(|twin| Arc::clone(twin) as Arc<dyn Source>);
     Holders::new(Arc::clone(&asker.peers), addresses.to_vec(), fallback)
 }
@@ -96,7 +96,7 @@ async fn an_error_says_whether_it_may_be_somewhere_yet() {
     let version = busy.put(PATH, b"abc").await;
     let record = record(&version);
     let empty = Arc::new(Twin::new(TierName::ObjectStore));
-    let kind = async |addresses: &[SocketAddr], fallback: Option<&Arc<Twin>>| {
+    let kind = async |addresses: &[Address], fallback: Option<&Arc<Twin>>| {
         let error = read(&holders(&asker, addresses, fallback), &record, 0..3).await.unwrap_err();
         (error.tier, error.kind)
     };

@@ -74,6 +74,8 @@ pub const ENV_POD_NAME: &str = "POD_NAME";
 pub const ENV_POD_IP: &str = "POD_IP";
 /// In the pods of a fleet: the node that this one is on.
 pub const ENV_NODE_NAME: &str = "NODE_NAME";
+/// In the pods of a fleet: the zone of their node, as Kubernetes labels pods with it since 1.35; empty before, and where nodes have none.
+pub const ENV_ZONE: &str = "NODE_ZONE";
 /// Of a Deployment: a hash of its pod template, but for the memory.
 pub const ANNOTATION_TEMPLATE_HASH: &str = "mediaorigin.io/template-hash";
 

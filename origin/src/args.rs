@@ -113,6 +113,9 @@ pub struct PodArgs {
     /// Name of this pod among others.
     #[arg(long, value_name = "NAME", env = "POD_NAME", default_value = "origin")]
     pub pod_name: String,
+    /// Zone of this pod: what lies in the bucket is fetched from there by one pod of a zone, and by the others from that one.
+    #[arg(long, value_name = "NAME", env = "NODE_ZONE", default_value = "")]
+    pub zone: String,
 }
 
 fn quantity(text: &str) -> Result<Bytes, QuantityError> {

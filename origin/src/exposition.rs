@@ -264,6 +264,8 @@ fn index(registry: &mut Registry, report: &FleetReport) {
     );
     counter("peer_received_bytes", "Bytes from other pods", report.fetched_bytes);
     counter("peer_sent_bytes", "Bytes to other pods", report.given_bytes);
+    let help = "Pieces that were not here, fetched for another pod of the zone";
+    counter("peer_filled_pieces", help, report.filled);
     counter("index_disconnects", "Connections to NATS that were lost", report.disconnects);
     log(registry, &report.log);
     let changes = Family::<OutcomeLabels, Counter>::default();

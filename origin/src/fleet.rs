@@ -25,6 +25,7 @@ mod open;
 mod overtaking;
 mod pause;
 pub mod peers;
+mod places;
 mod read;
 pub mod report;
 pub mod seat;
@@ -41,7 +42,7 @@ use std::time::Duration;
 
 use mediaorigin_crds::config::CoordinationConfig;
 use mediaorigin_crds::names;
-use mediaorigin_index::entry::{Entry, Place};
+use mediaorigin_index::entry::Entry;
 use mediaorigin_index::{Change, Config, ConnectError, Fence, Health, Index, Kind, Scope, SubscribeError};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::Receiver;
@@ -55,17 +56,16 @@ use crate::connection::Balance;
 use crate::memory::Memory;
 use crate::memory::blob::Uid;
 use crate::memory::upload::Terms;
-use crate::tiers::{Source, TierError};
+use crate::tiers::TierError;
 use crate::times::of_micros;
 use eager::Eager;
 use leftovers::Leftovers;
-use log::{Log, Logged};
+use log::Log;
 use open::Open;
 use pause::Heart;
 use peers::address::Address;
 use peers::client::{self, PeerError, Peers};
 use peers::growing::{self, Follows, Word};
-use peers::tier::Holders;
 use peers::{Counters, Keys};
 
 pub use change::Arrival;
@@ -121,6 +121,8 @@ pub struct Pod {
     pub peer_address: Option<String>,
     /// Where it listens for them; a free port of this machine, if it is not said.
     pub peer_listen: Option<SocketAddr>,
+    /// The zone that it is in; empty where that is not known.
+    pub zone: String,
     /// How long what nobody needs to find in the index stays there in any case; two hours, if it is not said.
     pub forget_after: Option<Duration>,
     /// Folder with `username` and `password`; wins over the one in the configuration.
@@ -219,7 +221,8 @@ impl Fleet {
         let unread = |error: SubscribeError| JoinError::Notices(error.to_string());
         let (notices, asked) = (board.read().await.map_err(unread)?, holds.read().await.map_err(unread)?);
         let eager = Eager::new(holds, address.clone());
-        let open = Open::new(board, runtime.clone(), address.clone(), balance.clone());
+        let named = (address.clone(), pod.zone.clone());
+        let open = Open::new(board, runtime.clone(), named, balance.clone());
         let mut following: Vec<_> = receivers
             .map(|mut changes| {
                 let (memory, eager) = (Arc::clone(memory), Arc::clone(&eager));
@@ -302,30 +305,6 @@ impl Fleet {
     /// Tells the other pods of an upload of this one that may be read while it grows.
     pub fn announce(&self, path: &Arc<str>, uid: Uid) -> Announced {
         self.open.announce(path, uid)
-    }
-
-    /// Where the bytes of the version of `entry` are, beside this pod's memory: on the pods that the entry names, else in the log,
-    /// else in `store`. Where there is none of them, the answer says of all bytes that they are gone.
-    pub(crate) fn holders(&self, entry: &Entry, store: Option<Arc<dyn Source>>) -> Arc<dyn Source> {
-        let places = entry.version().map_or(&[][..], |version| &version.places);
-        let others = places.iter().filter_map(|place| match place {
-            // What only the memory of a pod held goes with it.
-            Place::Pod(address) if *address != self.address && !self.open.is_gone(address) => {
-                address.parse().ok()
-            }
-            _ => None,
-        });
-        let others: Vec<Address> = others.collect();
-        let below = if places.contains(&Place::Log) {
-            let logged: Arc<dyn Source> = Arc::new(Logged { log: Arc::clone(&self.log), below: store });
-            Some(logged)
-        } else {
-            store
-        };
-        match below {
-            Some(below) if others.is_empty() => below,
-            below => Arc::new(Holders::new(Arc::clone(&self.peers), others, below)),
-        }
     }
 
     /// Where other pods fetch what this one holds.

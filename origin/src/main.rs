@@ -132,9 +132,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
 /// Who this pod is, which listens at `usual` for others where nothing else is said.
 fn identity(args: PodArgs, usual: Option<SocketAddr>) -> Pod {
-    let PodArgs { nats_credentials_dir, peer_listen, peer_address, pod_name } = args;
+    let PodArgs { nats_credentials_dir, peer_listen, peer_address, pod_name, zone } = args;
     Pod {
         name: pod_name,
+        zone,
         peer_address,
         peer_listen: peer_listen.or(usual),
         credentials_dir: nats_credentials_dir,

@@ -352,7 +352,8 @@ async fn serve(
         .run();
     let peers = match (peers, origin.seat()) {
         (Some(listener), Some(seat)) => {
-            let (settings, counters) = seat.port();
+            let (mut settings, counters) = seat.port();
+            settings.fills = origin.tiers().cloned().map(|tiers| tiers as Arc<dyn server::Fill>);
             let memory = Arc::clone(&origin.memory);
             Some(server::serve(listener, settings, memory, origin.clock.clone(), counters)?)
         }

@@ -24,6 +24,7 @@ use crate::memory::object::Meta;
 pub(crate) mod contract;
 pub mod disk;
 pub mod fence;
+mod find;
 mod known;
 mod listing;
 pub mod local;

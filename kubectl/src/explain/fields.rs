@@ -92,6 +92,7 @@ const SOURCES: &[(Part, &str, &str)] = &[
     (Part::Deployment, "spec.template.spec.containers[origin].env[POD_NAME]", "spec.coordination"),
     (Part::Deployment, "spec.template.spec.containers[origin].env[POD_IP]", "spec.coordination"),
     (Part::Deployment, "spec.template.spec.containers[origin].env[NODE_NAME]", "spec.coordination"),
+    (Part::Deployment, "spec.template.spec.containers[origin].env[NODE_ZONE]", "spec.coordination"),
     (Part::Deployment, "spec.template.spec.containers[origin].env[", "spec.podTemplate.env"),
     (Part::Deployment, "spec.template.spec.containers[origin].ports", "spec.coordination"),
     (Part::ConfigMap, "data.origin.yaml: ", ""),

@@ -96,6 +96,7 @@ pub fn environment() -> Vec<Value> {
         variable(names::ENV_POD_NAME, "metadata.name"),
         variable(names::ENV_POD_IP, "status.podIP"),
         variable(names::ENV_NODE_NAME, "spec.nodeName"),
+        variable(names::ENV_ZONE, "metadata.labels['topology.kubernetes.io/zone']"),
     ]
 }
 

@@ -20,6 +20,8 @@ const ADDRESS_BYTES_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct Members {
     own: String,
+    /// Where this pod is, if that is known.
+    zone: String,
     /// By address.
     others: HashMap<String, Other>,
     /// When this pod last heard itself, and since when without a longer pause.
@@ -35,6 +37,8 @@ struct Other {
     at: Instant,
     /// Whether it is about to go.
     is_leaving: bool,
+    /// Whether it is in the zone of this pod.
+    is_beside: bool,
 }
 
 impl Other {
@@ -44,12 +48,12 @@ impl Other {
 }
 
 impl Members {
-    pub(super) fn new(own: String, now: Instant) -> Self {
-        Self { own, others: HashMap::new(), itself: None, listens_since: now, gone: 0 }
+    pub(super) fn new((own, zone): (String, String), now: Instant) -> Self {
+        Self { own, zone, others: HashMap::new(), itself: None, listens_since: now, gone: 0 }
     }
 
-    /// A pod said something; whether it is one that was not there before.
-    pub(super) fn hear(&mut self, address: &str, is_leaving: bool, now: Instant) -> bool {
+    /// A pod in `zone` said something; whether it is one that was not there before.
+    pub(super) fn hear(&mut self, (address, zone): (&str, &str), is_leaving: bool, now: Instant) -> bool {
         if address == self.own {
             if self.itself.is_none_or(|at| now.duration_since(at) > DEAF_AFTER) {
                 self.listens_since = now;
@@ -61,7 +65,8 @@ impl Members {
         if !is_known && (self.others.len() >= REMEMBERED_MAX || address.len() > ADDRESS_BYTES_MAX) {
             return false;
         }
-        self.others.insert(address.to_owned(), Other { at: now, is_leaving });
+        let is_beside = zone == self.zone;
+        self.others.insert(address.to_owned(), Other { at: now, is_leaving, is_beside });
         !is_known
     }
 
@@ -100,6 +105,12 @@ impl Members {
         recent.map(|(address, _)| address.clone()).collect()
     }
 
+    /// The other pods of this zone on which readers may count.
+    pub(super) fn beside(&self, now: Instant) -> impl Iterator<Item = &str> {
+        let is_there = move |other: &Other| other.is_beside && !other.is_leaving && other.is_recent(now);
+        self.others.iter().filter(move |(_, other)| is_there(other)).map(|(address, _)| address.as_str())
+    }
+
     /// Whether this pod does what one of them has to do. A hint that needs no lease: two pods that do not hear each other may both be it,
     /// which is why nothing is done by it that must not be done twice.
     pub(super) fn is_first(&self, now: Instant) -> bool {
@@ -118,11 +129,15 @@ impl Members {
 mod tests {
     use super::*;
 
+    fn me(own: &str) -> (String, String) {
+        (own.to_owned(), String::new())
+    }
+
     /// What is heard each second from second `from` to second `to`.
     fn listen(members: &mut Members, start: Instant, seconds: std::ops::Range<u64>, addresses: &[&str]) {
         for second in seconds {
             for address in addresses {
-                members.hear(address, false, start + Duration::from_secs(second));
+                members.hear((address, ""), false, start + Duration::from_secs(second));
             }
         }
     }
@@ -131,7 +146,7 @@ mod tests {
     fn who_was_silent_for_long_is_gone() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut members = Members::new("me".to_owned(), start);
+        let mut members = Members::new(me("me"), start);
         listen(&mut members, start, 0..10, &["me", "a", "b"]);
         assert_eq!((members.count(at(9)), members.is_gone("a", at(9))), (Some(3), false));
         assert!(!members.is_gone("never-heard", at(9)), "it was not listened to for long enough");
@@ -140,9 +155,9 @@ mod tests {
         assert_eq!(members.count(at(29)), Some(2));
         assert!(!members.is_gone("a", at(29)) && !members.is_gone("me", at(29)));
         // One that comes is counted, one that is about to go is not, but may still be asked.
-        members.hear("b", false, at(30));
+        members.hear(("b", ""), false, at(30));
         assert_eq!((members.count(at(30)), members.is_gone("b", at(30))), (Some(3), false));
-        members.hear("a", true, at(30));
+        members.hear(("a", ""), true, at(30));
         assert_eq!((members.count(at(30)), members.is_gone("a", at(30))), (Some(2), false));
     }
 
@@ -150,26 +165,40 @@ mod tests {
     fn one_of_them_is_the_first() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut members = Members::new("b".to_owned(), start);
+        let mut members = Members::new(me("b"), start);
         listen(&mut members, start, 0..20, &["a", "b", "c"]);
         assert!(!members.is_first(at(19)) && members.is_here("a", at(19)));
         listen(&mut members, start, 20..30, &["b", "c"]);
         assert!(members.is_first(at(29)) && !members.is_here("a", at(29)) && members.is_here("c", at(29)));
         members.count(at(29));
         assert_eq!((members.take_gone(), members.take_gone()), (1, 0));
-        let mut new = Members::new("a".to_owned(), start);
+        let mut new = Members::new(me("a"), start);
         listen(&mut new, start, 0..9, &["a", "b"]);
         assert!(!new.is_first(at(9)), "it has not listened for long enough");
     }
 
     #[test]
+    fn beside_are_those_of_the_zone_that_stay() {
+        let start = Instant::now();
+        let mut members = Members::new(("me".to_owned(), "east".to_owned()), start);
+        for (address, zone) in [("me", "east"), ("a", "east"), ("b", "west"), ("c", ""), ("d", "east")] {
+            members.hear((address, zone), address == "d", start);
+        }
+        let beside = |members: &Members, now| members.beside(now).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(beside(&members, start), ["a"]);
+        assert!(beside(&members, start + GONE_AFTER).is_empty());
+        members.hear(("b", "east"), false, start + GONE_AFTER);
+        assert_eq!(beside(&members, start + GONE_AFTER), ["b"]);
+    }
+
+    #[test]
     fn strangers_do_not_fill_the_table() {
         let now = Instant::now();
-        let mut members = Members::new("me".to_owned(), now);
-        members.hear(&"x".repeat(ADDRESS_BYTES_MAX + 1), false, now);
+        let mut members = Members::new(me("me"), now);
+        members.hear((&"x".repeat(ADDRESS_BYTES_MAX + 1), ""), false, now);
         assert!(members.others.is_empty());
         for number in 0..=REMEMBERED_MAX {
-            members.hear(&number.to_string(), false, now);
+            members.hear((&number.to_string(), ""), false, now);
         }
         assert_eq!(members.others.len(), REMEMBERED_MAX);
     }
@@ -178,7 +207,7 @@ mod tests {
     fn who_hears_nothing_says_nothing_of_others() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut members = Members::new("me".to_owned(), start);
+        let mut members = Members::new(me("me"), start);
         listen(&mut members, start, 0..20, &["me", "a"]);
         // Cut off from everybody, itself too.
         assert_eq!((members.count(at(60)), members.is_gone("a", at(60))), (None, false));

@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, interval};
 
 use super::members::Members;
+use super::peers::address::Address;
+use super::peers::ring;
 use crate::connection::Balance;
 use crate::memory::blob::Uid;
 
@@ -24,6 +26,9 @@ const BELIEVED_FOR: Duration = Duration::from_secs(3);
 /// Uploads of others that are remembered; and uploads in one notice.
 const REMEMBERED_MAX: usize = 8_192;
 const NOTICE_MAX: usize = 16;
+
+/// Parents that are asked for a piece: the one that all agree on, and one more, as it is heard late that one is gone.
+const PARENTS_MAX: usize = 2;
 
 /// What pods tell each other.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +44,9 @@ struct Notice {
     /// Whether readers are not to count on it: it is about to go, or not ready yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     leaving: bool,
+    /// Where it is, if it knows.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    zone: String,
 }
 
 /// An upload on another pod.
@@ -63,6 +71,7 @@ pub(super) struct Open {
     board: Board,
     runtime: Handle,
     address: String,
+    zone: String,
     /// Whether this pod has been ready, and whether it is about to go: between the two readers may count on it.
     is_ready: AtomicBool,
     is_leaving: AtomicBool,
@@ -79,12 +88,17 @@ pub struct Announced {
 }
 
 impl Open {
-    /// The one of the pod at `address`; `balance` hears how many pods there are.
-    pub(super) fn new(board: Board, runtime: Handle, address: String, balance: Balance) -> Arc<Self> {
-        let members = Members::new(address.clone(), Instant::now());
+    /// The one of the pod at `address` in `zone`; `balance` hears how many pods there are.
+    pub(super) fn new(
+        board: Board,
+        runtime: Handle,
+        (address, zone): (String, String),
+        balance: Balance,
+    ) -> Arc<Self> {
+        let members = Members::new((address.clone(), zone.clone()), Instant::now());
         let table = Mutex::new(Table { others: HashMap::new(), own: HashMap::new(), members });
         let (is_ready, is_leaving, met) = Default::default();
-        Arc::new(Self { table, board, runtime, address, is_ready, is_leaving, met, balance })
+        Arc::new(Self { table, board, runtime, address, zone, is_ready, is_leaving, met, balance })
     }
 
     /// From now on the others count on one pod more: they send readers to it.
@@ -117,6 +131,16 @@ impl Open {
     /// The other pods that have been heard of late.
     pub(super) fn others(&self) -> Vec<String> {
         self.table().members.others(Instant::now())
+    }
+
+    /// The other pods that may be asked for piece `index` of `uid`, which they fetch from the bucket for those of this zone.
+    pub(super) fn parents(&self, uid: Uid, index: u64) -> Vec<Address> {
+        let Ok(own) = self.address.parse() else { return Vec::new() };
+        let table = self.table();
+        let others = table.members.beside(Instant::now()).filter_map(|pod| pod.parse().ok());
+        let others: Vec<Address> = others.collect();
+        drop(table);
+        ring::parents(own, &others, (uid, index), PARENTS_MAX)
     }
 
     /// Returns when all pods at `addresses` have been heard. Each of them answers the first notice of a new one at once.
@@ -185,10 +209,10 @@ impl Open {
 
     fn hear(&self, notice: &[u8]) {
         // A newer pod may say what this one does not know.
-        let Ok(Notice { at, open, over, leaving }) = serde_json::from_slice(notice) else { return };
+        let Ok(Notice { at, open, over, leaving, zone }) = serde_json::from_slice(notice) else { return };
         let parse = |uid: &str| u128::from_str_radix(uid, 16).map(Uid).ok();
         let (mut table, now) = (self.table(), Instant::now());
-        let is_new = table.members.hear(&at, leaving, now);
+        let is_new = table.members.hear((&at, &zone), leaving, now);
         if at == self.address {
             return;
         }
@@ -238,7 +262,7 @@ impl Open {
 
     fn post(&self, open: Vec<(String, String)>, over: Vec<String>) {
         let leaving = !self.is_ready.load(Ordering::Relaxed) || self.is_leaving.load(Ordering::Relaxed);
-        let notice = Notice { at: self.address.clone(), open, over, leaving };
+        let notice = Notice { at: self.address.clone(), open, over, leaving, zone: self.zone.clone() };
         let Ok(text) = serde_json::to_vec(&notice) else { return };
         let board = self.board.clone();
         self.runtime.spawn(async move { board.post(Bytes::from(text)).await });

@@ -59,6 +59,7 @@ pub struct Counters {
     broken: AtomicU64,
     received: AtomicU64,
     answers: AtomicU64,
+    filled: AtomicU64,
     refused: AtomicU64,
     sent: AtomicU64,
 }
@@ -76,6 +77,8 @@ pub struct Counts {
     pub received: u64,
     /// Answers with bytes to other pods.
     pub answers: u64,
+    /// Those of them for which a piece was fetched, or followed, that was not here.
+    pub filled: u64,
     /// Questions of other pods that were turned away because there were too many.
     pub refused: u64,
     /// Bytes to other pods.
@@ -92,6 +95,7 @@ impl Counters {
             broken: of(&self.broken),
             received: of(&self.received),
             answers: of(&self.answers),
+            filled: of(&self.filled),
             refused: of(&self.refused),
             sent: of(&self.sent),
         }

@@ -58,6 +58,8 @@ pub struct Report {
     pub fetched_bytes: u64,
     /// Bytes to other pods.
     pub given_bytes: u64,
+    /// Pieces fetched from below memory because another pod of the zone asked for them.
+    pub filled: u64,
     /// What was brought here of the live edge before this pod was ready; absent before that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmed: Option<WarmedReport>,
@@ -101,6 +103,7 @@ impl Report {
             fetches_failed: peers.failed + peers.broken,
             fetched_bytes: peers.received,
             given_bytes: peers.sent,
+            filled: peers.filled,
             warmed: warmed.map(WarmedReport::of),
             log: LogReport::of(&fleet.log),
             ..Self::default()

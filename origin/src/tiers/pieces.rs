@@ -91,7 +91,7 @@ impl Tiers {
     }
 
     /// The piece `index`, as soon as it has a byte.
-    async fn piece(self: Arc<Self>, cold: Cold, index: u64) -> Result<Arc<Version>, ReadError> {
+    pub(crate) async fn piece(self: Arc<Self>, cold: Cold, index: u64) -> Result<Arc<Version>, ReadError> {
         let key = PieceKey::new(cold.record.uid, index);
         for _ in 0..FOLLOWS_MAX {
             let Some(version) = self.memory.piece(&key, &self.clock) else { break };

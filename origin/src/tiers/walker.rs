@@ -20,7 +20,7 @@ use mediaorigin_crds::policy::{Durability, Keep};
 use mediaorigin_index::entry::Entry;
 use tokio::runtime::Handle;
 
-use super::known::{Known, Seen};
+use super::known::Known;
 use super::local::Local;
 use super::locks::Locks;
 use super::outbound::{Copy, Counts, Outbound};
@@ -108,37 +108,6 @@ impl Tiers {
     pub(super) fn below(&self) -> impl DoubleEndedIterator<Item = Arc<dyn Tier>> + use<> {
         let disk = self.disk.as_ref().map(|disk| Arc::clone(disk) as Arc<dyn Tier>);
         [disk, self.object_store.clone()].into_iter().flatten()
-    }
-
-    /// What lies under `path` below memory.
-    pub async fn find(self: &Arc<Self>, path: &str, wish: &Wish) -> Result<Option<Cold>, Arc<TierError>> {
-        if let Some(disk) = &self.disk
-            && let Some(record) = disk.find(path).await.map_err(Arc::new)?
-        {
-            return Ok(Some(Cold { record, tier: Arc::clone(disk) as Arc<dyn Source> }));
-        }
-        let Some(store) = self.object_store.as_ref().filter(|_| wish.object_store != Keep::Never) else {
-            return Ok(None);
-        };
-        let now = self.clock.now();
-        let record = match self.known.get(path, now) {
-            Seen::Present(record) => Some(record),
-            Seen::Absent => None,
-            Seen::Unknown => {
-                let (store, of) = (Arc::clone(store), path.to_owned());
-                let ask = async move { store.find(&of).await };
-                self.known.ask(&self.runtime, path, now, ask).await?
-            }
-        };
-        let is_current = |record: &Arc<Record>| !self.outbound.is_behind(path, record.sequence);
-        Ok(record
-            .filter(is_current)
-            .map(|record| Cold { record, tier: Arc::clone(store) as Arc<dyn Source> }))
-    }
-
-    /// Forgets what was believed of the object store, which has shown that it is not so.
-    pub fn doubt(&self, path: &Arc<str>) {
-        self.known.changed(path, None, self.clock.now());
     }
 
     /// Makes `upload` the version under its path, durable as `wish` says, if `condition` holds.

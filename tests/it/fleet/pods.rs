@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::clocks::Clocks;
+pub(super) use super::size::{SMALL, Size};
 
 const CHILD: &str = "MEDIAORIGIN_FLEET_CHILD";
 const SECRET: &str = "a-secret-that-nobody-may-see";
@@ -42,6 +43,7 @@ struct Told {
     peers: Option<(SocketAddr, SocketAddr)>,
     /// Seconds.
     forget_after: Option<u64>,
+    zone: String,
 }
 
 /// An origin in a process of its own, which is this very program.
@@ -73,19 +75,6 @@ pub(super) struct Fleet {
     pub(super) size: Size,
 }
 
-/// How large a pod is.
-#[derive(Clone, Copy)]
-pub(super) struct Size {
-    pub(super) memory: &'static str,
-    pub(super) connections: u32,
-    /// Parts of the log that all follow.
-    pub(super) partitions: u16,
-    /// Seconds after which what nobody needs to find in the index may be forgotten, if not the usual ones.
-    pub(super) forget_after: Option<u64>,
-}
-
-pub(super) const SMALL: Size = Size { memory: "256Mi", connections: 200, partitions: 1, forget_after: None };
-
 /// Not a test: the process of a pod.
 #[test]
 #[ignore = "a pod of the tests beside it"]
@@ -113,6 +102,7 @@ fn run(told: Told) -> Running {
         forget_after,
         peer_listen,
         peer_address,
+        zone: told.zone,
     };
     let options = Options { pod, object_store_credentials_dir: told.secret, ..Options::default() };
     start_blocking(resolved, options).unwrap_or_else(|error| panic!("{error}"))
@@ -307,6 +297,7 @@ impl Fleet {
                 credentials: self.credentials.as_ref().map(|folder| folder.path().to_owned()),
                 peers,
                 forget_after: self.size.forget_after,
+                zone: self.size.zone(number),
             },
             &environment,
         )

@@ -34,6 +34,8 @@ pub struct Limits {
     pub connect: Duration,
     /// From the question to the head of the answer.
     pub head: Duration,
+    /// From the question for what has to be fetched first to the head of the answer.
+    pub fill_head: Duration,
     /// From the question for what may not have a byte yet to the head of the answer: longer than the other side waits for one.
     pub growing_head: Duration,
     /// Between bytes of what is complete.
@@ -47,6 +49,7 @@ impl Default for Limits {
         Self {
             connect: Duration::from_millis(250),
             head: Duration::from_secs(1),
+            fill_head: Duration::from_secs(2),
             growing_head: Duration::from_secs(4),
             idle: Duration::from_secs(2),
             growing_idle: Duration::from_secs(65),
@@ -92,6 +95,15 @@ pub struct Peers {
     authorization: HeaderValue,
     limits: Limits,
     counters: Arc<Counters>,
+}
+
+/// What is asked for.
+struct Question<'a> {
+    path: &'a str,
+    uid: Uid,
+    range: Option<Range<u64>>,
+    /// Whether it is fetched first where it is not there.
+    fill: bool,
 }
 
 /// How long an answer may keep us waiting.
@@ -142,25 +154,37 @@ impl Peers {
         let Limits { head, idle, growing_idle, .. } = self.limits;
         // The end of a range is known to be there: nothing in it is waited for.
         let growing = if range.is_some() { idle } else { growing_idle };
-        self.ask(address, path, uid, range, Patience { head, growing }).await
+        self.ask(address, Question { path, uid, range, fill: false }, Patience { head, growing }).await
+    }
+
+    /// The bytes in `range` of the version `uid` under `path`, which the pod at `address` fetches first if it has not got them.
+    pub async fn fill(
+        &self,
+        address: Address,
+        path: &str,
+        uid: Uid,
+        range: Range<u64>,
+    ) -> Result<Fetched, PeerError> {
+        let Limits { fill_head: head, idle: growing, .. } = self.limits;
+        let question = Question { path, uid, range: Some(range), fill: true };
+        self.ask(address, question, Patience { head, growing }).await
     }
 
     /// The version `uid` under `path` from its beginning, which the pod at `address` may still be waiting for itself.
     pub async fn follow(&self, address: Address, path: &str, uid: Uid) -> Result<Fetched, PeerError> {
         let Limits { growing_head, growing_idle, .. } = self.limits;
-        self.ask(address, path, uid, None, Patience { head: growing_head, growing: growing_idle }).await
+        let question = Question { path, uid, range: None, fill: false };
+        self.ask(address, question, Patience { head: growing_head, growing: growing_idle }).await
     }
 
     async fn ask(
         &self,
         address: Address,
-        path: &str,
-        uid: Uid,
-        range: Option<Range<u64>>,
+        question: Question<'_>,
         patience: Patience,
     ) -> Result<Fetched, PeerError> {
         count(&self.counters.fetches, 1);
-        let opened = self.open(address, path, uid, range.as_ref(), patience.head).await;
+        let opened = self.open(address, question, patience.head).await;
         let (response, description) = opened.inspect_err(|_| count(&self.counters.failed, 1))?;
         let idle = if description.size.is_none() { patience.growing } else { self.limits.idle };
         let reading = Reading { response, idle, counters: Arc::clone(&self.counters) };
@@ -170,15 +194,14 @@ impl Peers {
     async fn open(
         &self,
         address: Address,
-        path: &str,
-        uid: Uid,
-        range: Option<&Range<u64>>,
+        Question { path, uid, range, fill }: Question<'_>,
         head: Duration,
     ) -> Result<(Response, Description), PeerError> {
         let path = path::encode(path.as_bytes(), b"");
-        let url = format!("{}/blob/{uid}?path={path}", address.base());
+        let fill = if fill { "&fill=true" } else { "" };
+        let url = format!("{}/blob/{uid}?path={path}{fill}", address.base());
         let mut request = self.client.get(url).header(AUTHORIZATION, &self.authorization);
-        if let Some(range) = range {
+        if let Some(range) = &range {
             request = request.header(RANGE, asked(range));
         }
         let late = |_| PeerError::Unreachable(format!("no answer within {} ms", head.as_millis()));
@@ -193,7 +216,7 @@ impl Peers {
         }
         let value = response.headers().get(DESCRIPTION).map(HeaderValue::as_bytes).unwrap_or_default();
         match Description::decode(value) {
-            Some(description) if description.first == range.map_or(0, |range| range.start) => {
+            Some(description) if description.first == range.as_ref().map_or(0, |range| range.start) => {
                 Ok((response, description))
             }
             _ => Err(PeerError::Broken("it does not describe what was asked for".to_owned())),

@@ -5,6 +5,19 @@ use super::address::Address;
 use crate::digest::Digest;
 use crate::memory::blob::Uid;
 
+/// Who fetches piece `index` of `uid` from the bucket for `own` and all of `others`: the best one first, then who stands in for that one
+/// where it is gone, `max` at most. Nobody where that is `own`.
+///
+/// A pod that is asked may take another one for the parent and ask that in turn, where they know of different pods. This ends: each asks
+/// only those that are heavier than itself.
+pub fn parents(own: Address, others: &[Address], (uid, index): (Uid, u64), max: usize) -> Vec<Address> {
+    let weigh = |pod: Address| (weight_of(&format!("{uid} {index} {pod}")), pod);
+    let least = weigh(own);
+    let mut heavier: Vec<_> = others.iter().map(|pod| weigh(*pod)).filter(|pod| *pod > least).collect();
+    heavier.sort_unstable_by(|one, other| other.cmp(one));
+    heavier.into_iter().map(|(_, pod)| pod).take(max).collect()
+}
+
 /// All of `pods`, in the order in which they are asked for `uid`.
 pub fn order(pods: &[Address], uid: Uid) -> Vec<Address> {
     let mut weighed: Vec<_> = pods.iter().map(|pod| (weight(*pod, uid), *pod)).collect();
@@ -14,7 +27,11 @@ pub fn order(pods: &[Address], uid: Uid) -> Vec<Address> {
 
 /// Pods of two programs must agree: nothing that differs from build to build, and no seed.
 fn weight(pod: Address, uid: Uid) -> u64 {
-    let digest = Digest::of(format!("{uid} {pod}").as_bytes());
+    weight_of(&format!("{uid} {pod}"))
+}
+
+fn weight_of(text: &str) -> u64 {
+    let digest = Digest::of(text.as_bytes());
     digest.bytes()[..8].iter().fold(0, |weight, byte| weight << 8 | u64::from(*byte))
 }
 
@@ -87,5 +104,55 @@ mod tests {
         let chosen: Vec<_> = (0..5).map(|uid| first(&pods(10), Uid(uid)).unwrap().to_string()).collect();
         let expected = ["10.0.0.8", "10.0.0.0", "10.0.0.5", "10.0.0.9", "10.0.0.7"];
         assert_eq!(chosen, expected.map(|ip| format!("{ip}:8082")));
+        let all = pods(10);
+        let parents: Vec<_> = (0..5).map(|index| parent(&all, index).to_string()).collect();
+        let expected = ["10.0.0.5", "10.0.0.1", "10.0.0.5", "10.0.0.0", "10.0.0.7"];
+        assert_eq!(parents, expected.map(|ip| format!("{ip}:8082")));
+    }
+
+    /// The parent of a piece of version 7.
+    fn parent(all: &[Address], index: u64) -> Address {
+        let of = |own: Address| parents(own, all, (Uid(7), index), 1);
+        let parent = all.iter().copied().find(|own| of(*own).is_empty()).unwrap();
+        assert!(all.iter().all(|own| *own == parent || of(*own) == [parent]));
+        parent
+    }
+
+    #[test]
+    fn all_pods_are_parents_and_others_stand_in_for_them() {
+        let all = pods(10);
+        let mut chosen: Vec<_> = (0..200).map(|index| parent(&all, index)).collect();
+        for index in 0..200 {
+            let gone = parent(&all, index);
+            let rest: Vec<_> = all.iter().copied().filter(|pod| *pod != gone).collect();
+            let second = parent(&rest, index);
+            let asked = rest.iter().map(|own| parents(*own, &all, (Uid(7), index), 2));
+            assert!(
+                asked
+                    .zip(&rest)
+                    .all(|(asked, own)| asked[..] == [gone, second][..if *own == second { 1 } else { 2 }])
+            );
+        }
+        chosen.sort_unstable();
+        chosen.dedup();
+        assert_eq!(chosen, all);
+        assert!(parents(all[0], &[], (Uid(7), 0), 2).is_empty());
+    }
+
+    /// Whoever is asked asks somebody heavier, or nobody: no question goes round.
+    #[test]
+    fn who_is_asked_asks_nobody_who_asks_him() {
+        let all = pods(10);
+        for index in 0..200 {
+            let mut path = vec![all[0]];
+            while path.len() <= all.len() {
+                // Each knows those from some place on.
+                let known: Vec<_> = all.iter().copied().skip(path.len() * 3 % 10).collect();
+                let asked = parents(*path.last().unwrap(), &known, (Uid(1), index), 2);
+                let Some(next) = asked.last() else { break };
+                assert!(!path.contains(next), "{path:?} {next}");
+                path.push(*next);
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 //!     growing                         to its end, in chunks; an upload that is given up cuts the connection
 //!     growing, a range with an end    with the length of the range, as soon as its bytes come
 //!     a range within a piece          also where only that piece is held, which was fetched or read from below
+//!     … with `&fill=true`             also where it is not held: it is fetched from where it is
 //! 401 without the token, 404 where this pod does not hold that version, 416, 503 when too many ask, or none can yet: go elsewhere at once
 //! ```
 
@@ -37,9 +38,11 @@ use crate::memory::object::{Reader, Version};
 
 mod accept;
 mod answer;
+mod settings;
 
 use accept::accept;
 use answer::{Answer, Content};
+pub use settings::{Fill, Settings};
 
 /// Last byte position in answers to those who follow what grows (RFC 8673): 2^53 − 1.
 const FAR: u64 = (1 << 53) - 1;
@@ -50,47 +53,13 @@ const DISCONNECT: Duration = Duration::from_secs(1);
 /// Characters of a question at most: a path in its longest spelling.
 const QUESTION_LENGTH_MAX: usize = 900 * 12;
 
-/// How the peer port serves.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Its threads.
-    pub workers: usize,
-    /// By which other pods are known; while they are not known, none is answered.
-    pub keys: Arc<OnceLock<Keys>>,
-    /// Whether it speaks TLS, and nothing else.
-    pub is_encrypted: bool,
-    /// Answers with complete versions at once.
-    pub answers_max: usize,
-    /// Answers at once that follow what grows: they last as long as its upload, and take no more than comes in.
-    pub follows_max: usize,
-    /// Connections of each worker.
-    pub connections_max: usize,
-    /// How long a question for an upload without a byte waits for its first one.
-    pub first_byte_wait: Duration,
-    /// How long another pod may take nothing, shake hands, or be at its question, before its connection is cut.
-    pub stall_max: Duration,
-}
-
-impl Settings {
-    /// The usual ones.
-    pub fn new(keys: Arc<OnceLock<Keys>>, is_encrypted: bool) -> Self {
-        Self {
-            workers: 1,
-            keys,
-            is_encrypted,
-            answers_max: 64,
-            follows_max: 1_024,
-            connections_max: 4_096,
-            first_byte_wait: Duration::from_secs(3),
-            stall_max: Duration::from_secs(10),
-        }
-    }
-}
-
 /// What is asked for.
 #[derive(Debug, Deserialize)]
 struct Question {
     path: String,
+    /// Whether what is not held is to be fetched.
+    #[serde(default)]
+    fill: bool,
 }
 
 /// What the workers share.
@@ -100,6 +69,7 @@ struct Port {
     keys: Arc<OnceLock<Keys>>,
     answers: Arc<Semaphore>,
     follows: Arc<Semaphore>,
+    fills: Option<(Arc<dyn Fill>, Arc<Semaphore>)>,
     first_byte_wait: Duration,
     counters: Arc<Counters>,
 }
@@ -122,7 +92,9 @@ pub fn serve(
         workers,
         keys,
         is_encrypted,
+        fills,
         answers_max,
+        fills_max,
         follows_max,
         connections_max,
         first_byte_wait,
@@ -131,8 +103,9 @@ pub fn serve(
     let acceptor =
         is_encrypted.then(|| tls::server(Arc::clone(&keys)).map_err(io::Error::other)).transpose()?;
     let acceptor = acceptor.map(|config| TlsAcceptor::from(Arc::new(config)));
+    let fills = fills.map(|fills| (fills, Arc::new(Semaphore::new(fills_max))));
     let (answers, follows) = (Arc::new(Semaphore::new(answers_max)), Arc::new(Semaphore::new(follows_max)));
-    let port = Arc::new(Port { memory, clock, keys, answers, follows, first_byte_wait, counters });
+    let port = Arc::new(Port { memory, clock, keys, answers, follows, fills, first_byte_wait, counters });
     let service = move || {
         let blob = web::resource("/blob/{uid}").route(web::get().to(blob)).route(web::head().to(blob));
         let app = App::new().app_data(web::Data::from(Arc::clone(&port))).service(blob);
@@ -171,14 +144,28 @@ async fn blob(
     let Some((uid, question)) = uid.zip(question) else { return HttpResponse::NotFound().finish() };
     let asked = http.headers().get(RANGE).and_then(|range| range.to_str().ok());
     let (held, extent) = match port.held(&question.path, uid, asked) {
-        Some((held, Some(extent))) => (held, extent),
+        Some((held, Some(extent))) => (Some(held), extent),
         Some((_, None)) => return HttpResponse::RangeNotSatisfiable().finish(),
-        None => return HttpResponse::NotFound().finish(),
+        None => match Extent::of(None, asked).filter(|extent| question.fill && extent.piece().is_some()) {
+            Some(extent) => (None, extent),
+            None => return HttpResponse::NotFound().finish(),
+        },
     };
-    let places = if extent.end.is_some() { &port.answers } else { &port.follows };
+    let places = match (&port.fills, extent.end) {
+        (Some((_, places)), Some(_)) if question.fill => places,
+        (_, Some(_)) => &port.answers,
+        (_, None) => &port.follows,
+    };
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
         count(&port.counters.refused, 1);
         return HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, 0)).finish();
+    };
+    let held = match held {
+        Some(held) => held,
+        None => match port.filled(question.into_inner().path, uid, &extent).await {
+            Some(held) => held,
+            None => return HttpResponse::NotFound().finish(),
+        },
     };
     if held.version.started().is_none() {
         // Whoever asks has heard of an upload that is open: its first byte is near, or it will never come.
@@ -215,11 +202,19 @@ impl Port {
         }
         // Only a piece that is here to its end: one that is being filled may come from whoever asks.
         let extent = Extent::of(None, asked)?;
-        let (index, last) = (extent.first / PIECE_BYTES, extent.end?.checked_sub(1)?);
+        let index = extent.piece()?;
         let piece = self.memory.whole_piece(&PieceKey::new(uid, index), &self.clock)?;
         let start = index * PIECE_BYTES;
-        let is_inside = last - start < piece.blob.length()?;
+        let is_inside = extent.end? - start <= piece.blob.length()?;
         is_inside.then_some((Held { version: piece, piece_at: Some(start) }, Some(extent)))
+    }
+
+    /// What is fetched for others, as soon as it has a byte. What it has not got is missed at its end.
+    async fn filled(&self, path: String, uid: Uid, extent: &Extent) -> Option<Held> {
+        let ((fills, _), index) = (self.fills.as_ref()?, extent.piece()?);
+        let version = Arc::clone(fills).fill(path, uid, index).await?;
+        count(&self.counters.filled, 1);
+        Some(Held { version, piece_at: Some(index * PIECE_BYTES) })
     }
 }
 
@@ -265,6 +260,12 @@ impl Extent {
             (None, Spec::From(first)) => Some(Self { first, end: None, is_part: true }),
             (None, Spec::Last(_)) => None,
         }
+    }
+
+    /// The piece that these bytes are in, if they are in one.
+    fn piece(&self) -> Option<u64> {
+        let (first, last) = (self.first / PIECE_BYTES, self.end?.checked_sub(1)? / PIECE_BYTES);
+        (first == last).then_some(first)
     }
 
     fn length(&self) -> Option<u64> {

@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod fetches;
+mod fills;
 mod follows;
 mod holders;
 
@@ -52,6 +53,7 @@ fn patient() -> Limits {
     Limits {
         connect: PATIENCE,
         head: PATIENCE,
+        fill_head: PATIENCE,
         growing_head: PATIENCE,
         idle: PATIENCE,
         growing_idle: PATIENCE,

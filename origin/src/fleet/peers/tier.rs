@@ -19,12 +19,20 @@ pub struct Holders {
     peers: Arc<Peers>,
     addresses: Vec<Address>,
     fallback: Option<Arc<dyn Source>>,
+    /// Whether they need not have it, but fetch it.
+    are_parents: bool,
 }
 
 impl Holders {
     /// The pods at `addresses`, asked in this order, and then `fallback`.
     pub fn new(peers: Arc<Peers>, addresses: Vec<Address>, fallback: Option<Arc<dyn Source>>) -> Self {
-        Self { peers, addresses, fallback }
+        Self { peers, addresses, fallback, are_parents: false }
+    }
+
+    /// The pods at `parents`, which fetch what they have not got from `below`, and then `below`. What they answer says nothing of what is
+    /// there.
+    pub fn through(peers: Arc<Peers>, parents: Vec<Address>, below: Arc<dyn Source>) -> Self {
+        Self { peers, addresses: parents, fallback: Some(below), are_parents: true }
     }
 }
 
@@ -92,7 +100,7 @@ impl Reading {
                 None if self.is_last => return Err(self.error(ErrorKind::Unavailable, "it ended early")),
                 Some(Err(_)) | None => {
                     self.current = None;
-                    self.failure = Some(PeerError::Broken("its bytes ended early".to_owned()));
+                    self.failed(PeerError::Broken("its bytes ended early".to_owned()));
                 }
             }
         }
@@ -101,11 +109,18 @@ impl Reading {
 
     /// Goes on with the next pod, or below.
     async fn open(&mut self) -> Result<(), TierError> {
-        let (path, uid) = (&self.record.path, self.record.uid);
+        let record = Arc::clone(&self.record);
+        let (path, uid) = (&record.path, record.uid);
         while let Some(address) = self.addresses.pop_front() {
-            match self.holders.peers.fetch(address, path, uid, Some(self.left.clone())).await {
+            let (peers, range) = (&self.holders.peers, self.left.clone());
+            let answer = if self.holders.are_parents {
+                peers.fill(address, path, uid, range).await
+            } else {
+                peers.fetch(address, path, uid, Some(range)).await
+            };
+            match answer {
                 Ok(fetched) => {
-                    let record = Arc::clone(&self.record);
+                    let record = Arc::clone(&record);
                     let bytes = fetched.bytes.map(move |bytes| {
                         bytes.map_err(|error| {
                             tracing::debug!(%error, %address, path = &*record.path, "another pod broke off");
@@ -117,14 +132,18 @@ impl Reading {
                 }
                 Err(error) => {
                     tracing::debug!(%error, %address, path = &**path, "another pod was asked in vain");
-                    // That one of them may have it counts for more than that another one has not.
-                    if error != PeerError::Gone || self.failure.is_none() {
-                        self.failure = Some(error);
-                    }
+                    self.failed(error);
                 }
             }
         }
         self.below().await
+    }
+
+    /// That one of them may have it counts for more than that another one has not.
+    fn failed(&mut self, error: PeerError) {
+        if !self.holders.are_parents && (error != PeerError::Gone || self.failure.is_none()) {
+            self.failure = Some(error);
+        }
     }
 
     async fn below(&mut self) -> Result<(), TierError> {

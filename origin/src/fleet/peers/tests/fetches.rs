@@ -275,6 +275,7 @@ async fn who_is_silent_or_not_there_is_given_up() {
     let hasty = Limits {
         connect: Duration::from_millis(250),
         head: Duration::from_millis(100),
+        fill_head: Duration::from_millis(100),
         growing_head: Duration::from_millis(100),
         idle: Duration::from_millis(100),
         growing_idle: Duration::from_millis(100),

@@ -12,9 +12,9 @@ use crate::tiers::twin::{Operation, Twin};
 use crate::tiers::walker::{Cold, Tiers};
 use crate::tiers::{ErrorKind, Record, Source, Tier, TierError, TierName};
 
-const PATH: &str = "live/a.ts";
+pub(super) const PATH: &str = "live/a.ts";
 
-fn record(version: &Version) -> Arc<Record> {
+pub(super) fn record(version: &Version) -> Arc<Record> {
     let size = version.blob.length().unwrap();
     Arc::new(version.record(size, version.started().unwrap().sequence, None).unwrap())
 }
@@ -24,7 +24,7 @@ fn holders(asker: &Pod, addresses: &[Address], fallback: Option<&Arc<Twin>>) -> 
     Holders::new(Arc::clone(&asker.peers), addresses.to_vec(), fallback)
 }
 
-async fn read(
+pub(super) async fn read(
     holders: &Holders,
     record: &Arc<Record>,
     range: std::ops::Range<u64>,
@@ -33,7 +33,7 @@ async fn read(
     Ok(bytes.concat())
 }
 
-async fn store_with(record: &Arc<Record>, data: &[u8]) -> Arc<Twin> {
+pub(super) async fn store_with(record: &Arc<Record>, data: &[u8]) -> Arc<Twin> {
     let twin = Arc::new(Twin::new(TierName::ObjectStore));
     twin.put(record, &[Bytes::copy_from_slice(data)]).await.unwrap();
     twin
@@ -177,7 +177,7 @@ async fn pieces_are_given_on() {
     assert_eq!(ask(Some(0..9)).await, Err(PeerError::Gone));
 }
 
-async fn read_cold(tiers: &Arc<Tiers>, cold: &Cold) -> Result<Vec<u8>, ReadError> {
+pub(super) async fn read_cold(tiers: &Arc<Tiers>, cold: &Cold) -> Result<Vec<u8>, ReadError> {
     let mut reader = soon(tiers.open(cold, 0, cold.record.size)).await?;
     let mut data = Vec::new();
     loop {

@@ -95,7 +95,7 @@ impl Fill for Tiers {
             if cold.record.uid != uid {
                 return None;
             }
-            self.piece(cold, index).await.ok()
+            self.give(cold, index).await
         }
         .boxed()
     }

@@ -90,8 +90,14 @@ impl Tiers {
         &self.memory
     }
 
+    /// The piece `index` for somebody who says that there is one, as soon as it has a byte.
+    pub(crate) async fn give(self: Arc<Self>, cold: Cold, index: u64) -> Option<Arc<Version>> {
+        let count = cold.record.size.div_ceil(PIECE_BYTES);
+        if index < count { self.piece(cold, index).await.ok() } else { None }
+    }
+
     /// The piece `index`, as soon as it has a byte.
-    pub(crate) async fn piece(self: Arc<Self>, cold: Cold, index: u64) -> Result<Arc<Version>, ReadError> {
+    async fn piece(self: Arc<Self>, cold: Cold, index: u64) -> Result<Arc<Version>, ReadError> {
         let key = PieceKey::new(cold.record.uid, index);
         for _ in 0..FOLLOWS_MAX {
             let Some(version) = self.memory.piece(&key, &self.clock) else { break };

@@ -24,7 +24,7 @@ impl Fill for One {
         async move {
             let (tiers, cold) = self.0.get()?;
             let is_it = *cold.record.path == path && cold.record.uid == uid;
-            if is_it { Arc::clone(tiers).piece(cold.clone(), index).await.ok() } else { None }
+            if is_it { Arc::clone(tiers).give(cold.clone(), index).await } else { None }
         }
         .boxed()
     }
@@ -142,6 +142,8 @@ async fn a_parent_fetches_pieces_only() {
         let refused: Result<Vec<u8>, PeerError> = ask(PATH, record.uid, range.clone()).await;
         assert!(refused.is_err(), "{range:?}");
     }
+    let behind = 2 * PIECE_BYTES;
+    assert_eq!(ask(PATH, record.uid, behind..behind + 9).await, Err(PeerError::Gone));
     assert_eq!(ask(PATH, Uid(1), 0..9).await, Err(PeerError::Gone));
     assert_eq!(ask("live/b.ts", record.uid, 0..9).await, Err(PeerError::Gone));
     // What nobody asks to be fetched is not.

@@ -6,7 +6,8 @@ mod filter;
 use std::io::{self, BufWriter, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -16,6 +17,8 @@ pub use filter::{Filter, FilterError, LENGTH_MAX};
 
 /// Lines that may wait for the writer.
 const LINES_MAX: usize = 8_192;
+/// How long the writer rests after it has written: lines that come meanwhile are written together, and nobody who has one wakes it.
+const REST: Duration = Duration::from_millis(5);
 /// What is logged when `RUST_LOG` says nothing. The dispatcher calls it an error when an answer to another pod is cut on purpose.
 const FILTER: &str = "info,actix_server=warn,actix_http::h1::dispatcher=off";
 
@@ -63,7 +66,7 @@ pub fn dropped() -> u64 {
 /// Starts the log of the process, on standard error.
 pub fn start(format: Format) -> io::Result<Log> {
     let (sender, receiver) = sync_channel(LINES_MAX);
-    let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || write(&receiver))?;
+    let thread = thread::Builder::new().name("log".to_owned()).spawn(move || write(&receiver))?;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let text = filter.to_string();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Queue(sender.clone()));
@@ -122,6 +125,7 @@ fn write(lines: &Receiver<Message>) {
             next = lines.try_recv().ok();
         }
         drop(out.flush());
+        thread::sleep(REST);
     }
 }
 

@@ -87,7 +87,6 @@ fn admit(connection: &Connection, head: Head) -> (Request, Facts) {
     };
     let mut request = Request::new();
     if let Some(intake) = intake {
-        connection.wire.acknowledge_at_once();
         *request.payload() = Payload::Stream { payload: Box::pin(Upload(intake)) };
     }
     let client = Client { peer: connection.wire.peer, is_certified: connection.wire.is_certified };

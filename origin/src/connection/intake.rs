@@ -36,6 +36,8 @@ pub(super) struct Intake {
     consent: Cell<Consent>,
     /// Whether the handler still has its [`Upload`].
     held: Cell<bool>,
+    /// Whether bytes came of which the client may not know yet: it is told where more are waited for, and by the answer.
+    unacknowledged: Cell<bool>,
     /// Set when the exchange is over: a payload that a detached task kept must not read the next request.
     closed: Cell<bool>,
 }
@@ -48,6 +50,7 @@ impl Intake {
             decoder: RefCell::new(Decoder::new(framing)),
             consent: Cell::new(consent),
             held: Cell::new(true),
+            unacknowledged: Cell::new(true),
             closed: Cell::new(false),
         })
     }
@@ -117,10 +120,13 @@ impl Intake {
                 return Poll::Ready(Err(PayloadError::Incomplete(None)));
             }
             ready!(self.poll_consent(context)).map_err(PayloadError::Io)?;
-            let read = ready!(self.wire.poll_fill(context, BODY_READ_BYTES_MAX));
-            if read.map_err(PayloadError::Io)? > 0 {
-                self.wire.acknowledge_at_once();
-            }
+            let Poll::Ready(read) = self.wire.poll_fill(context, BODY_READ_BYTES_MAX) else {
+                if self.unacknowledged.replace(false) {
+                    self.wire.acknowledge_at_once();
+                }
+                return Poll::Pending;
+            };
+            self.unacknowledged.set(read.map_err(PayloadError::Io)? > 0);
         }
     }
 

@@ -167,7 +167,7 @@ impl Wire {
     }
 
     /// Asks the kernel to acknowledge at once. Encoders that wait for the acknowledgement of a head before they send the
-    /// body lose 40 ms per object otherwise. Linux forgets it, so it is set again at each read of an upload.
+    /// body lose 40 ms per object otherwise. Linux forgets it, so it is asked each time that an upload is waited for.
     pub(super) fn acknowledge_at_once(&self) {
         #[cfg(target_os = "linux")]
         self.transport.socket(|socket| {

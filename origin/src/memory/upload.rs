@@ -132,11 +132,9 @@ impl Upload {
     /// began a moment after it. To be called when all bytes are here.
     pub fn take_place(&mut self, now: Now) {
         let Some(started) = self.version.started() else { return };
+        let Some(old) = self.other_manifest(&self.memory, now) else { return };
         let Some(there) = self.memory.committed_sequence(&self.version.path, now) else { return };
-        if there > started.sequence
-            && let Some(old) = self.other_manifest(&self.memory, now)
-            && manifest::is_earlier_state(&text(&old), &text(&self.version))
-        {
+        if there > started.sequence && manifest::is_earlier_state(&text(&old), &text(&self.version)) {
             self.place = Some(there.saturating_add(1));
         }
     }
@@ -271,14 +269,16 @@ impl Upload {
 
     /// The committed version, if both are manifests that arrived at the same moment.
     fn other_manifest(&self, memory: &Memory, now: Now) -> Option<Arc<Version>> {
+        // Segments, which most uploads are, need not be looked up for this.
+        if self.version.meta.class != Class::Manifest || self.written > manifest::BYTES_MAX as u64 {
+            return None;
+        }
         let started = self.version.started()?.modified;
         let old = memory.committed(&self.version.path, now)?;
         let other = old.started()?.modified;
         let apart = started.duration_since(other).or_else(|_| other.duration_since(started)).ok()?;
-        let is_small = self.written <= manifest::BYTES_MAX as u64
-            && old.blob.length().is_some_and(|length| length <= manifest::BYTES_MAX as u64);
-        (self.version.meta.class == Class::Manifest && is_small && apart < manifest::OVERTAKING)
-            .then_some(old)
+        let is_small = old.blob.length().is_some_and(|length| length <= manifest::BYTES_MAX as u64);
+        (is_small && apart < manifest::OVERTAKING).then_some(old)
     }
 
     fn start(&self, now: Now) {

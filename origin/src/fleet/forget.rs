@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use mediaorigin_crds::budget::INDEX_PERCENT;
-use mediaorigin_index::entry::{Entry, Place, Version};
+use mediaorigin_index::entry::{Entry, Place, Rank, Version};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Fleet;
@@ -42,7 +42,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 pub(super) const SETTLED: Duration = Duration::from_hours(2);
 /// How long a pod must be gone before what only it held is lost: it may come back from behind a broken link.
 const LOST_AFTER: Duration = Duration::from_mins(15);
-/// Entries that are looked at in one go, the oldest first.
+/// Entries that are looked at in one go: the oldest first, then those behind them.
 const ENTRIES_MAX: usize = 4_096;
 /// Of them at once.
 const AT_ONCE: usize = 16;
@@ -83,6 +83,14 @@ struct Look<'a> {
     is_over: bool,
 }
 
+/// What one look leaves for the next.
+#[derive(Default)]
+struct Notes {
+    missing: Missing,
+    /// Up to where it has looked, where there was more.
+    behind: Option<Rank>,
+}
+
 /// Since when pods that are named in entries have not been heard, without a pause.
 #[derive(Default)]
 struct Missing(HashMap<String, Instant>);
@@ -96,11 +104,11 @@ pub(crate) async fn run(
     let fleet = seat.when_ready().await;
     let mut ticks = interval(LOOK_EVERY.min(fleet.forget_after));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut missing = Missing::default();
+    let mut notes = Notes::default();
     loop {
         ticks.tick().await;
         let Some(limit) = memory_limit() else { return };
-        tiers.forget_entries(&fleet, &mut missing, limit / 100 * INDEX_PERCENT).await;
+        tiers.forget_entries(&fleet, &mut notes, limit / 100 * INDEX_PERCENT).await;
     }
 }
 
@@ -192,19 +200,34 @@ impl Ord for Candidate {
     }
 }
 
-/// The oldest of those that come.
-#[derive(Default)]
-struct Oldest(BinaryHeap<Candidate>);
+/// The oldest of those that come behind a place.
+struct Oldest {
+    behind: Option<Rank>,
+    candidates: BinaryHeap<Candidate>,
+}
 
 impl Oldest {
+    fn behind(behind: Option<Rank>) -> Self {
+        Self { behind, candidates: BinaryHeap::new() }
+    }
+
     fn push(&mut self, entry: &Arc<Entry>, why: Why) {
-        if self.0.len() >= ENTRIES_MAX {
-            if self.0.peek().is_none_or(|newest| newest.entry.rank() <= entry.rank()) {
+        if self.behind.is_some_and(|behind| entry.rank() <= behind) {
+            return;
+        }
+        if self.candidates.len() >= ENTRIES_MAX {
+            if self.candidates.peek().is_none_or(|newest| newest.entry.rank() <= entry.rank()) {
                 return;
             }
-            self.0.pop();
+            self.candidates.pop();
         }
-        self.0.push(Candidate { entry: Arc::clone(entry), why });
+        self.candidates.push(Candidate { entry: Arc::clone(entry), why });
+    }
+
+    /// Where the next look begins: behind these, as many of them may have to stay, or at the oldest again.
+    fn next(&self) -> Option<Rank> {
+        let is_full = self.candidates.len() >= ENTRIES_MAX;
+        self.candidates.peek().filter(|_| is_full).map(|newest| newest.entry.rank())
     }
 }
 
@@ -223,8 +246,8 @@ impl Fleet {
         named
     }
 
-    fn candidates(&self, look: &Look<'_>) -> Vec<Candidate> {
-        let mut oldest = Oldest::default();
+    fn candidates(&self, look: &Look<'_>, behind: Option<Rank>) -> Oldest {
+        let mut oldest = Oldest::behind(behind);
         self.index.for_each(|entry| {
             if let Some(why) = why(entry, look) {
                 oldest.push(entry, why);
@@ -237,18 +260,18 @@ impl Fleet {
                 }
             });
         }
-        oldest.0.into_sorted_vec()
+        oldest
     }
 }
 
 impl Tiers {
     /// Looks through the index once; it should need no more than `bytes_max` of memory.
-    async fn forget_entries(&self, fleet: &Fleet, missing: &mut Missing, bytes_max: u64) {
+    async fn forget_entries(&self, fleet: &Fleet, notes: &mut Notes, bytes_max: u64) {
         let is_first = fleet.open.is_first();
         let here: HashSet<String> = fleet.open.others().into_iter().collect();
         // Who does not hear itself knows nothing of others.
         let named = if is_first { fleet.named() } else { HashSet::new() };
-        let gone = missing.since(named, &here, Instant::now());
+        let gone = notes.missing.since(named, &here, Instant::now());
         let is_over = || fleet.index.memory_bytes() as u64 > bytes_max;
         let look = Look {
             settled: self.clock.now().wall.checked_sub(fleet.forget_after).map_or(0, micros),
@@ -257,7 +280,9 @@ impl Tiers {
             is_first,
             is_over: self.object_store.is_some() && is_over(),
         };
-        let forgotten = stream::iter(fleet.candidates(&look))
+        let oldest = fleet.candidates(&look, notes.behind);
+        notes.behind = oldest.next();
+        let forgotten = stream::iter(oldest.candidates.into_sorted_vec())
             // The oldest go until there is room.
             .filter(|candidate| std::future::ready(candidate.why != Why::Stored || is_over()))
             .map(async |Candidate { entry, why }| match self.forget_entry(fleet, &entry, why).await {

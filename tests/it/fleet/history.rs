@@ -34,6 +34,7 @@ struct Shared {
     is_over: AtomicBool,
     did: Mutex<Vec<(String, Operation)>>,
     extension: &'static str,
+    paths: u64,
     /// By pod: where it is, if it is there, and successes so far.
     pods: Vec<(RwLock<Option<SocketAddr>>, AtomicU64)>,
 }
@@ -45,7 +46,7 @@ struct Workload {
 
 impl Workload {
     /// Clients of all pods; the paths of `round` and the next ones are new.
-    fn start(fleet: &Fleet, seed: u64, extension: &'static str, round: u64) -> Self {
+    fn start(fleet: &Fleet, seed: u64, (extension, paths): (&'static str, u64), round: u64) -> Self {
         let place = |number| (RwLock::new(Some(fleet.pod(number).media)), AtomicU64::new(0));
         let shared = Arc::new(Shared {
             moment: AtomicU64::new(1),
@@ -54,6 +55,7 @@ impl Workload {
             is_over: AtomicBool::new(false),
             did: Mutex::default(),
             extension,
+            paths,
             pods: (0..fleet.pods.len()).map(place).collect(),
         });
         let clients = (0..fleet.pods.len() * CLIENTS_PER_POD)
@@ -102,7 +104,7 @@ fn client(shared: &Shared, pod: usize, mut chance: Rng) {
         let Some(connection) = &mut peer else { continue };
         let round = shared.round.load(Ordering::SeqCst);
         // A channel each: where the log has several parts, they may be in two of them.
-        let path = format!("/live/{round}-{}/0.{}", chance.u64(..PATHS), shared.extension);
+        let path = format!("/live/{round}-{}/0.{}", chance.u64(..shared.paths), shared.extension);
         let value = shared.value.fetch_add(1, Ordering::SeqCst);
         let method = ["GET", "GET", "GET", "PUT", "PUT", "DELETE"][chance.usize(..6)];
         let body = format!("#EXTM3U\n#{value}\n");
@@ -150,11 +152,19 @@ struct Scene {
     has_bucket: bool,
     has_wrong_clocks: bool,
     partitions: u16,
+    /// Where paths are used for as long as the run lasts, and the index forgets: how many, and after how many seconds.
+    lasting: Option<(u64, u64)>,
 }
 
 /// Manifests ride in the index.
-const MANIFESTS: Scene =
-    Scene { rules: "[]", extension: "m3u8", has_bucket: false, has_wrong_clocks: false, partitions: 1 };
+const MANIFESTS: Scene = Scene {
+    rules: "[]",
+    extension: "m3u8",
+    has_bucket: false,
+    has_wrong_clocks: false,
+    partitions: 1,
+    lasting: None,
+};
 /// Bodies in the bucket instead of the index, so that index and object store must agree.
 const OBJECTS: Scene = Scene {
     rules: "[{name: all, match: {paths: [\"**\"]}, durability: Durable, memory: {keepSeconds: 0}}]",
@@ -162,7 +172,20 @@ const OBJECTS: Scene = Scene {
     has_bucket: true,
     has_wrong_clocks: false,
     partitions: 1,
+    lasting: None,
 };
+/// What is in the bucket is forgotten, as manifests that nobody else has need more than the index's share. So many paths that each is left
+/// alone for longer than things are remembered now and then; that is longer than anything lasts that the real time covers: what a pod has
+/// seen in the bucket it believes for 30 seconds.
+const FORGOTTEN: Scene = Scene {
+    rules: "[{name: fill, match: {paths: [\"fill/**\"]}, durability: Replicated, objectStore: {keepSeconds: 0}}, \
+             {name: all, match: {paths: [\"**\"]}, durability: Durable, memory: {keepSeconds: 0}}]",
+    lasting: Some((6_000, 40)),
+    ..OBJECTS
+};
+/// More than the share of 128Mi.
+const FILL: usize = 120;
+const FILL_BYTES: usize = 60_000;
 
 impl Scene {
     /// The same with pods whose clocks are wrong.
@@ -188,15 +211,29 @@ impl Scene {
         println!("MEDIAORIGIN_SEED={seed}");
         let mut chance = Rng::with_seed(seed);
         let clocks = self.has_wrong_clocks.then(Clocks::wrong);
-        let size = Size { partitions: self.partitions, ..SMALL };
+        let (paths, forget_after) = self.lasting.unzip();
+        let memory = if forget_after.is_some() { "128Mi" } else { SMALL.memory };
+        let size = Size { partitions: self.partitions, forget_after, memory, connections: 100, ..SMALL };
         let mut fleet = Fleet::start_with((3, size), self.rules, self.has_bucket, clocks);
         fleet.clocks.iter().for_each(|clocks| clocks.check(&fleet));
-        let workload = Workload::start(&fleet, seed, self.extension, 0);
-        let mut count = 0;
+        for number in (0..FILL).filter(|_| self.lasting.is_some()) {
+            let body = format!("#EXTM3U\n#{number:0FILL_BYTES$}\n");
+            fleet.put(number % 3, &format!("/fill/{number}/index.m3u8"), body.as_bytes());
+        }
+        let names = (self.extension, paths.unwrap_or(PATHS));
+        let workload = Workload::start(&fleet, seed, names, 0);
+        let (mut count, mut forgotten) = (0, 0);
         workload.go_on(20);
         while let Some(fault) = next(count, &mut chance) {
-            workload.shared.round.fetch_add(1, Ordering::SeqCst);
+            if self.lasting.is_none() {
+                workload.shared.round.fetch_add(1, Ordering::SeqCst);
+            }
             workload.go_on(10);
+            if self.lasting.is_some() {
+                // A pod that is replaced counts anew.
+                let count = |pod| fleet.metric(pod, "mediaorigin_index_forgotten_total");
+                forgotten = forgotten.max((0..3).map(count).sum::<u64>());
+            }
             let begin = Instant::now();
             fault.happen(&mut fleet, &|pod, address| workload.moved(pod, address), &mut chance);
             workload.go_on(10);
@@ -206,13 +243,17 @@ impl Scene {
         let history = workload.finish();
         let bad = not_linearizable(&history).unwrap();
         let known = history.iter().filter(|(_, operation)| operation.ended.is_some()).count();
-        println!("{count} faults, {known} operations with a known end of {}", history.len());
+        println!(
+            "{count} faults, {forgotten} entries forgotten, {known} operations with a known end of {}",
+            history.len()
+        );
         for path in &bad {
             let of_path = history.iter().filter(|(other, _)| other == path);
             of_path.for_each(|(_, operation)| println!("{path}: {operation:?}"));
         }
         assert!(bad.is_empty(), "seed {seed}: not linearizable: {bad:?}");
         assert!(known > 200, "only {known} operations");
+        assert!(self.lasting.is_none() || forgotten > 300, "only {forgotten} entries were forgotten");
     }
 
     fn play_all(&self, faults: &[Fault]) {
@@ -254,7 +295,7 @@ fn what_is_read_without_a_barrier_is_noticed() {
     let deadline = Instant::now() + PATIENCE;
     // Each history is whole, with paths of its own; most show it.
     for round in 0.. {
-        let workload = Workload::start(&fleet, 7 + round, "ts", round);
+        let workload = Workload::start(&fleet, 7 + round, ("ts", PATHS), round);
         workload.go_on(60);
         if !not_linearizable(&workload.finish()).unwrap().is_empty() {
             return;
@@ -281,4 +322,17 @@ fn soak_histories_through_all_pods_are_linearizable() {
         seeds += 1;
     }
     println!("{seeds} seeds from {first} on");
+}
+
+/// For `make soak`: what the index forgets is read, replaced and deleted again while things fail.
+#[test]
+#[ignore = "for make soak"]
+fn soak_histories_of_what_is_forgotten_are_linearizable() {
+    let seed = number_of("MEDIAORIGIN_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let lasts = Duration::from_secs(number_of("MEDIAORIGIN_SOAK_SECONDS").unwrap_or(60).max(180));
+    let (begin, faults) = (Instant::now(), FORGOTTEN.faults());
+    FORGOTTEN.play(seed, |_, chance| {
+        thread::sleep(Duration::from_secs(chance.u64(..10)));
+        (begin.elapsed() < lasts).then(|| faults[chance.usize(..faults.len())])
+    });
 }

@@ -106,13 +106,25 @@ fn a_pod_that_comes_back_in_time_has_lost_nothing() {
     assert!(missing.since(named(), &here, start + LOST_AFTER * 4).is_empty());
 }
 
+/// What has to stay is no obstacle: the next look begins behind it, and when all was looked at, with the oldest again.
 #[test]
-fn the_oldest_are_looked_at_first() {
-    let mut oldest = Oldest::default();
+fn the_oldest_are_looked_at_first_and_then_those_behind_them() {
     let count = ENTRIES_MAX as u64;
-    for stamp in (0..2 * count).rev() {
-        oldest.push(&Arc::new(entry(stamp, State::Tombstone)), Why::Deleted);
+    let looks = [
+        (None, 0..count),
+        (Some(count - 1), count..2 * count),
+        (Some(2 * count - 1), 2 * count..2 * count + 1),
+    ];
+    let mut behind = None;
+    for (after, seen) in looks {
+        assert_eq!(behind.map(|rank: Rank| rank.stamp), after);
+        let mut oldest = Oldest::behind(behind);
+        for stamp in (0..=2 * count).rev() {
+            oldest.push(&Arc::new(entry(stamp, State::Tombstone)), Why::Deleted);
+        }
+        behind = oldest.next();
+        let found = oldest.candidates.into_sorted_vec();
+        assert!(found.iter().map(|found| found.entry.stamp).eq(seen));
     }
-    let stamps: Vec<u64> = oldest.0.into_sorted_vec().iter().map(|found| found.entry.stamp).collect();
-    assert_eq!(stamps, (0..count).collect::<Vec<_>>());
+    assert_eq!(behind, None);
 }

@@ -63,6 +63,8 @@ pub struct Sent {
     pub began: Instant,
     /// The status of the answer; none where the connection ended without one.
     pub status: Option<u16>,
+    /// The body of the answer, if it has one: of a refusal the reason.
+    pub said: String,
 }
 
 impl Sent {

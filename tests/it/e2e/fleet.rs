@@ -1,12 +1,14 @@
 //! Three pods that are one origin, over the chart's NATS and a bucket: they are rolled, scaled and killed under a running stream.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mediaorigin_tests::capture::Capture;
+use mediaorigin_tests::capture::{Capture, Sent};
+use mediaorigin_tests::cdn::Cache;
 use mediaorigin_tests::peer::{self, Peer};
 
 use super::cluster::{Cluster, SYSTEM};
@@ -25,66 +27,130 @@ const OF_HTTP: &str = "Cannot use rename on non file protocol";
 /// Seconds of a segment, as `tests/sample/push` makes them.
 const SEGMENT: u64 = 2;
 
-/// A stream into the fleet, HLS and DASH, and somebody who watches it.
-struct Live {
+/// A stream into the fleet.
+struct Push {
     name: &'static str,
     capture: Capture,
     encoder: std::process::Child,
-    viewer: JoinHandle<Viewing>,
-    is_over: Arc<AtomicBool>,
 }
 
-/// What became of a stream.
-struct Ended {
+/// What became of it.
+struct Pushed {
     /// What the encoder had to complain of.
     complaints: String,
-    viewing: Viewing,
     /// Uploads that were refused, or not answered.
     refused: Vec<String>,
 }
 
-impl Live {
-    fn start(name: &'static str, seconds: u64, settings: &[(&str, &str)]) -> Self {
-        let capture = Capture::start(media(FLEET_PORT)).unwrap();
+/// A stream into the fleet, HLS and DASH, and somebody who watches it.
+struct Live {
+    push: Push,
+    viewer: JoinHandle<Viewing>,
+    is_over: Arc<AtomicBool>,
+}
+
+/// What became of it.
+struct Ended {
+    pushed: Pushed,
+    viewing: Viewing,
+}
+
+impl Push {
+    /// To `way`, until the first playlist or manifest is there, whose path in the folder of the stream is `first`.
+    fn start(
+        name: &'static str,
+        (way, seconds): (SocketAddr, u64),
+        settings: &[(&str, &str)],
+        first: &str,
+    ) -> (Self, String) {
+        let capture = Capture::start(way).unwrap();
         // Not that of an earlier run, which the log of the fleet may know.
         let folder = format!("/live/{name}-{}", std::process::id());
         let encoder = push(&format!("http://{}{folder}", capture.address), seconds, settings);
-        let playlist = format!("{folder}/hls/360p/live.m3u8");
+        let first = format!("{folder}/{first}");
         eventually("the first playlist is there", 30, || {
-            peer::fetch(media(FLEET_PORT), "GET", &playlist).is_ok_and(|answer| answer.head.status == 200)
+            peer::fetch(media(FLEET_PORT), "GET", &first).is_ok_and(|answer| answer.head.status == 200)
         });
-        let is_over = Arc::new(AtomicBool::new(false));
-        let viewer = {
-            let is_over = Arc::clone(&is_over);
-            thread::spawn(move || Viewing::of(media(FLEET_PORT), &playlist, RETRIES, &is_over))
-        };
-        Self { name, capture, encoder, viewer, is_over }
+        (Self { name, capture, encoder }, first)
     }
 
     /// Waits for the end of the encoder; all that was acknowledged is served as it was sent, by every pod.
-    fn end(mut self) -> Ended {
+    fn end(mut self) -> Pushed {
         assert!(self.encoder.try_wait().unwrap().is_none(), "the encoder has ended before the last fault");
         let encoder = self.encoder.wait_with_output().unwrap();
         let complaints = String::from_utf8_lossy(&encoder.stderr).into_owned();
         assert!(encoder.status.success(), "the encoder: {complaints}");
         let complaints = complaints.lines().filter(|line| !line.contains(OF_HTTP)).collect();
         self.capture.settle().unwrap();
+        let sent = self.capture.sent().unwrap();
+        let refused: Vec<_> = sent.iter().filter(|sent| !sent.is_acknowledged()).map(refusal).collect();
+        let begin = sent.first().map(|sent| sent.began);
+        for sent in sent.iter().filter(|sent| !sent.is_acknowledged()) {
+            println!("{}: after {:?} {}", self.name, begin.map(|begin| sent.began - begin), refusal(sent));
+        }
+        let compared = compare(media(FLEET_PORT), &sent);
+        assert!(compared > 40, "only {compared} objects were acknowledged");
+        on_every_pod(&acknowledged_segments(&sent));
+        println!("{}: {compared} objects, {} uploads not acknowledged", self.name, refused.len());
+        Pushed { complaints, refused }
+    }
+}
+
+fn refusal(sent: &Sent) -> String {
+    format!("{}: {:?} {}", sent.target, sent.status, sent.said.lines().next().unwrap_or_default())
+}
+
+impl Live {
+    fn start(name: &'static str, seconds: u64, settings: &[(&str, &str)]) -> Self {
+        let way = (media(FLEET_PORT), seconds);
+        let (push, playlist) = Push::start(name, way, settings, "hls/360p/live.m3u8");
+        let is_over = Arc::new(AtomicBool::new(false));
+        let viewer = {
+            let is_over = Arc::clone(&is_over);
+            thread::spawn(move || Viewing::of(media(FLEET_PORT), &playlist, RETRIES, &is_over))
+        };
+        Self { push, viewer, is_over }
+    }
+
+    /// Waits for the end of both.
+    fn end(self) -> Ended {
+        let name = self.push.name;
+        let pushed = self.push.end();
         self.is_over.store(true, Ordering::Relaxed);
         let viewing = self.viewer.join().unwrap();
-        let sent = self.capture.sent().unwrap();
-        let refused: Vec<_> = sent.iter().filter(|sent| !sent.is_acknowledged()).collect();
-        let refused = refused.iter().map(|sent| format!("{}: {:?}", sent.target, sent.status)).collect();
-        assert!(compare(media(FLEET_PORT), &sent) > 60, "only a few objects were acknowledged");
-        on_every_pod(&acknowledged_segments(&sent));
         println!(
-            "{}: {} segments seen, longest pause {:?}, {} GETs made again, {} failed; not acknowledged {refused:?}",
-            self.name,
+            "{name}: {} segments seen, longest pause {:?}, {} GETs made again, {} failed",
             viewing.segments.len(),
             viewing.pause,
             viewing.retries,
             viewing.failures.len()
         );
-        Ended { complaints, viewing, refused }
+        Ended { pushed, viewing }
+    }
+}
+
+/// DASH through examples/encoder-proxy.conf, which sends again what ffmpeg's muxer does not.
+struct Proxied {
+    push: Push,
+    _nginx: Cache,
+}
+
+impl Proxied {
+    fn start(name: &'static str, seconds: u64) -> Self {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/encoder-proxy.conf");
+        let configuration =
+            std::fs::read_to_string(file).unwrap().replace("listen 127.0.0.1:8090;", "listen 80;");
+        let nginx = Cache::nginx(media(FLEET_PORT), &configuration).unwrap();
+        let settings = [("PUSH_HLS", ""), ("PUSH_EXTRA_WINDOW", "1000")];
+        let (push, _) = Push::start(name, (nginx.address, seconds), &settings, "dash/manifest.mpd");
+        Self { push, _nginx: nginx }
+    }
+
+    /// No segment is missing, and the encoder has noticed nothing. Manifests are not sent again: the next is never far.
+    fn end(self) {
+        let Pushed { complaints, refused } = self.push.end();
+        let missing: Vec<_> = refused.iter().filter(|refused| refused.contains(".m4s: ")).collect();
+        assert!(complaints.is_empty() && missing.is_empty(), "{complaints}{missing:?}");
     }
 }
 
@@ -150,6 +216,7 @@ fn a_worker_that_stands_still_loses_nothing() {
     let there: Vec<String> = origins().into_iter().filter(|pod| node_of(NAMESPACE, pod) == node).collect();
     let [silent] = &there[..] else { panic!("pods of the origin on {node}: {there:?}") };
     let live = Live::start("frozen", 100, &[("PUSH_IGNORE_IO_ERRORS", "1"), ("PUSH_TIMEOUT", "10")]);
+    let proxied = Proxied::start("frozen-proxied", 100);
     docker(&["pause", node]);
     let since = Instant::now();
     eventually("the silent pod is taken out of the Service before Kubernetes doubts its node", 35, || {
@@ -161,6 +228,7 @@ fn a_worker_that_stands_still_loses_nothing() {
     docker(&["unpause", node]);
     ready_pods(3);
     let ended = live.end();
+    proxied.end();
     println!(
         "1 of 3 pods stood still for {FROZEN:?}, taken out after {taken_out:?}; {:?}",
         ended.viewing.failures
@@ -234,7 +302,7 @@ fn planned() {
     cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas=3"));
     ready_pods(3);
     nats::roll_under_a_client_that_stores();
-    let Ended { complaints, viewing, refused } = live.end();
+    let Ended { pushed: Pushed { complaints, refused }, viewing } = live.end();
     assert!(complaints.is_empty() && refused.is_empty(), "{complaints}{refused:?}");
     assert!(viewing.failures.is_empty(), "{:?}", viewing.failures);
     // Three segments are what a player keeps ready.
@@ -242,17 +310,19 @@ fn planned() {
 }
 
 /// One pod after the other is killed, then the NATS server that leads the log. Nothing that was acknowledged is lost, and nobody gives
-/// up: players ask again. What was on its way into a pod that is killed is not acknowledged, and ffmpeg does not send it again: a player
-/// steps over it.
+/// up: players ask again. What was on its way into a pod that is killed is not acknowledged, and ffmpeg does not send parts of DASH again: a
+/// player steps over them. Where something sends them again nothing is missing.
 fn killed() {
     let cluster = Cluster::get();
     let live = Live::start("killed", 60, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
+    let proxied = Proxied::start("killed-proxied", 60);
     for pod in origins() {
         cluster.kill(NAMESPACE, &pod);
     }
     cluster.kill(SYSTEM, &nats::leader());
     ready_pods(3);
-    let Ended { viewing, refused, .. } = live.end();
+    let Ended { pushed: Pushed { refused, .. }, viewing } = live.end();
+    proxied.end();
     let path = |line: &str| line.split_once(": ").map(|(path, _)| path.to_owned());
     let is_of_ours = |failure: &&String| !refused.iter().any(|refused| path(refused) == path(failure));
     let ours: Vec<_> = viewing.failures.iter().filter(is_of_ours).collect();

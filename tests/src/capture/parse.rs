@@ -19,8 +19,11 @@ pub(super) fn connection(sent: &Record, answered: &Record, all: &mut Vec<Sent>) 
     let requests = requests(sent)?;
     let methods: Vec<&str> = requests.iter().map(|request| request.method.as_str()).collect();
     let answers = answers(answered, &methods)?;
-    let answers = answers.into_iter().map(Some).chain(std::iter::repeat(None));
-    let with_answer = requests.into_iter().zip(answers).map(|(request, status)| Sent { status, ..request });
+    let mut answers = answers.into_iter();
+    let with_answer = requests.into_iter().map(|request| match answers.next() {
+        Some((status, said)) => Sent { status: Some(status), said, ..request },
+        None => request,
+    });
     all.extend(with_answer.filter(|request| request.method != "GET" && request.method != "HEAD"));
     Ok(())
 }
@@ -45,13 +48,22 @@ fn requests(record: &Record) -> Result<Vec<Sent>> {
         bytes = &bytes[length..];
         let (body, rest, complete) = if chunked { dechunk(bytes)? } else { sized(bytes, content_length) };
         bytes = rest;
-        all.push(Sent { method, target, content_type, body, complete, began, status: None });
+        all.push(Sent {
+            method,
+            target,
+            content_type,
+            body,
+            complete,
+            began,
+            status: None,
+            said: String::new(),
+        });
     }
     Ok(all)
 }
 
-/// The status of the final answers, in order. What is cut off in its head is no answer.
-fn answers(record: &Record, methods: &[&str]) -> Result<Vec<u16>> {
+/// Status and body of the final answers, in order. What is cut off in its head is no answer.
+fn answers(record: &Record, methods: &[&str]) -> Result<Vec<(u16, String)>> {
     let mut all = Vec::new();
     let mut bytes = &record.bytes[..];
     while all.len() < methods.len() {
@@ -71,13 +83,19 @@ fn answers(record: &Record, methods: &[&str]) -> Result<Vec<u16>> {
             continue;
         }
         let has_body = methods[all.len()] != "HEAD" && status != 204 && status != 304;
-        all.push(status);
-        let rest = match content_length {
-            _ if !has_body => bytes,
-            _ if chunked => dechunk(bytes)?.1,
-            Some(text) => sized(bytes, text.parse()?).1,
-            None => &[], // up to the end of the connection
+        let (body, rest) = match content_length {
+            _ if !has_body => (Vec::new(), bytes),
+            _ if chunked => {
+                let (body, rest, _) = dechunk(bytes)?;
+                (body, rest)
+            }
+            Some(text) => {
+                let (body, rest, _) = sized(bytes, text.parse()?);
+                (body, rest)
+            }
+            None => (bytes.to_vec(), &[][..]), // up to the end of the connection
         };
+        all.push((status, String::from_utf8_lossy(&body).trim().to_owned()));
         bytes = rest;
     }
     Ok(all)
@@ -140,5 +158,6 @@ mod tests {
         assert_eq!(seen, expected);
         let acknowledged: Vec<_> = all.iter().filter(|sent| sent.is_acknowledged()).collect();
         assert_eq!(acknowledged.len(), 2);
+        assert_eq!(all.iter().map(|sent| sent.said.as_str()).collect::<String>(), "full");
     }
 }

@@ -159,6 +159,8 @@ fn memory(registry: &mut Registry, origin: &Origin) {
     }
     let help = "What objects may not use for now, because the container has hardly any memory left";
     gauge("memory_squeezed_bytes", help, signed(origin.ration.squeezed()));
+    let help = "What objects may not use, because the index of the fleet has it";
+    gauge("memory_indexed_bytes", help, signed(origin.ration.indexed()));
     gauge("memory_used_bytes", "Bytes that objects, uploads and their readers hold", signed(counts.used));
     gauge("memory_pinned_bytes", "Bytes of objects that must be kept", signed(counts.sizes.live_bytes));
     gauge(

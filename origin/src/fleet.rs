@@ -326,6 +326,16 @@ impl Fleet {
         self.index.health().into_iter().find_map(of)
     }
 
+    /// Bytes of memory that the index needs, estimated.
+    pub fn index_bytes(&self) -> u64 {
+        self.index.memory_bytes() as u64
+    }
+
+    /// Whether something is under `path`, as far as this pod has heard.
+    pub fn knows(&self, path: &str) -> bool {
+        self.index.peek(path).entry().is_ok_and(|entry| entry.is_some())
+    }
+
     /// How each partition of the index is.
     pub fn health(&self) -> Vec<Health> {
         self.index.health()

@@ -4,10 +4,13 @@
 //!
 //! `moka` has no capacity here ([`crate::memory::order`]): the memory tier's own budget gets another limit, and what is beyond it is evicted
 //! oldest first. Nothing is copied, and no reader notices.
+//!
+//! In a fleet every pod has the whole index. What that needs comes out of what objects may use, so both together never need more. A
+//! quarter stays for objects, or nothing could be read: where the index has the other three, no new path is taken in.
 
 pub mod squeeze;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -20,6 +23,9 @@ use crate::limit::Limit;
 use crate::limit::group::{Group, Reading};
 use crate::origin::Origin;
 use squeeze::{Change, Squeeze};
+
+/// One part in so many of the objects' term is never the index's.
+const OWN_SHARE: u64 = 4;
 
 /// What is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,9 @@ pub struct Ration {
     planning: Mutex<Option<Limit>>,
     squeezed: AtomicU64,
     squeezes: AtomicU64,
+    /// Bytes that the index of the fleet needs.
+    index: AtomicU64,
+    is_index_full: AtomicBool,
 }
 
 /// What became of a plan.
@@ -76,6 +85,8 @@ impl Ration {
             planning: Mutex::default(),
             squeezed: AtomicU64::new(0),
             squeezes: AtomicU64::new(0),
+            index: AtomicU64::new(0),
+            is_index_full: AtomicBool::new(false),
         }
     }
 
@@ -99,12 +110,25 @@ impl Ration {
         self.squeezes.load(Ordering::Relaxed)
     }
 
+    /// Bytes of the objects' term that the index of the fleet has; whole mebibytes, the rest is in the base term.
+    pub fn indexed(&self) -> u64 {
+        let objects = self.terms.load().budget.objects.get();
+        self.index.load(Ordering::Relaxed).min(index_max(objects))
+    }
+
+    /// What the index needs and what it may have at most, where that is less.
+    pub fn full_index(&self) -> Option<(Bytes, Bytes)> {
+        let (needed, most) =
+            (self.index.load(Ordering::Relaxed), index_max(self.terms.load().budget.objects.get()));
+        (needed > most).then_some((Bytes(needed), Bytes(most)))
+    }
+
     fn decide(&self, configured: Bytes) -> Limit {
         Limit::decide(configured, self.flag, self.look().map(|reading| reading.limit))
     }
 
     fn objects(&self) -> u64 {
-        self.terms.load().budget.objects.get().saturating_sub(self.squeezed())
+        self.terms.load().budget.objects.get().saturating_sub(self.squeezed()).saturating_sub(self.indexed())
     }
 }
 
@@ -192,6 +216,33 @@ pub(crate) fn look(origin: &Origin, squeeze: &mut Squeeze) {
             tracing::info!(used = used.get(), limit = limit.get(), "the container has memory left again");
         }
     }
+}
+
+/// The most that the index of a fleet may have of what `objects` may use.
+fn index_max(objects: u64) -> u64 {
+    (objects - objects / OWN_SHARE) / Bytes::MIB * Bytes::MIB
+}
+
+/// What objects may use follows what the index of the fleet needs.
+pub(crate) fn make_room_for_index(origin: &Origin) {
+    let ration = &origin.ration;
+    let needed = origin.fleet().map_or(0, |(_, fleet)| fleet.index_bytes());
+    // Whoever waits for memory is told of every other number.
+    let needed = needed / Bytes::MIB * Bytes::MIB;
+    if ration.index.swap(needed, Ordering::Relaxed) != needed {
+        origin.memory.budget().set_limit(ration.objects());
+    }
+    let full = ration.full_index();
+    if ration.is_index_full.swap(full.is_some(), Ordering::Relaxed) == full.is_some() {
+        return;
+    }
+    let Some((needed, most)) = full else {
+        tracing::info!("the index of the fleet has room again");
+        return;
+    };
+    tracing::warn!(needed = needed.get(), most = most.get(), "the index of the fleet has no room for more");
+    let text = format!("the index of the fleet needs {needed} and may have {most}: no new path is taken in");
+    origin.tell(Kind::MemoryPressure, text);
 }
 
 #[cfg(test)]

@@ -118,6 +118,8 @@ pub struct Memory {
     pub working_set: Option<u64>,
     /// What of `objects` is not used, because the container has hardly any memory left.
     pub squeezed: u64,
+    /// What of `objects` is not used, because the index of the fleet has it.
+    pub indexed: u64,
     /// What objects, uploads and their readers hold.
     pub used: u64,
     /// Of objects that must be kept.
@@ -178,6 +180,7 @@ fn memory(origin: &Origin, counts: &Counts) -> Memory {
         container_limit: container.map(|container| container.limit.get()),
         working_set: container.map(|container| container.working_set.get()),
         squeezed: origin.ration.squeezed(),
+        indexed: origin.ration.indexed(),
         used: counts.used,
         pinned: counts.sizes.live_bytes,
         evictable: counts.sizes.evictable_bytes,

@@ -57,6 +57,9 @@ pub async fn write<E: Display>(
     if request.length.is_some_and(|length| length > bytes_max) {
         return failed(&Failure::TooLarge, bytes_max).of(treatment.class);
     }
+    if let Some(text) = no_room_in_index(origin, path) {
+        return Answer::text(StatusCode::SERVICE_UNAVAILABLE, Outcome::Full, &text).of(treatment.class);
+    }
     let arrival = tiers.map_or_else(Arrival::now, |tiers| tiers.arrive(path));
     let current = memory.committed(path, clock.now());
     // What is not in memory may be in a tier below, and in a fleet another pod may know better: that is asked when the bytes are here.
@@ -86,6 +89,19 @@ pub async fn write<E: Display>(
         Err(failure) => failed(&failure, bytes_max),
     };
     answer.of(treatment.class)
+}
+
+/// Why a fleet has no room for a path that it does not know yet.
+fn no_room_in_index(origin: &Origin, path: &str) -> Option<String> {
+    let (needed, most) = origin.ration.full_index()?;
+    let (_, fleet) = origin.fleet()?;
+    if fleet.knows(path) {
+        return None;
+    }
+    Some(format!(
+        "no memory for another path: the index of the fleet needs {needed} and may have {most}; \
+         raise spec.memory.limit, or let objects expire or go to the object store"
+    ))
 }
 
 /// Makes an upload the version under its path: in memory, or in all tiers that its rule wants.

@@ -37,6 +37,7 @@ pub(crate) async fn run(origin: Arc<Origin>, file: Option<PathBuf>, mut served: 
         origin.memory.sweep(origin.clock.now());
         if tick % MEMORY_TICKS == 0 {
             ration::replan(&origin);
+            ration::make_room_for_index(&origin);
             ration::look(&origin, &mut squeeze);
         }
         while origin.memory.trim(origin.clock.now()) {

@@ -4,6 +4,7 @@
 mod bench;
 mod clocks;
 mod crowd;
+mod crowding;
 mod eager;
 mod encryption;
 mod faults;

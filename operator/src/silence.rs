@@ -3,6 +3,9 @@
 //! pods the operator asks each one every second (`/livez`) and takes a silent one out of the Service, as the control plane would later: it
 //! says in the pod's status that it is not ready.
 //!
+//! A pod at whose address not even a kernel answers is taken out at once: a process that stands still or has too much to do is no such
+//! case, a node without power or network is.
+//!
 //! The kubelet has the last word: one that lives says again what it sees, and then the pod is left alone until it has answered once more.
 //! So an operator that is cut off itself, and not the pod, costs at most one such moment; and where fewer than half of the ready pods
 //! answer, nothing is done.
@@ -22,6 +25,31 @@ pub const REASON: &str = "Unreachable";
 /// gives the same pod (`readinessProbe`), which therefore is first wherever it lives.
 const LOOKS: u32 = 3;
 
+/// What a look at a pod has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It answers, whatever it says.
+    Answers,
+    /// It does not answer, but something at its address does.
+    Silent,
+    /// Nothing at its address answers, not even to say that nobody listens.
+    Gone,
+}
+
+impl Sight {
+    /// What is said of a pod that is taken out.
+    fn message(self) -> &'static str {
+        match self {
+            Self::Answers | Self::Silent => {
+                "it does not answer the operator, and most of the origin's other pods do"
+            }
+            Self::Gone => {
+                "nothing at its address answers the operator, and most of the origin's other pods do"
+            }
+        }
+    }
+}
+
 /// The silent pods of one origin.
 #[derive(Debug, Default)]
 pub struct Silence(HashMap<String, Silent>);
@@ -34,20 +62,24 @@ struct Silent {
 }
 
 impl Silence {
-    /// Takes the answers of one look at `pods`, of which `answered` tells whether each did, and names those that are to be taken out of
-    /// the Service now. Each is named once until it answers again.
-    pub fn look<'a>(&mut self, pods: &'a [Present], answered: impl Fn(&Present) -> bool) -> Vec<&'a Present> {
+    /// Takes what one look at `pods` has shown of each, and names those that are to be taken out of the Service now. Each is named once
+    /// until it answers again.
+    pub fn look<'a>(&mut self, pods: &'a [Present], sight: impl Fn(&Present) -> Sight) -> Vec<&'a Present> {
         self.0.retain(|uid, _| pods.iter().any(|pod| pod.uid == *uid));
         for pod in pods {
-            if answered(pod) {
-                self.0.remove(&pod.uid);
-            } else {
-                let silent = self.0.entry(pod.uid.clone()).or_default();
-                silent.looks = silent.looks.saturating_add(1);
-            }
+            let looks = match sight(pod) {
+                Sight::Answers => {
+                    self.0.remove(&pod.uid);
+                    continue;
+                }
+                Sight::Silent => 1,
+                Sight::Gone => LOOKS,
+            };
+            let silent = self.0.entry(pod.uid.clone()).or_default();
+            silent.looks = silent.looks.saturating_add(looks);
         }
         let ready: Vec<&Present> = pods.iter().filter(|pod| pod.is_ready).collect();
-        let answering = ready.iter().filter(|pod| answered(pod)).count();
+        let answering = ready.iter().filter(|pod| sight(pod) == Sight::Answers).count();
         if answering == 0 || answering * 2 < ready.len() {
             return Vec::new();
         }
@@ -88,10 +120,19 @@ mod tests {
         ["a", "b", "c"].into_iter().zip(ready).map(pod).collect()
     }
 
-    /// Looks at three pods of which those in `answering` answer; who is named.
+    /// Looks at three pods of which those in `answering` answer, and those in capitals are gone; who is named.
     fn look(silence: &mut Silence, ready: [bool; 3], answering: &str) -> String {
         let pods = pods(ready);
-        silence.look(&pods, |pod| answering.contains(&pod.name)).iter().map(|pod| pod.name.as_str()).collect()
+        let sight = |pod: &Present| {
+            if answering.contains(&pod.name) {
+                Sight::Answers
+            } else if answering.contains(&pod.name.to_uppercase()) {
+                Sight::Gone
+            } else {
+                Sight::Silent
+            }
+        };
+        silence.look(&pods, sight).iter().map(|pod| pod.name.as_str()).collect()
     }
 
     const ALL: [bool; 3] = [true; 3];
@@ -108,6 +149,15 @@ mod tests {
             assert_eq!(look(&mut silence, ALL, answering), expected);
         }
         assert_eq!(look(&mut silence, ALL, "ab"), "c");
+    }
+
+    #[test]
+    fn a_pod_that_is_gone_is_named_at_once_and_only_once() {
+        let mut silence = Silence::default();
+        for (answering, expected) in [("abC", "c"), ("abC", ""), ("ab", ""), ("abc", ""), ("abC", "c")] {
+            assert_eq!(look(&mut silence, ALL, answering), expected);
+        }
+        assert_eq!(look(&mut Silence::default(), ALL, "aBC"), "");
     }
 
     #[test]

@@ -24,3 +24,6 @@ mod size;
 mod stale;
 mod streams;
 mod warming;
+
+/// The header of an answer that was given without the log.
+const CONSISTENCY: &str = "mediaorigin-consistency";

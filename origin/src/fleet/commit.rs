@@ -16,7 +16,7 @@ use super::{COMMIT_PATIENCE, Fleet, INSIDE_BYTES_MAX, SETTLE_FOR, SETTLE_PAUSE, 
 use crate::clock::Now;
 use crate::memory::upload::{Committed, Terms, Upload};
 use crate::tiers::walker::{Condition, Tiers, Wish};
-use crate::tiers::{ErrorKind, Put, Record, TierError, TierName};
+use crate::tiers::{ErrorKind, Put, Record, Tier, TierError, TierName};
 
 /// Times that a change begins anew because of what was found in the object store.
 const ATTEMPTS_MAX: usize = 3;
@@ -214,8 +214,7 @@ impl Tiers {
         wish: &Wish,
         now: Now,
     ) -> Result<Put, Arc<TierError>> {
-        let is_in_store = self.object_store.is_some() && wish.durability == Durability::Durable;
-        if is_in_store && !change.is_awaited() {
+        if self.promised_store(wish).is_some() && !change.is_awaited() {
             return Err(Arc::new(unavailable("write", &change.path, "the client is gone")));
         }
         self.put_where_durable(record, pieces, wish, now).await
@@ -229,13 +228,14 @@ impl Tiers {
         wish: &Wish,
         now: Now,
     ) -> Result<Put, Arc<TierError>> {
-        match &self.object_store {
-            Some(store) if wish.durability == Durability::Durable => {
-                let until: Option<SystemTime> = wish.until(TierName::ObjectStore, now);
-                self.put_in_store(store, &record.until(until), pieces, now).await.map_err(Arc::new)
-            }
-            _ => Ok(Put::Stored),
-        }
+        let Some(store) = self.promised_store(wish) else { return Ok(Put::Stored) };
+        let until: Option<SystemTime> = wish.until(TierName::ObjectStore, now);
+        self.put_in_store(store, &record.until(until), pieces, now).await.map_err(Arc::new)
+    }
+
+    /// The object store, where a 2xx promises that it has the version.
+    fn promised_store(&self, wish: &Wish) -> Option<&Arc<dyn Tier>> {
+        self.object_store.as_ref().filter(|_| wish.durability == Durability::Durable)
     }
 
     /// What the index is told of a version: small manifests whole, of others where they are.
@@ -247,7 +247,7 @@ impl Tiers {
         if wish.durability == Durability::Replicated {
             places.push(Place::Log);
         }
-        if self.object_store.is_some() && wish.durability == Durability::Durable {
+        if self.promised_store(wish).is_some() {
             places.push(Place::ObjectStore(record.path.to_string()));
         }
         entry::of_record(record, places, None)

@@ -226,10 +226,11 @@ impl Log {
     }
 
     async fn write(&self, record: &Record, pieces: &[Bytes]) -> Result<Since, TierError> {
-        let wal = self.wal().await.map_err(|error| closed("write", record, error))?;
+        let attempt = || format!("write {}", record.path);
+        let wal = self.wal().await.map_err(|error| closed(attempt(), error))?;
         let failed = |error: WalError| {
             self.failed(kind(&error), error.to_string());
-            failure("write", record, error)
+            failure(attempt(), error)
         };
         let label = Label { path: Arc::clone(&record.path), stamp: record.sequence };
         let mut writer = wal.writer(Uid(record.uid.0), label, PATIENCE);
@@ -244,20 +245,18 @@ impl Log {
 
     /// Versions of which something is in it.
     pub(super) async fn list(&self) -> Result<Vec<Kept>, TierError> {
-        let wal =
-            self.wal().await.map_err(|error| TierError::new(TierName::Log, "list", error.kind, error))?;
-        wal.list(PATIENCE).await.map_err(|error| TierError::new(TierName::Log, "list", kind(&error), error))
+        let wal = self.wal().await.map_err(|error| closed("list", error))?;
+        wal.list(PATIENCE).await.map_err(|error| failure("list", error))
     }
 
     /// What the writer of a version said of it; `None` where its first message is not there, or says nothing.
     pub(super) async fn label(&self, uid: Uid) -> Result<Option<Label>, TierError> {
         let attempt = || format!("read {uid}");
-        let wal =
-            self.wal().await.map_err(|error| TierError::new(TierName::Log, attempt(), error.kind, error))?;
+        let wal = self.wal().await.map_err(|error| closed(attempt(), error))?;
         match wal.label(uid, PATIENCE).await {
             Ok(label) => Ok(label),
             Err(WalError::Missing { .. } | WalError::Damaged { .. }) => Ok(None),
-            Err(error) => Err(TierError::new(TierName::Log, attempt(), kind(&error), error)),
+            Err(error) => Err(failure(attempt(), error)),
         }
     }
 
@@ -295,12 +294,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn closed(what: &str, record: &Record, failure: Failure) -> TierError {
-    TierError::new(TierName::Log, format!("{what} {}", record.path), failure.kind, failure)
+/// The error of an attempt for which the log is not open.
+fn closed(attempt: impl Into<String>, failure: Failure) -> TierError {
+    TierError::new(TierName::Log, attempt, failure.kind, failure)
 }
 
-fn failure(what: &str, record: &Record, error: WalError) -> TierError {
-    TierError::new(TierName::Log, format!("{what} {}", record.path), kind(&error), error)
+/// The error of an attempt at which it failed.
+fn failure(attempt: impl Into<String>, error: WalError) -> TierError {
+    TierError::new(TierName::Log, attempt, kind(&error), error)
 }
 
 fn kind(error: &WalError) -> ErrorKind {

@@ -133,6 +133,11 @@ impl Open {
         self.table().members.others(Instant::now())
     }
 
+    /// The zone of this pod; empty where that is not known.
+    pub(super) fn zone(&self) -> &str {
+        &self.zone
+    }
+
     /// The other pods that may be asked for piece `index` of `uid`, which they fetch from the bucket for those of this zone.
     pub(super) fn parents(&self, uid: Uid, index: u64) -> Vec<Address> {
         let Ok(own) = self.address.parse() else { return Vec::new() };

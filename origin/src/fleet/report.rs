@@ -15,6 +15,9 @@ use super::warm::Warmed;
 pub struct Report {
     /// Where other pods fetch what this one holds.
     pub address: String,
+    /// The zone that it is in; absent where that is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub zone: String,
     /// Whether it answers for what is there.
     pub ready: bool,
     /// Seconds since the index last proved to be up to date; absent before it ever did.
@@ -94,6 +97,7 @@ impl Report {
         let (peers, (eager_uploads, eager_reads)) = (fleet.counters.counts(), fleet.eager.counts());
         let start = Self {
             address: fleet.address().to_owned(),
+            zone: fleet.open.zone().to_owned(),
             ready: true,
             pods: fleet.open.pods() as u64,
             eager_uploads,

@@ -127,6 +127,7 @@ def _config(image: NodeImage) -> str:
             "serviceSubnet": settings.SERVICE_SUBNET,
         },
         "nodes": [{"role": "control-plane", "extraPortMappings": ports},
-                  *({"role": "worker"} for _ in range(settings.WORKER_COUNT))],
+                  *({"role": "worker", "labels": {"topology.kubernetes.io/zone": f"zone-{number}"}}
+                    for number in range(settings.WORKER_COUNT))],
         "kubeadmConfigPatches": [json.dumps(patch) for patch in patches],
     }, indent=1)

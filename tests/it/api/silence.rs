@@ -1,4 +1,5 @@
-//! Pods whose node says nothing any more: real origins at the addresses of pods, one of which stands still; the test is the kubelet.
+//! Pods whose node says nothing any more: real origins at the addresses of pods, one of which stands still or is not there; the test is the
+//! kubelet.
 
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::program::built;
 /// Of loopback, as each pod has an address and all have one admin port.
 const ADDRESSES: [&str; 3] = ["127.77.6.1", "127.77.6.2", "127.77.6.3"];
 const NAMES: [&str; 3] = ["one", "two", "three"];
+/// The last one nobody has (RFC 5737): a node without power.
+const ADDRESSES_OF_WHICH_ONE_IS_NOT_THERE: [&str; 3] = ["127.77.7.1", "127.77.7.2", "198.51.100.7"];
 
 fn origin(name: &'static str, address: &str, folder: &Folder) -> Process {
     let listen = |port: u16| format!("{address}:{port}");
@@ -66,6 +69,35 @@ fn looks(world: &World, result: &str, count: u64) {
     world.until("the operator looks", |world| world.running().metric(&name) >= before + count);
 }
 
+/// The pods of an origin of this name, at these addresses.
+fn pods(world: &World, name: &str, addresses: [&str; 3]) -> Vec<String> {
+    let nats = json!({ "url": "nats://nats.store:4222" });
+    world.serve_by(3, name, &json!({ "replicas": 3, "coordination": { "nats": nats } }));
+    let pods = world.pods(name);
+    let pods = pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned());
+    let pods: Vec<String> = pods.collect();
+    for (pod, address) in pods.iter().zip(addresses) {
+        let change = json!({ "status": { "podIP": address, "podIPs": [{ "ip": address }] } });
+        world.client().merge(&status_of(pod), &change).unwrap().success().unwrap();
+    }
+    pods
+}
+
+/// A pod at whose address nothing is, not even a kernel, is taken out for that; those that answer stay.
+#[test]
+fn a_pod_whose_node_is_gone_is_taken_out_of_the_service() {
+    let (world, folder) = (world(), Folder::new("gone").unwrap());
+    let addresses = ADDRESSES_OF_WHICH_ONE_IS_NOT_THERE;
+    let there = NAMES.into_iter().zip(addresses).take(2);
+    let _origins: Vec<Process> = there.map(|(name, address)| origin(name, address, &folder)).collect();
+    let pods = pods(&world, "gone", addresses);
+    world.until("it is taken out", |world| ready(world, &pods[2])["status"] == "False");
+    let told = ready(&world, &pods[2]);
+    assert_eq!(told["reason"], "Unreachable");
+    assert!(told["message"].as_str().unwrap().starts_with("nothing at its address answers"), "{told}");
+    assert_eq!(pods[..2].iter().map(|pod| words(&world, pod)).sum::<usize>(), 0, "those that answer stay");
+}
+
 /// A pod that stands still while Kubernetes calls it ready is taken out of the Service and the origin says so. The kubelet has
 /// the last word: where it says again that the pod is well, the operator leaves it alone until it has answered.
 #[test]
@@ -73,15 +105,8 @@ fn a_pod_that_answers_nobody_is_taken_out_of_the_service() {
     let (world, folder) = (world(), Folder::new("silence").unwrap());
     let origins: Vec<Process> =
         NAMES.into_iter().zip(ADDRESSES).map(|(name, address)| origin(name, address, &folder)).collect();
-    let nats = json!({ "url": "nats://nats.store:4222" });
-    world.serve_by(3, "silent", &json!({ "replicas": 3, "coordination": { "nats": nats } }));
-    let pods = world.pods("silent");
-    let pods: Vec<&str> = pods.iter().map(|pod| pod["metadata"]["name"].as_str().unwrap()).collect();
-    for (pod, address) in pods.iter().zip(ADDRESSES) {
-        let change = json!({ "status": { "podIP": address, "podIPs": [{ "ip": address }] } });
-        world.client().merge(&status_of(pod), &change).unwrap().success().unwrap();
-    }
-    let silent = pods[2];
+    let pods = pods(&world, "silent", ADDRESSES);
+    let silent = &pods[2][..];
 
     origins[2].signal("STOP").unwrap();
     world.until("it is taken out", |world| ready(world, silent)["status"] == "False");

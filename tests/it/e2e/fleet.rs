@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,7 @@ use super::cluster::{Cluster, SYSTEM};
 use super::stream::push;
 use super::uploads::{acknowledged_segments, compare};
 use super::viewer::Viewing;
-use super::{
-    FLEET_PORT, condition, eventually, free, manifest, media, nats, pod_uids, ready, s3, shape, turn,
-};
+use super::{FLEET_PORT, condition, eventually, media, nats, pod_uids, shape, turn};
 
 const NAMESPACE: &str = "e2e-fleet";
 /// How often a player asks again before it gives up.
@@ -63,9 +61,11 @@ impl Push {
         settings: &[(&str, &str)],
         first: &str,
     ) -> (Self, String) {
+        static STREAMS: AtomicUsize = AtomicUsize::new(0);
         let capture = Capture::start(way).unwrap();
-        // Not that of an earlier run, which the log of the fleet may know.
-        let folder = format!("/live/{name}-{}", std::process::id());
+        // Not that of an earlier run, nor of another test, which the log of the fleet may know.
+        let number = STREAMS.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("/live/{name}-{}-{number}", std::process::id());
         let encoder = push(&format!("http://{}{folder}", capture.address), seconds, settings);
         let first = format!("{folder}/{first}");
         eventually("the first playlist is there", 30, || {
@@ -136,13 +136,13 @@ struct Proxied {
 }
 
 impl Proxied {
-    fn start(name: &'static str, seconds: u64) -> Self {
+    fn start(seconds: u64) -> Self {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/encoder-proxy.conf");
         let configuration =
             std::fs::read_to_string(file).unwrap().replace("listen 127.0.0.1:8090;", "listen 80;");
         let nginx = Cache::nginx(media(FLEET_PORT), &configuration).unwrap();
         let settings = [("PUSH_HLS", ""), ("PUSH_EXTRA_WINDOW", "1000")];
-        let (push, _) = Push::start(name, (nginx.address, seconds), &settings, "dash/manifest.mpd");
+        let (push, _) = Push::start("proxied", (nginx.address, seconds), &settings, "dash/manifest.mpd");
         Self { push, _nginx: nginx }
     }
 
@@ -184,14 +184,34 @@ fn ready_pods(count: u64) {
     });
 }
 
-/// A node that is frozen: its pods and servers answer nothing, and Kubernetes takes most of a minute to notice.
-const FROZEN: Duration = Duration::from_secs(75);
+/// How long a node says nothing: Kubernetes takes most of a minute to notice.
+const AWAY: Duration = Duration::from_secs(75);
 
 /// A worker stands still for longer than Kubernetes takes to notice: its pod is taken out of the Service soon, serves again when it goes on,
 /// and nothing that was acknowledged is lost. What a viewer felt is printed, for docs/fleet.md.
 #[test]
-#[ignore = "two minutes, and hard on whatever else runs on the cluster"]
 fn a_worker_that_stands_still_loses_nothing() {
+    a_worker_goes("frozen", |node| docker(&["pause", node]), |node| docker(&["unpause", node]));
+}
+
+/// The same where nothing of the worker answers, not even its kernel, as without power.
+#[test]
+#[ignore = "two minutes, and hard on whatever else runs on the cluster"]
+fn a_worker_without_power_loses_nothing() {
+    let stop = |node: &str| {
+        let nothing = "table inet away { chain all { type filter hook forward priority 0; policy drop; } }";
+        docker(&["exec", node, "nft", nothing]);
+        docker(&["pause", node]);
+    };
+    let go_on = |node: &str| {
+        docker(&["unpause", node]);
+        docker(&["exec", node, "nft", "delete table inet away"]);
+    };
+    a_worker_goes("dead", stop, go_on);
+}
+
+/// A worker with one of three pods says nothing for a while.
+fn a_worker_goes(name: &'static str, stop: impl Fn(&str), go_on: impl Fn(&str)) {
     let _turn = turn::alone();
     let cluster = Cluster::get();
     let _nats = nats::install(&[NAMESPACE]);
@@ -206,7 +226,7 @@ fn a_worker_that_stands_still_loses_nothing() {
     let node = workers.into_iter().min_by_key(|node| servers_on(node)).unwrap();
     let other = workers.into_iter().find(|other| *other != node).unwrap();
     cluster.kubectl(&format!("cordon {node}"));
-    serve(2, &s3::start(NAMESPACE));
+    serve(2);
     cluster.kubectl(&format!("uncordon {node}"));
     // One of three pods is on it.
     cluster.kubectl(&format!("cordon {other}"));
@@ -215,24 +235,22 @@ fn a_worker_that_stands_still_loses_nothing() {
     cluster.kubectl(&format!("uncordon {other}"));
     let there: Vec<String> = origins().into_iter().filter(|pod| node_of(NAMESPACE, pod) == node).collect();
     let [silent] = &there[..] else { panic!("pods of the origin on {node}: {there:?}") };
-    let live = Live::start("frozen", 100, &[("PUSH_IGNORE_IO_ERRORS", "1"), ("PUSH_TIMEOUT", "10")]);
-    let proxied = Proxied::start("frozen-proxied", 100);
-    docker(&["pause", node]);
+    let live = Live::start(name, 100, &[("PUSH_IGNORE_IO_ERRORS", "1"), ("PUSH_TIMEOUT", "10")]);
+    let proxied = Proxied::start(100);
+    stop(node);
     let since = Instant::now();
     eventually("the silent pod is taken out of the Service before Kubernetes doubts its node", 35, || {
         let pod = cluster.json(&format!("get -n {NAMESPACE} pod/{silent}"));
         condition(&pod, "Ready")["reason"] == "Unreachable"
     });
     let taken_out = since.elapsed();
-    thread::sleep(FROZEN.saturating_sub(taken_out));
-    docker(&["unpause", node]);
+    println!("{name}: taken out after {taken_out:?}");
+    thread::sleep(AWAY.saturating_sub(taken_out));
+    go_on(node);
     ready_pods(3);
     let ended = live.end();
+    println!("{name}: {:?}", ended.viewing.failures);
     proxied.end();
-    println!(
-        "1 of 3 pods stood still for {FROZEN:?}, taken out after {taken_out:?}; {:?}",
-        ended.viewing.failures
-    );
 }
 
 fn docker(arguments: &[&str]) {
@@ -248,20 +266,31 @@ fn docker(arguments: &[&str]) {
 fn three_pods_are_one_origin_whatever_is_rolled_scaled_or_killed() {
     let _turn = turn::alone();
     let _nats = nats::install(&[NAMESPACE]);
-    serve(3, &s3::start(NAMESPACE));
+    serve(3);
+    zoned();
     edited();
     planned();
     killed();
 }
 
-fn serve(count: usize, store: &str) {
+fn serve(count: usize) {
     let encrypted =
         shape::coordinated(count).replace("coordination: {", "coordination: {peers: {tls: Enabled}, ");
-    let spec = format!("{encrypted}{store}");
-    free(FLEET_PORT, NAMESPACE);
-    Cluster::get().apply(NAMESPACE, &manifest("live", FLEET_PORT, &spec));
-    ready(NAMESPACE, FLEET_PORT);
+    shape::start(NAMESPACE, FLEET_PORT, &encrypted);
     ready_pods(count as u64);
+}
+
+/// Every pod knows the zone of its node.
+fn zoned() {
+    let cluster = Cluster::get();
+    for pod in origins() {
+        let node = cluster.json(&format!("get -n {NAMESPACE} pod/{pod}"))["spec"]["nodeName"].clone();
+        let node = cluster.json(&format!("get node/{}", node.as_str().unwrap()));
+        let status = cluster.ask_pod(NAMESPACE, &pod, 8081, "/-/status").unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+        let zone = &node["metadata"]["labels"]["topology.kubernetes.io/zone"];
+        assert!(zone.is_string() && status["index"]["zone"] == *zone, "{pod}: {}", status["index"]);
+    }
 }
 
 /// A hot edit is in force on every pod, and each says so.
@@ -315,7 +344,7 @@ fn planned() {
 fn killed() {
     let cluster = Cluster::get();
     let live = Live::start("killed", 60, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
-    let proxied = Proxied::start("killed-proxied", 60);
+    let proxied = Proxied::start(60);
     for pod in origins() {
         cluster.kill(NAMESPACE, &pod);
     }

@@ -6,7 +6,7 @@ use mediaorigin_tests::program::go_program;
 use serde_json::Value;
 
 use super::cluster::Cluster;
-use super::{FLEET_PORT, condition, eventually, free, manifest, nats, ready, s3, shape, turn};
+use super::{FLEET_PORT, condition, eventually, nats, shape, turn};
 
 const NAMESPACE: &str = "e2e-keda";
 const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/keda/keda");
@@ -105,11 +105,8 @@ fn keda_writes_how_many_pods_there_are() {
     let _turn = turn::alone();
     let cluster = Cluster::get();
     let _nats = nats::install(&[NAMESPACE]);
-    let store = s3::start(NAMESPACE);
-    free(FLEET_PORT, NAMESPACE);
-    let spec = format!("  autoscaling: {{mode: External}}\n{}{store}", shape::coordinated(1));
-    cluster.apply(NAMESPACE, &manifest("live", FLEET_PORT, &spec));
-    ready(NAMESPACE, FLEET_PORT);
+    let spec = format!("  autoscaling: {{mode: External}}\n{}", shape::coordinated(1));
+    shape::start(NAMESPACE, FLEET_PORT, &spec);
     let keda = Keda::start();
     cluster.apply(NAMESPACE, scaled_object());
     serving(2);

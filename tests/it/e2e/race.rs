@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::cluster::Cluster;
 use super::crowd::Crowd;
 use super::scaling::autoscaler;
-use super::{ACCESS_PORT, FLEET_PORT, eventually, manifest, media, nats, ready, s3, shape, turn};
+use super::{ACCESS_PORT, FLEET_PORT, eventually, media, nats, shape, turn};
 
 /// The same bound for both: 70 % of the CPU that a pod asks for.
 const OURS: &str = "  autoscaling: {mode: Internal, minReplicas: 1, maxReplicas: 6, targets: {cpuPercent: 100}, utilizationPercent: 70, scaleDown: {stabilizationSeconds: 30}}\n";
@@ -36,11 +36,7 @@ struct Rival {
 
 impl Rival {
     fn start(name: &'static str, namespace: &'static str, port: u16, scaling: &str) -> Self {
-        let cluster = Cluster::get();
-        let store = s3::start(namespace);
-        let spec = format!("{scaling}{}{store}", shape::coordinated(1));
-        cluster.apply(namespace, &manifest("live", port, &spec));
-        ready(namespace, port);
+        shape::start(namespace, port, &format!("{scaling}{}", shape::coordinated(1)));
         let mut uploads = Peer::connect(media(port)).unwrap();
         let stored = uploads.request("PUT", SEGMENT, &[], Some(&vec![7; SEGMENT_BYTES])).unwrap();
         assert!(matches!(stored.head.status, 201 | 204), "{}", stored.head.status);

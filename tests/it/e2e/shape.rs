@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::cluster::Cluster;
-use super::{eventually, pod_uids};
+use super::{eventually, free, manifest, pod_uids, ready, s3};
 
 /// Of each NATS server: the streams of all the fleets reserve what they may need, and outlive their origins.
 pub(super) const STORAGE: &str = "32Gi";
@@ -30,6 +30,14 @@ pub(super) fn coordinated(pods: usize) -> String {
     format!(
         "  replicas: {pods}\n  coordination: {{nats: {{url: 'nats://mediaorigin-nats.mediaorigin-system.svc:4222', copies: 3}}}}\n"
     )
+}
+
+/// An origin `live` with a bucket and these lines in its spec, which serves at `port`.
+pub(super) fn start(namespace: &str, port: u16, spec: &str) {
+    let store = s3::start(namespace);
+    free(port, namespace);
+    Cluster::get().apply(namespace, &manifest("live", port, &format!("{spec}{store}")));
+    ready(namespace, port);
 }
 
 /// Waits until as many pods are there as should be, and serve.

@@ -1,9 +1,9 @@
 //! `consistency: Eager`: a live stream goes on while the log has no quorum.
 
+use super::CONSISTENCY;
 use super::pods::{Fleet, wait_until};
 
 const RULES: &str = "[{name: eager, match: {paths: [\"live/**\"]}, consistency: Eager}, {name: rest, match: {paths: [\"**\"]}}]";
-const HEADER: &str = "mediaorigin-consistency";
 
 fn manifest(number: u64) -> Vec<u8> {
     format!("#EXTM3U\n#{number}\n").into_bytes()
@@ -17,13 +17,13 @@ fn manifests_go_on_without_a_quorum_and_are_committed_afterwards() {
     // A busy machine may take longer than the rule allows the log.
     wait_until("an upload that the log has confirmed", || {
         let answer = fleet.put(0, "/live/a.m3u8", &manifest(1));
-        answer.head.header(HEADER).is_none().then_some(()).ok_or_else(|| "still eager".to_owned())
+        answer.head.header(CONSISTENCY).is_none().then_some(()).ok_or_else(|| "still eager".to_owned())
     });
     for pod in 0..3 {
         wait_until("a read that the log has confirmed", || {
             let answer = fleet.get(pod, "/live/a.m3u8");
             assert_eq!(answer.body, manifest(1), "pod {pod}");
-            answer.head.header(HEADER).is_none().then_some(()).ok_or_else(|| "still eager".to_owned())
+            answer.head.header(CONSISTENCY).is_none().then_some(()).ok_or_else(|| "still eager".to_owned())
         });
     }
 
@@ -34,7 +34,7 @@ fn manifests_go_on_without_a_quorum_and_are_committed_afterwards() {
         wait_until("an upload that two pods hold", || {
             let answer = fleet.pod(writer).ask("PUT", "/live/a.m3u8", &[], Some(&manifest(number)));
             let head = answer.map_err(|error| error.to_string())?.head;
-            let is_held = head.status == 204 && head.header(HEADER) == Some("eager");
+            let is_held = head.status == 204 && head.header(CONSISTENCY) == Some("eager");
             is_held.then_some(()).ok_or_else(|| format!("{head:?}"))
         });
     };
@@ -45,7 +45,7 @@ fn manifests_go_on_without_a_quorum_and_are_committed_afterwards() {
         let holders = (0..3).filter(|pod| fleet.get(*pod, "/live/a.m3u8").body == manifest(number)).count();
         assert!(holders >= 2, "{holders} pods answer with version {number}");
         let answer = fleet.get(writer, "/live/a.m3u8");
-        assert_eq!(answer.head.header(HEADER), Some("eager"));
+        assert_eq!(answer.head.header(CONSISTENCY), Some("eager"));
     }
     // What is not eager is honest about it.
     let refused = fleet.pod(0).ask("PUT", "/other/a.m3u8", &[], Some(&manifest(1))).unwrap();
@@ -60,7 +60,7 @@ fn manifests_go_on_without_a_quorum_and_are_committed_afterwards() {
         wait_until("the log to have it", || {
             let answer = fleet.get(pod, "/live/a.m3u8");
             assert_eq!(answer.body, manifest(8), "pod {pod} went back");
-            let is_settled = answer.head.header(HEADER).is_none();
+            let is_settled = answer.head.header(CONSISTENCY).is_none();
             is_settled.then_some(()).ok_or_else(|| "still eager".to_owned())
         });
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use mediaorigin_tests::peer::Peer;
 
+use super::CONSISTENCY;
 use super::pods::{Fleet, wait_until};
 
 /// Attempts: on a busy machine the two may begin too far apart to be taken for simultaneous.
@@ -16,7 +17,6 @@ const ORDERS: [(&str, &str); 4] =
     [("static", "static"), ("static", "dynamic"), ("dynamic", "static"), ("dynamic", "dynamic")];
 const STALLS: usize = 40;
 const STALL_MILLISECONDS: u64 = 750;
-const HEADER: &str = "mediaorigin-consistency";
 const IN_THE_BUCKET: &str = "[{name: all, match: {paths: [\"**\"]}, durability: Durable}]";
 const EAGER: &str = "[{name: all, match: {paths: [\"**\"]}, durability: Durable, consistency: Eager}]";
 
@@ -72,7 +72,7 @@ fn bucket(fleet: &Fleet, path: &str) -> Vec<u8> {
 fn wait_for_the_log(fleet: &Fleet, path: &str) -> Vec<u8> {
     wait_until("the log to have it", || {
         let answers = [0, 1].map(|pod| fleet.get(pod, path));
-        let is_eager = answers.each_ref().map(|answer| answer.head.header(HEADER).is_some());
+        let is_eager = answers.each_ref().map(|answer| answer.head.header(CONSISTENCY).is_some());
         let bodies = answers.map(|answer| answer.body);
         let bucket = bucket(fleet, path);
         if is_eager == [false; 2] && bodies.iter().all(|body| *body == bucket) {

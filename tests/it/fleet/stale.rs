@@ -2,11 +2,11 @@
 
 use mediaorigin_tests::links::Link;
 
+use super::CONSISTENCY;
 use super::pods::{Fleet, wait_until};
 
 const RULES: &str = "[{name: long, match: {paths: [\"long/**\"]}, serveStaleSeconds: 300}, \
                      {name: short, match: {paths: [\"short/**\"]}, serveStaleSeconds: 1}, {name: rest, match: {paths: [\"**\"]}}]";
-const HEADER: &str = "mediaorigin-consistency";
 const FIRST: &[u8] = b"#EXTM3U\n#1\n";
 const SECOND: &[u8] = b"#EXTM3U\n#2\n";
 
@@ -22,7 +22,7 @@ fn a_pod_that_is_cut_off_shows_what_it_knew_for_as_long_as_its_rules_say() {
         wait_until("an answer that all agree on", || {
             let answer = fleet.get(1, target);
             assert_eq!(answer.body, FIRST, "{target}");
-            answer.head.header(HEADER).is_none().then_some(()).ok_or_else(|| "still stale".to_owned())
+            answer.head.header(CONSISTENCY).is_none().then_some(()).ok_or_else(|| "still stale".to_owned())
         });
     }
     for target in ["/long/init.mp4", "/other/init.mp4"] {
@@ -43,7 +43,7 @@ fn a_pod_that_is_cut_off_shows_what_it_knew_for_as_long_as_its_rules_say() {
     for method in ["GET", "HEAD"] {
         let answer = fleet.pod(1).ask(method, "/long/a.m3u8", &[], None).unwrap();
         let head = &answer.head;
-        assert_eq!((head.status, head.header(HEADER), head.header("age")), (200, Some("stale"), None));
+        assert_eq!((head.status, head.header(CONSISTENCY), head.header("age")), (200, Some("stale"), None));
         assert!(method == "HEAD" || answer.body == FIRST, "it cannot know of another one");
     }
     // Longer ago than the rule allows: now, and from now on.
@@ -52,16 +52,16 @@ fn a_pod_that_is_cut_off_shows_what_it_knew_for_as_long_as_its_rules_say() {
         status => Err(status.to_string()),
     });
     let head = fleet.get(1, "/long/init.mp4");
-    assert_eq!((head.body.as_slice(), head.head.header(HEADER)), (&b"a head"[..], Some("stale")));
+    assert_eq!((head.body.as_slice(), head.head.header(CONSISTENCY)), (&b"a head"[..], Some("stale")));
     for target in ["/short/a.m3u8", "/other/a.m3u8", "/other/init.mp4", "/long/none.m3u8"] {
         let head = fleet.get(1, target).head;
         assert_eq!((head.status, head.header("retry-after")), (503, Some("1")), "{target}");
-        assert_eq!(head.header(HEADER), None);
+        assert_eq!(head.header(CONSISTENCY), None);
     }
     for (target, body) in [("/long/a.ts", &b"a segment"[..]), ("/other/unread.ts", b"another")] {
         let answer = fleet.get(1, target);
         assert_eq!((answer.head.status, answer.body.as_slice()), (200, body), "{target}");
-        assert_eq!(answer.head.header(HEADER), None, "a segment is what it is");
+        assert_eq!(answer.head.header(CONSISTENCY), None, "a segment is what it is");
     }
     for (method, body) in [("PUT", Some(SECOND)), ("DELETE", None)] {
         let head = fleet.pod(1).ask(method, "/long/a.m3u8", &[], body).unwrap().head;
@@ -75,7 +75,7 @@ fn a_pod_that_is_cut_off_shows_what_it_knew_for_as_long_as_its_rules_say() {
         let newest = if target == "/long/a.m3u8" { SECOND } else { FIRST };
         wait_until("the log to be back", || {
             let answer = fleet.get(1, target);
-            let is_back = answer.body == newest && answer.head.header(HEADER).is_none();
+            let is_back = answer.body == newest && answer.head.header(CONSISTENCY).is_none();
             is_back.then_some(()).ok_or_else(|| format!("{} {:?}", target, answer.head))
         });
     }

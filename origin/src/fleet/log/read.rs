@@ -42,18 +42,26 @@ impl Source for Logged {
     }
 }
 
+fn attempt(record: &Record) -> String {
+    format!("read {}", record.path)
+}
+
 impl Logged {
     /// The bytes, of which the first are there: an empty answer is none.
     async fn first(&self, record: &Arc<Record>, range: Range<u64>) -> Result<Bytestream, TierError> {
         let gone = &self.log.gone;
         if gone.contains_key(&record.uid.0) {
-            let attempt = format!("read {}", record.path);
-            return Err(TierError::new(TierName::Log, attempt, ErrorKind::Gone, "it has left the log"));
+            return Err(TierError::new(
+                TierName::Log,
+                attempt(record),
+                ErrorKind::Gone,
+                "it has left the log",
+            ));
         }
-        let wal = self.log.wal().await.map_err(|error| closed("read", record, error))?;
+        let wal = self.log.wal().await.map_err(|error| closed(attempt(record), error))?;
         let of = Arc::clone(record);
         let bytes = wal.read(Uid(record.uid.0), record.size, range, PATIENCE);
-        let mut bytes = bytes.map(move |bytes| bytes.map_err(|error| failure("read", &of, error))).boxed();
+        let mut bytes = bytes.map(move |bytes| bytes.map_err(|error| failure(attempt(&of), error))).boxed();
         let first = bytes.next().await.transpose().inspect_err(|error| {
             // What has left it does not come back: nobody need ask again and again.
             if error.kind == ErrorKind::Gone {

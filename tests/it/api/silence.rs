@@ -1,6 +1,7 @@
 //! Pods whose node says nothing any more: real origins at the addresses of pods, one of which stands still or is not there; the test is the
 //! kubelet.
 
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use mediaorigin_tests::folder::Folder;
@@ -14,8 +15,8 @@ use crate::program::built;
 /// Of loopback, as each pod has an address and all have one admin port.
 const ADDRESSES: [&str; 3] = ["127.77.6.1", "127.77.6.2", "127.77.6.3"];
 const NAMES: [&str; 3] = ["one", "two", "three"];
-/// The last one nobody has (RFC 5737): a node without power.
-const ADDRESSES_OF_WHICH_ONE_IS_NOT_THERE: [&str; 3] = ["127.77.7.1", "127.77.7.2", "198.51.100.7"];
+/// At the last one no kernel answers.
+const ADDRESSES_OF_WHICH_ONE_IS_DEAD: [&str; 3] = ["127.77.7.1", "127.77.7.2", "127.77.7.3"];
 
 fn origin(name: &'static str, address: &str, folder: &Folder) -> Process {
     let listen = |port: u16| format!("{address}:{port}");
@@ -83,11 +84,28 @@ fn pods(world: &World, name: &str, addresses: [&str; 3]) -> Vec<String> {
     pods
 }
 
+/// An address at which every new connection is met with silence, as at one of a node without power: somebody listens there who accepts
+/// nobody, and his queue is full.
+struct Dead {
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Dead {
+    fn at(address: &str) -> Self {
+        let address: SocketAddr = format!("{address}:8081").parse().unwrap();
+        let listener = TcpListener::bind(address).unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(250)).ok();
+        Self { _listener: listener, _waiting: std::iter::from_fn(connect).collect() }
+    }
+}
+
 /// A pod at whose address nothing is, not even a kernel, is taken out for that; those that answer stay.
 #[test]
 fn a_pod_whose_node_is_gone_is_taken_out_of_the_service() {
     let (world, folder) = (world(), Folder::new("gone").unwrap());
-    let addresses = ADDRESSES_OF_WHICH_ONE_IS_NOT_THERE;
+    let addresses = ADDRESSES_OF_WHICH_ONE_IS_DEAD;
+    let _dead = Dead::at(addresses[2]);
     let there = NAMES.into_iter().zip(addresses).take(2);
     let _origins: Vec<Process> = there.map(|(name, address)| origin(name, address, &folder)).collect();
     let pods = pods(&world, "gone", addresses);

@@ -199,7 +199,7 @@ fn a_worker_that_stands_still_loses_nothing() {
 #[ignore = "two minutes, and hard on whatever else runs on the cluster"]
 fn a_worker_without_power_loses_nothing() {
     let stop = |node: &str| {
-        let nothing = "table inet away { chain all { type filter hook forward priority 0; policy drop; } }";
+        let nothing = "add table inet away; add chain inet away packets { type filter hook forward priority 0; policy drop; }";
         docker(&["exec", node, "nft", nothing]);
         docker(&["pause", node]);
     };

@@ -74,14 +74,21 @@ impl Push {
         (Self { name, capture, encoder }, first)
     }
 
+    /// The encoder has not ended before the last fault.
+    fn goes_on(&mut self) {
+        assert!(self.encoder.try_wait().unwrap().is_none(), "{}: the encoder has ended", self.name);
+    }
+
     /// Waits for the end of the encoder; all that was acknowledged is served as it was sent, by every pod.
-    fn end(mut self) -> Pushed {
-        assert!(self.encoder.try_wait().unwrap().is_none(), "the encoder has ended before the last fault");
+    fn end(self) -> Pushed {
         let encoder = self.encoder.wait_with_output().unwrap();
         let complaints = String::from_utf8_lossy(&encoder.stderr).into_owned();
         assert!(encoder.status.success(), "the encoder: {complaints}");
         let complaints = complaints.lines().filter(|line| !line.contains(OF_HTTP)).collect();
-        self.capture.settle().unwrap();
+        if let Err(error) = self.capture.settle() {
+            // What was on its way to a node without power when the encoder gave it up; it counts as not acknowledged.
+            println!("{}: {error}", self.name);
+        }
         let sent = self.capture.sent().unwrap();
         let refused: Vec<_> = sent.iter().filter(|sent| !sent.is_acknowledged()).map(refusal).collect();
         let begin = sent.first().map(|sent| sent.began);
@@ -113,7 +120,8 @@ impl Live {
     }
 
     /// Waits for the end of both.
-    fn end(self) -> Ended {
+    fn end(mut self) -> Ended {
+        self.push.goes_on();
         let name = self.push.name;
         let pushed = self.push.end();
         self.is_over.store(true, Ordering::Relaxed);
@@ -236,7 +244,7 @@ fn a_worker_goes(name: &'static str, stop: impl Fn(&str), go_on: impl Fn(&str)) 
     let there: Vec<String> = origins().into_iter().filter(|pod| node_of(NAMESPACE, pod) == node).collect();
     let [silent] = &there[..] else { panic!("pods of the origin on {node}: {there:?}") };
     let live = Live::start(name, 100, &[("PUSH_IGNORE_IO_ERRORS", "1"), ("PUSH_TIMEOUT", "10")]);
-    let proxied = Proxied::start(100);
+    let mut proxied = Proxied::start(100);
     stop(node);
     let since = Instant::now();
     eventually("the silent pod is taken out of the Service before Kubernetes doubts its node", 35, || {
@@ -248,6 +256,7 @@ fn a_worker_goes(name: &'static str, stop: impl Fn(&str), go_on: impl Fn(&str)) 
     thread::sleep(AWAY.saturating_sub(taken_out));
     go_on(node);
     ready_pods(3);
+    proxied.push.goes_on();
     let ended = live.end();
     println!("{name}: {:?}", ended.viewing.failures);
     proxied.end();
@@ -344,12 +353,13 @@ fn planned() {
 fn killed() {
     let cluster = Cluster::get();
     let live = Live::start("killed", 60, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
-    let proxied = Proxied::start(60);
+    let mut proxied = Proxied::start(60);
     for pod in origins() {
         cluster.kill(NAMESPACE, &pod);
     }
     cluster.kill(SYSTEM, &nats::leader());
     ready_pods(3);
+    proxied.push.goes_on();
     let Ended { pushed: Pushed { refused, .. }, viewing } = live.end();
     proxied.end();
     let path = |line: &str| line.split_once(": ").map(|(path, _)| path.to_owned());

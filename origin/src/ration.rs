@@ -112,15 +112,19 @@ impl Ration {
 
     /// Bytes of the objects' term that the index of the fleet has; whole mebibytes, the rest is in the base term.
     pub fn indexed(&self) -> u64 {
-        let objects = self.terms.load().budget.objects.get();
-        self.index.load(Ordering::Relaxed).min(index_max(objects))
+        self.index.load(Ordering::Relaxed).min(self.index_max())
     }
 
     /// What the index needs and what it may have at most, where that is less.
     pub fn full_index(&self) -> Option<(Bytes, Bytes)> {
-        let (needed, most) =
-            (self.index.load(Ordering::Relaxed), index_max(self.terms.load().budget.objects.get()));
+        let (needed, most) = (self.index.load(Ordering::Relaxed), self.index_max());
         (needed > most).then_some((Bytes(needed), Bytes(most)))
+    }
+
+    /// The most that the index may have of the objects' term.
+    fn index_max(&self) -> u64 {
+        let objects = self.terms.load().budget.objects.get();
+        (objects - objects / OWN_SHARE) / Bytes::MIB * Bytes::MIB
     }
 
     fn decide(&self, configured: Bytes) -> Limit {
@@ -216,11 +220,6 @@ pub(crate) fn look(origin: &Origin, squeeze: &mut Squeeze) {
             tracing::info!(used = used.get(), limit = limit.get(), "the container has memory left again");
         }
     }
-}
-
-/// The most that the index of a fleet may have of what `objects` may use.
-fn index_max(objects: u64) -> u64 {
-    (objects - objects / OWN_SHARE) / Bytes::MIB * Bytes::MIB
 }
 
 /// What objects may use follows what the index of the fleet needs.

@@ -93,8 +93,8 @@ pub async fn write<E: Display>(
 
 /// Why a fleet has no room for a path that it does not know yet.
 fn no_room_in_index(origin: &Origin, path: &str) -> Option<String> {
-    let (needed, most) = origin.ration.full_index()?;
     let (_, fleet) = origin.fleet()?;
+    let (needed, most) = origin.ration.full_index()?;
     if fleet.knows(path) {
         return None;
     }

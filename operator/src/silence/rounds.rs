@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -79,19 +78,17 @@ async fn look(client: &PodClient, address: SocketAddr) -> Sight {
     let request = http_types::Request::get(format!("http://{address}/livez")).body(Full::default());
     // An address makes a valid request.
     let Ok(request) = request else { return Sight::Silent };
-    let mut answer = pin!(client.send(request, PATIENCE));
-    let answer = if let Ok(prompt) = timeout(PROMPT, &mut answer).await {
-        prompt
-    } else {
-        tokio::select! {
-            late = &mut answer => late,
-            true = is_gone(address) => return Sight::Gone,
-        }
+    let is_late_and_gone = async {
+        sleep(PROMPT).await;
+        is_gone(address).await
     };
-    match answer {
-        Ok(_) => Sight::Answers,
-        Err(_) if is_gone(address).await => Sight::Gone,
-        Err(_) => Sight::Silent,
+    tokio::select! {
+        answer = client.send(request, PATIENCE) => match answer {
+            Ok(_) => Sight::Answers,
+            Err(_) if is_gone(address).await => Sight::Gone,
+            Err(_) => Sight::Silent,
+        },
+        true = is_late_and_gone => Sight::Gone,
     }
 }
 

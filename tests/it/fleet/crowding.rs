@@ -1,22 +1,11 @@
 //! The index has its memory from what objects may use.
 
+use super::forgetting::{MANIFEST_BYTES, manifest, target};
 use super::pods::{Fleet, SMALL, Size, wait_until};
 
-/// Bodies of manifests ride in the index of every pod.
-const MANIFEST_BYTES: usize = 60_000;
 const SIZE: Size = Size { memory: "128Mi", connections: 100, ..SMALL };
 /// The pods may forget their copies, the index may not: nobody else has these manifests.
 const RULES: &str = "[{name: all, match: {paths: ['**']}, durability: Replicated, memory: {keepSeconds: 0}}]";
-
-fn manifest(number: usize) -> Vec<u8> {
-    let mut text = format!("#EXTM3U\n#{number}\n");
-    text.extend(std::iter::repeat_n('#', MANIFEST_BYTES - text.len()));
-    text.into_bytes()
-}
-
-fn target(number: usize) -> String {
-    format!("/live/{number}/index.m3u8")
-}
 
 /// A fleet whose index needs all that it may have takes no new path in, on no pod, and says so; what it has is read, replaced and
 /// deleted, and then there is room again. Index and objects together never have more than the objects' term.
@@ -27,7 +16,7 @@ fn an_index_without_room_lets_no_new_path_in_and_all_that_is_there_is_served() {
     let most = usize::try_from(objects).unwrap() / MANIFEST_BYTES;
 
     let put = |pod: usize, number: usize| {
-        fleet.pod(pod).ask("PUT", &target(number), &[], Some(&manifest(number))).unwrap()
+        fleet.pod(pod).ask("PUT", &target(number), &[], Some(&manifest(number, 0))).unwrap()
     };
     let mut others = most..;
     let mut fresh = move || others.next().unwrap();
@@ -51,7 +40,7 @@ fn an_index_without_room_lets_no_new_path_in_and_all_that_is_there_is_served() {
         });
         for number in [0, stored / 2, stored - 1] {
             let answer = fleet.get(pod, &target(number));
-            assert_eq!((answer.head.status, answer.body), (200, manifest(number)), "pod {pod}");
+            assert_eq!((answer.head.status, answer.body), (200, manifest(number, 0)), "pod {pod}");
         }
     }
     assert_eq!(put(1, stored / 2).head.status, 204, "what is known is replaced");

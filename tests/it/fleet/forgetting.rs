@@ -7,7 +7,7 @@ use super::pods::{Fleet, SMALL, Size, wait_until};
 
 /// Bodies of manifests ride in the index: these are more than it may need of the memory.
 const CHANNELS: usize = 140;
-const MANIFEST_BYTES: usize = 60_000;
+pub(super) const MANIFEST_BYTES: usize = 60_000;
 /// Nobody reads it before it is deleted: what a pod has seen in the bucket it believes for half a minute, far less than things are
 /// remembered outside of tests.
 const DELETED: usize = 2;
@@ -18,13 +18,14 @@ const RULES: &str = "[{name: brief, match: {paths: ['live/brief/**']}, durabilit
                      {name: here, match: {paths: ['live/here/**']}, durability: Memory, objectStore: {keepSeconds: 0}}, \
                      {name: rest, match: {paths: ['**']}, durability: Durable}]";
 
-fn manifest(channel: usize, version: usize) -> Vec<u8> {
+/// A manifest of that size.
+pub(super) fn manifest(channel: usize, version: usize) -> Vec<u8> {
     let mut text = format!("#EXTM3U\n#{channel}.{version}\n");
     text.extend(std::iter::repeat_n('#', MANIFEST_BYTES - text.len()));
     text.into_bytes()
 }
 
-fn target(channel: usize) -> String {
+pub(super) fn target(channel: usize) -> String {
     format!("/live/{channel}/index.m3u8")
 }
 

@@ -18,6 +18,7 @@ use mediaorigin_tests::porcupine::not_linearizable;
 
 use super::clocks::Clocks;
 use super::faults::Fault;
+use super::forgetting::manifest;
 use super::pods::{Fleet, SMALL, Size, wait_until};
 
 const CLIENTS_PER_POD: usize = 3;
@@ -185,7 +186,6 @@ const FORGOTTEN: Scene = Scene {
 };
 /// More than the share of 128Mi.
 const FILL: usize = 120;
-const FILL_BYTES: usize = 60_000;
 
 impl Scene {
     /// The same with pods whose clocks are wrong.
@@ -211,17 +211,19 @@ impl Scene {
         println!("MEDIAORIGIN_SEED={seed}");
         let mut chance = Rng::with_seed(seed);
         let clocks = self.has_wrong_clocks.then(Clocks::wrong);
-        let (paths, forget_after) = self.lasting.unzip();
-        let memory = if forget_after.is_some() { "128Mi" } else { SMALL.memory };
-        let size = Size { partitions: self.partitions, forget_after, memory, connections: 100, ..SMALL };
+        let (paths, size) = match self.lasting {
+            Some((paths, seconds)) => {
+                (paths, Size { memory: "128Mi", connections: 100, forget_after: Some(seconds), ..SMALL })
+            }
+            None => (PATHS, SMALL),
+        };
+        let size = Size { partitions: self.partitions, ..size };
         let mut fleet = Fleet::start_with((3, size), self.rules, self.has_bucket, clocks);
         fleet.clocks.iter().for_each(|clocks| clocks.check(&fleet));
         for number in (0..FILL).filter(|_| self.lasting.is_some()) {
-            let body = format!("#EXTM3U\n#{number:0FILL_BYTES$}\n");
-            fleet.put(number % 3, &format!("/fill/{number}/index.m3u8"), body.as_bytes());
+            fleet.put(number % 3, &format!("/fill/{number}/index.m3u8"), &manifest(number, 0));
         }
-        let names = (self.extension, paths.unwrap_or(PATHS));
-        let workload = Workload::start(&fleet, seed, names, 0);
+        let workload = Workload::start(&fleet, seed, (self.extension, paths), 0);
         let (mut count, mut forgotten) = (0, 0);
         workload.go_on(20);
         while let Some(fault) = next(count, &mut chance) {

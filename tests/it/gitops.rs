@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use mediaorigin_tests::planner::{State, states};
+use mediaorigin_tests::program::ensure_installed;
 use serde_json::{Value, json};
 
 use crate::golden;
@@ -45,8 +46,7 @@ fn literal(value: &Value) -> String {
 
 /// Health and message of each object.
 fn healths<'a>(objects: impl Iterator<Item = &'a Value>) -> Vec<(String, String)> {
-    let ensured = Command::new(golden::root().join("tests/ensure")).arg("lua5.4").status().unwrap();
-    assert!(ensured.success());
+    ensure_installed("lua5.4").unwrap();
     let calls: Vec<_> = objects.map(|object| format!("run({})\n", literal(object))).collect();
     let mut lua = Command::new("lua5.4")
         .arg("-")

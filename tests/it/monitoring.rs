@@ -9,15 +9,14 @@ mod state_metrics;
 use std::path::Path;
 use std::process::Command;
 
-use crate::golden;
+use mediaorigin_tests::program::ensure_installed;
 
 pub(crate) use scrapes::operator;
 
 /// What `promtool` says when it finds nothing wrong; panics with its words when it does.
 #[track_caller]
 fn promtool(arguments: &[&str], file: &Path) -> String {
-    let ensured = Command::new(golden::root().join("tests/ensure")).arg("promtool").status().unwrap();
-    assert!(ensured.success());
+    ensure_installed("promtool").unwrap();
     let output = Command::new("promtool").args(arguments).arg(file).output().unwrap();
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
     assert!(output.status.success(), "promtool {arguments:?}: {text}");

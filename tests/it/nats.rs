@@ -4,7 +4,7 @@ mod links;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mediaorigin_tests::nats::{
     Client, NatsCluster, PATIENCE, SERVERS, Setup, Written, compacted, store_until,
@@ -199,4 +199,24 @@ fn wait_messages(cluster: &mut NatsCluster, server: usize, count: u64) {
             Ok((cluster.messages_on(server, "INDEX")? == count).then_some(()))
         })
         .unwrap();
+}
+
+/// A slow disk holds up what is to be on it before it is acknowledged, for as long as it is slow.
+#[test]
+fn a_slow_disk_holds_up_what_has_to_be_on_it() {
+    const DELAY: Duration = Duration::from_millis(300);
+    let (cluster, leader) = with_stream(Setup { syncs_always: true, ..Setup::default() }, 1);
+    let mut client = cluster.client(leader).unwrap();
+    let mut stored = |subject: &str| {
+        let begin = Instant::now();
+        client.store(subject, &[], b"value").unwrap();
+        begin.elapsed()
+    };
+    let disk = cluster.slow_disk(leader, DELAY).unwrap();
+    let slow = stored("index.slow");
+    let calls = disk.end().unwrap();
+    assert!(slow >= DELAY, "{slow:?}, {calls} calls");
+    // Some of several are not held up, whatever else the machine does.
+    let quick = (0..20).map(|number| stored(&format!("index.quick.{number}"))).min().unwrap();
+    assert!(quick < DELAY, "{quick:?}");
 }

@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod disk;
 mod monitor;
 mod writer;
 
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 pub use client::{Client, Message};
 pub use config::{Config, Configuration, Place, Setup};
+pub use disk::SlowDisk;
 pub use writer::{Written, store_until};
 
 use crate::folder::Folder;

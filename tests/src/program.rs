@@ -60,6 +60,14 @@ pub fn resident_bytes(process: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
 }
 
+/// Installs a program of Debian's packages where it is missing.
+pub fn ensure_installed(name: &str) -> Result<()> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("ensure");
+    let status = Command::new(script).arg(name).status().context("tests/ensure")?;
+    ensure!(status.success(), "tests/ensure {name}: {status}");
+    Ok(())
+}
+
 /// A Go program of `tests/GROUP/NAME`, built once; its path.
 pub fn go_program(group: &str, name: &str) -> Result<PathBuf> {
     built_by("go-build", &[group, name])

@@ -1,11 +1,12 @@
 //! Wrong clocks: libfaketime between a process and the time of day. The clock that never goes back, by which it waits, stays right.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use fastrand::Rng;
 use mediaorigin_origin::memory::blob::Uid;
 use mediaorigin_tests::folder::Folder;
+use mediaorigin_tests::program::ensure_installed;
 
 use super::pods::Fleet;
 
@@ -70,8 +71,7 @@ impl Clocks {
 
 /// What a process loads that is to be told a wrong time.
 fn library() -> PathBuf {
-    let ensure = Path::new(env!("CARGO_MANIFEST_DIR")).join("ensure");
-    assert!(Command::new(ensure).arg("faketime").status().unwrap().success());
+    ensure_installed("faketime").unwrap();
     let files = Command::new("dpkg").args(["-L", "libfaketime"]).output().unwrap();
     let files = String::from_utf8(files.stdout).unwrap();
     let library = files.lines().find(|file| file.ends_with("/libfaketimeMT.so.1"));

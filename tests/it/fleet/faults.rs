@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use mediaorigin_tests::links::Link;
+use mediaorigin_tests::nats::SERVERS;
 
 use super::pods::{Fleet, wait_until};
 
@@ -28,6 +29,8 @@ pub(super) enum Fault {
     CutBucket,
     /// The bucket takes long to answer a pod for a while.
     SlowBucket,
+    /// Whatever a server writes to its disk takes long for a while.
+    SlowDisk,
     /// The clock of a pod jumps.
     JumpClock,
     /// The leader of the log is killed, and comes back.
@@ -72,6 +75,12 @@ impl Fault {
                 let link = &fleet.buckets[pod];
                 link.slow_down(Duration::from_millis(chance.u64(50..500)));
                 last(link, chance);
+            }
+            Self::SlowDisk => {
+                let delay = Duration::from_millis(chance.u64(5..200));
+                let disk = fleet.nats.slow_disk(chance.usize(..SERVERS), delay).unwrap();
+                thread::sleep(Duration::from_millis(chance.u64(500..3_000)));
+                disk.end().unwrap();
             }
             Self::JumpClock => {
                 let clocks = fleet.clocks.as_ref().expect("clocks that can be wrong");

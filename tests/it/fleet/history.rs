@@ -202,8 +202,8 @@ impl Scene {
     fn faults(&self) -> Vec<Fault> {
         let more = self.has_bucket.then_some([Fault::CutBucket, Fault::SlowBucket]);
         let jump = self.has_wrong_clocks.then_some(Fault::JumpClock);
-        let links = [Fault::RollPods, Fault::StopPodLong, Fault::CutPeer];
-        SHORT.into_iter().chain(links).chain(more.into_iter().flatten()).chain(jump).collect()
+        let others = [Fault::RollPods, Fault::StopPodLong, Fault::CutPeer, Fault::SlowDisk];
+        SHORT.into_iter().chain(others).chain(more.into_iter().flatten()).chain(jump).collect()
     }
 
     /// Plays faults until there is no `next` one, and asks for a judgement.

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use mediaorigin_tests::folder::Folder;
 use mediaorigin_tests::nats::{NatsCluster, SERVERS, Setup};
 use mediaorigin_tests::peer::fetch;
 use mediaorigin_tests::process::Process;
+use mediaorigin_tests::program::ensure_installed;
 
 use super::pods::{Pod, wait_until};
 
@@ -64,8 +64,7 @@ fn a_pod_that_starts_before_nats_joins_when_nats_lets_it_in() {
     assert_outside(&pod);
 
     // A server that is too old, in the place of one that will be there.
-    let ensure = Path::new(env!("CARGO_MANIFEST_DIR")).join("ensure");
-    assert!(Command::new(ensure).arg("nats-server").status().unwrap().success());
+    ensure_installed("nats-server").unwrap();
     let folder = Folder::new("old").unwrap();
     let address = nats.addresses()[0];
     let arguments = ["-a", &address.ip().to_string(), "-p", &address.port().to_string()].map(str::to_owned);

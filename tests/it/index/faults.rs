@@ -23,6 +23,8 @@ pub(super) enum Fault {
     StopLeader,
     /// All servers are replaced one after the other, in the way of a rolling update.
     Roll,
+    /// Whatever a server writes to its disk takes long.
+    SlowDisk,
     /// A server is asked to end.
     Terminate,
     /// The leader reaches no other server.
@@ -41,13 +43,14 @@ pub(super) enum Fault {
 
 impl Fault {
     /// All of them.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::KillFollower,
         Self::KillLeader,
         Self::KillAll,
         Self::StopFollower,
         Self::StopLeader,
         Self::Roll,
+        Self::SlowDisk,
         Self::Terminate,
         Self::IsolateLeader,
         Self::Reset,
@@ -86,6 +89,12 @@ impl Fault {
                     fleet.cluster.restart(server).unwrap();
                     fleet.cluster.wait_healthy(server).unwrap();
                 }
+            }
+            Self::SlowDisk => {
+                let delay = Duration::from_millis(chance.u64(5..200));
+                let disk = fleet.cluster.slow_disk(chance.usize(..SERVERS), delay).unwrap();
+                sleep(while_it_lasts);
+                disk.end().unwrap();
             }
             Self::Terminate => {
                 let server = chance.usize(..SERVERS);

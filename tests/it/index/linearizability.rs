@@ -15,7 +15,7 @@ use super::fleet::{Fleet, wait_until};
 use super::workload::{Variant, Workload};
 
 /// What the short form does: each kind of fault once, but those that take long.
-const SHORT: [Fault; 9] = [
+const SHORT: [Fault; 10] = [
     Fault::Reset,
     Fault::CutPod,
     Fault::KillFollower,
@@ -24,6 +24,7 @@ const SHORT: [Fault; 9] = [
     Fault::KillLeader,
     Fault::DeafenPod,
     Fault::StopFollower,
+    Fault::SlowDisk,
     Fault::Terminate,
 ];
 

@@ -243,12 +243,12 @@ impl Scene {
             count += 1;
         }
         let history = workload.finish();
-        let bad = not_linearizable(&history).unwrap();
         let known = history.iter().filter(|(_, operation)| operation.ended.is_some()).count();
         println!(
             "{count} faults, {forgotten} entries forgotten, {known} operations with a known end of {}",
             history.len()
         );
+        let bad = not_linearizable(&history).unwrap();
         for path in &bad {
             let of_path = history.iter().filter(|(other, _)| other == path);
             of_path.for_each(|(_, operation)| println!("{path}: {operation:?}"));

@@ -34,6 +34,8 @@ type did struct {
 	kind  string
 	value uint64
 	isSet bool
+	// Of deletions of which nobody knows what became of them: which of them it is, from 1 on.
+	lost int
 }
 
 func (d *did) UnmarshalJSON(text []byte) error {
@@ -66,10 +68,11 @@ func (d *did) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// register is a state: the value, if there is one.
+// register is a state: the value, if there is one, and how many deletions of unknown outcome have happened.
 type register struct {
 	value uint64
 	isSet bool
+	lost  int
 }
 
 var model = porcupine.Model{
@@ -79,11 +82,14 @@ var model = porcupine.Model{
 		before, op, known := state.(register), input.(did), output.(bool)
 		switch op.kind {
 		case "Write":
-			return true, register{op.value, op.isSet}
+			if op.lost > 0 {
+				return before.lost == op.lost-1, register{lost: op.lost}
+			}
+			return true, register{op.value, op.isSet, before.lost}
 		case "Read":
-			return before == register{op.value, op.isSet}, before
+			return before == register{op.value, op.isSet, before.lost}, before
 		default:
-			return !known || before.isSet == op.isSet, register{}
+			return !known || before.isSet == op.isSet, register{lost: before.lost}
 		}
 	},
 }
@@ -118,6 +124,43 @@ func read(input io.Reader) (map[string][]porcupine.Operation, error) {
 	}
 }
 
+// decidable is the same history for the judge, with less to try: what nobody knows the outcome of may happen at any time until the end, and
+// each such operation doubles what there is to try.
+//
+// Those that wrote what nobody has read are left out. In an order that has one, nobody reads between it and the next change, so without
+// it the order explains the same; and to an order without it, it can be added at the end. (Where removals say whether there was
+// something, somebody may have seen it that way: then all stay.)
+//
+// Those that took the value away happen in the order in which they began: of two in the other order each can stand in the place of the
+// other, as they do the same and neither has an end.
+func decidable(history []porcupine.Operation) []porcupine.Operation {
+	wasRead, hasRemovals := map[uint64]bool{}, false
+	for _, operation := range history {
+		op := operation.Input.(did)
+		if op.kind == "Read" && op.isSet {
+			wasRead[op.value] = true
+		}
+		hasRemovals = hasRemovals || op.kind == "Remove"
+	}
+	sort.SliceStable(history, func(one, other int) bool { return history[one].Call < history[other].Call })
+	kept, lost := []porcupine.Operation{}, 0
+	for _, operation := range history {
+		op := operation.Input.(did)
+		if op.kind == "Write" && !operation.Output.(bool) {
+			if op.isSet && !wasRead[op.value] && !hasRemovals {
+				continue
+			}
+			if !op.isSet {
+				lost++
+				op.lost = lost
+				operation.Input = op
+			}
+		}
+		kept = append(kept, operation)
+	}
+	return kept
+}
+
 func main() {
 	histories, err := read(os.Stdin)
 	if err != nil {
@@ -131,7 +174,7 @@ func main() {
 	sort.Strings(paths)
 	status := 0
 	for _, path := range paths {
-		switch porcupine.CheckOperationsTimeout(model, histories[path], patience) {
+		switch porcupine.CheckOperationsTimeout(model, decidable(histories[path]), patience) {
 		case porcupine.Illegal:
 			fmt.Println(path)
 			status = max(status, 1)

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::metrics::Metrics;
 use crate::pod_client::PodClient;
 use crate::pods;
-use crate::report::{PodReport, admin_address};
+use crate::report::PodReport;
 
 /// Between two rounds.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -49,28 +49,7 @@ pub struct Agents {
 struct Known {
     uid: String,
     address: SocketAddr,
-    is_ready: bool,
     report: Option<PodReport>,
-}
-
-/// A pod that runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Present {
-    /// Its name.
-    pub name: String,
-    /// Its identity.
-    pub uid: String,
-    /// Its admin port.
-    pub address: SocketAddr,
-    /// Whether Kubernetes says that it serves.
-    pub is_ready: bool,
-}
-
-impl Present {
-    fn of((name, known): (&String, &Known)) -> Self {
-        let Known { uid, address, is_ready, .. } = known.clone();
-        Self { name: name.clone(), uid, address, is_ready }
-    }
 }
 
 impl Agents {
@@ -93,9 +72,7 @@ impl Agents {
             let mut origins = self.lock();
             let known = origins.entry(key.clone()).or_default();
             known.retain(|name, pod| {
-                let now = present.get(name).filter(|now| (&now.uid, now.address) == (&pod.uid, pod.address));
-                pod.is_ready = now.is_some_and(|now| now.is_ready);
-                now.is_some()
+                present.get(name).is_some_and(|now| (&now.uid, now.address) == (&pod.uid, pod.address))
             });
             present.into_iter().filter(|(name, _)| !known.contains_key(name)).collect()
         };
@@ -113,13 +90,6 @@ impl Agents {
         let origins = self.lock();
         let known = origins.get(key).into_iter().flatten();
         known.filter_map(|(name, pod)| Some((name.clone(), pod.report.clone()?))).collect()
-    }
-
-    /// The pods of each origin that has several.
-    pub fn fleets(&self) -> Vec<(Key, Vec<Present>)> {
-        let origins = self.lock();
-        let fleets = origins.iter().filter(|(_, known)| known.len() > 1);
-        fleets.map(|(key, known)| (key.clone(), known.iter().map(Present::of).collect())).collect()
     }
 
     /// An origin is gone.
@@ -272,11 +242,9 @@ impl Push {
     }
 }
 
-/// A pod that may answer: it exists, has an address and a process.
 fn known(pod: &Pod) -> Option<(String, Known)> {
     let (name, uid) = (pod.metadata.name.clone()?, pod.metadata.uid.clone()?);
-    let address = admin_address(pod).filter(|_| pods::exists(pod) && pods::is_running(pod))?;
-    Some((name, Known { uid, address, is_ready: pods::is_ready(pod), report: None }))
+    Some((name, Known { uid, address: pods::may_answer(pod)?, report: None }))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Watches, concurrency, what follows from an error, shutdown. Only here and in its folder `kube::runtime` is named.
 
+mod lookout;
+mod turn;
 mod waking;
 
 use std::sync::Arc;
@@ -37,8 +39,9 @@ use crate::nats;
 use crate::plan::Settings;
 use crate::reconcile::{Outcome, reconcile};
 use crate::scaling::Scalers;
-use crate::silence;
 use crate::status::Transition;
+use lookout::look_out;
+use turn::{in_turn, stopped};
 use waking::{News, Waker, heard};
 
 /// A watch ends after this time, so a connection that died silently is noticed within it and five seconds more.
@@ -119,11 +122,9 @@ pub async fn run(args: RunArgs) -> Result<(), anyhow::Error> {
         let news = Arc::clone(&news);
         act(Arc::clone(&context), news, (namespace.as_deref(), concurrency), stop.clone())
     };
-    if let Some(seat) = seat {
-        in_turn(seat, &context, stop.clone(), act).await;
-    } else {
-        context.metrics.leads(true);
-        act().await;
+    tokio::select! {
+        () = in_turn(seat, &context, stop.clone(), act) => {}
+        () = look_out(&context.cluster, namespace.as_deref(), &context.metrics) => {}
     }
     admin.abort();
     if let Some(credentials) = credentials {
@@ -149,38 +150,6 @@ impl kube::runtime::utils::Backoff for SteadyPause {
     fn reset(&mut self) {}
 }
 
-/// Acts while the lease is ours, until it is told to stop; the lease is given up when nothing runs any more.
-async fn in_turn<F: Future<Output = ()>>(
-    mut seat: Seat,
-    context: &Context,
-    mut stop: watch::Receiver<bool>,
-    act: impl Fn() -> F,
-) {
-    loop {
-        context.health.set_standby(true);
-        tokio::select! {
-            () = seat.win() => {}
-            () = stopped(&mut stop) => return,
-        }
-        tracing::info!("this operator acts from now on");
-        context.health.set_standby(false);
-        context.metrics.leads(true);
-        // What still runs when the lease is lost is dropped: its calls may arrive, further ones are not made.
-        let lost = tokio::select! {
-            () = act() => None,
-            why = seat.hold() => Some(why),
-        };
-        context.metrics.leads(false);
-        let Some(why) = lost else { return seat.release().await };
-        tracing::warn!(why, "the lease is lost, this operator waits for its turn");
-    }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that nobody can ask to stop any more, which is the same.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
 async fn act(
     context: Arc<Context>,
     news: News,
@@ -189,8 +158,7 @@ async fn act(
 ) {
     let client = &context.cluster.client;
     let origins: Api<Guarded> = scoped(client, namespace);
-    let everything = watcher::Config::default().timeout(WATCH_SECONDS);
-    let children = everything.clone().labels(&format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGER));
+    let (everything, children) = (everything(), of_ours());
     // What wakes a reconcile passes by the queue: how many origins wait is a metric.
     let (store, writer) = reflector::store();
     let mine = reflector(writer, watcher(origins, everything)).applied_objects().inspect_ok({
@@ -227,7 +195,6 @@ async fn act(
         _ = async { tokio::join!(results, synced) } => {}
         () = context.agents.rounds() => {}
         () = context.scalers.rounds() => {}
-        () = silence::rounds(&context.agents, &context.cluster, &context.metrics) => {}
         () = async { stopped(&mut late).await; tokio::time::sleep(SHUTDOWN_GRACE).await } => {
             tracing::warn!("reconciles still run after {}s, leaving them", SHUTDOWN_GRACE.as_secs());
         }
@@ -242,6 +209,15 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     }
+}
+
+fn everything() -> watcher::Config {
+    watcher::Config::default().timeout(WATCH_SECONDS)
+}
+
+/// Children, by what their labels say.
+fn of_ours() -> watcher::Config {
+    everything().labels(&format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGER))
 }
 
 /// Only the metadata of children is watched: any change of theirs shows in it, and a reconcile reads them anyway.

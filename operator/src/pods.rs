@@ -1,6 +1,7 @@
 //! What the pods say about themselves, in a sentence for people.
 
 use std::cmp::Reverse;
+use std::net::SocketAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
@@ -9,6 +10,7 @@ use crate::claim::{Claim, Phase};
 use crate::observed::Observed;
 use crate::part::Part;
 use crate::reasons::{ReadyReason, StalledReason};
+use crate::report::admin_address;
 use crate::silence;
 
 /// A pod that still has no volume or no container after this time waits for something that may never come.
@@ -112,6 +114,11 @@ pub fn is_running(pod: &Pod) -> bool {
     let running =
         |container: &ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
     container(pod).is_some_and(running)
+}
+
+/// Where its admin port is, if it exists and has a process.
+pub fn may_answer(pod: &Pod) -> Option<SocketAddr> {
+    admin_address(pod).filter(|_| exists(pod) && is_running(pod))
 }
 
 /// No pod has to be looked at again soon.

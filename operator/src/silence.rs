@@ -1,7 +1,8 @@
 //! Pods that stopped to answer while Kubernetes calls them ready. A node that stands still says nothing of its pods: the control plane
 //! waits 40 s and more before it doubts them, and until then each connection that comes to one waits for nobody. Of an origin with several
 //! pods the operator asks each one every second (`/livez`) and takes a silent one out of the Service, as the control plane would later: it
-//! says in the pod's status that it is not ready.
+//! says in the pod's status that it is not ready. Every operator does so, also one that waits for its turn: the one that acts may be on
+//! that node.
 //!
 //! A pod at whose address not even a kernel answers is taken out at once: a process that stands still or has too much to do is no such
 //! case, a node without power or network is.
@@ -13,10 +14,14 @@
 mod rounds;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
+use k8s_openapi::api::core::v1::Pod;
+use mediaorigin_crds::names;
 pub use rounds::rounds;
 
-use crate::agents::Present;
+use crate::agents::Key;
+use crate::pods;
 
 /// The reason in the condition of a pod that was taken out.
 pub const REASON: &str = "Unreachable";
@@ -50,6 +55,31 @@ impl Sight {
     }
 }
 
+/// A pod that may answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// Its name.
+    pub name: String,
+    /// Its identity.
+    pub uid: String,
+    /// Its admin port.
+    pub address: SocketAddr,
+    /// Whether Kubernetes says that it serves.
+    pub is_ready: bool,
+}
+
+impl Present {
+    /// The origin whose labels it has, and the pod; nothing of one that has no process.
+    pub fn of(pod: &Pod) -> Option<(Key, Self)> {
+        let address = pods::may_answer(pod)?;
+        let metadata = &pod.metadata;
+        let origin = metadata.labels.as_ref()?.get(names::LABEL_INSTANCE)?;
+        let key = (metadata.namespace.clone()?, origin.clone());
+        let (name, uid) = (metadata.name.clone()?, metadata.uid.clone()?);
+        Some((key, Self { name, uid, address, is_ready: pods::is_ready(pod) }))
+    }
+}
+
 /// The silent pods of one origin.
 #[derive(Debug, Default)]
 pub struct Silence(HashMap<String, Silent>);
@@ -63,7 +93,7 @@ struct Silent {
 
 impl Silence {
     /// Takes what one look at `pods` has shown of each, and names those that are to be taken out of the Service now. Each is named once
-    /// until it answers again.
+    /// until it answers again, and not at all where somebody else was first.
     pub fn look<'a>(&mut self, pods: &'a [Present], sight: impl Fn(&Present) -> Sight) -> Vec<&'a Present> {
         self.0.retain(|uid, _| pods.iter().any(|pod| pod.uid == *uid));
         for pod in pods {
@@ -77,6 +107,7 @@ impl Silence {
             };
             let silent = self.0.entry(pod.uid.clone()).or_default();
             silent.looks = silent.looks.saturating_add(looks);
+            silent.is_withdrawn |= silent.looks >= LOOKS && !pod.is_ready;
         }
         let ready: Vec<&Present> = pods.iter().filter(|pod| pod.is_ready).collect();
         let answering = ready.iter().filter(|pod| sight(pod) == Sight::Answers).count();
@@ -172,13 +203,25 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_ready_is_not_named_and_what_failed_is_named_again() {
+    fn who_was_taken_out_by_somebody_else_is_not_named_until_it_has_answered() {
         let mut silence = Silence::default();
         for _ in 0..5 {
             assert_eq!(look(&mut silence, [true, true, false], "ab"), "");
         }
-        assert_eq!(look(&mut silence, ALL, "ab"), "c");
+        // Somebody who sees it says that it is ready: two operators take a pod out as often as one.
         assert_eq!(look(&mut silence, ALL, "ab"), "");
+        assert_eq!(look(&mut silence, ALL, "abc"), "");
+        for expected in ["", "", "c"] {
+            assert_eq!(look(&mut silence, ALL, "ab"), expected);
+        }
+    }
+
+    #[test]
+    fn what_failed_is_named_again() {
+        let mut silence = Silence::default();
+        for expected in ["", "", "c", ""] {
+            assert_eq!(look(&mut silence, ALL, "ab"), expected);
+        }
         silence.failed("c");
         assert_eq!(look(&mut silence, ALL, "ab"), "c");
     }

@@ -1,6 +1,6 @@
 //! The rim: asks the pods, and tells the API server.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::{REASON, Sight, Silence};
-use crate::agents::{Agents, Key, Present};
+use super::{Present, REASON, Sight, Silence};
+use crate::agents::Key;
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::pod_client::PodClient;
@@ -34,18 +34,18 @@ const KNOCK_PATIENCE: Duration = Duration::from_millis(250);
 /// Pods that are asked at the same time, and origins.
 const AT_ONCE: usize = 256;
 
-/// Looks at the pods of all origins that have several, for ever.
-pub async fn rounds(agents: &Agents, cluster: &Cluster, metrics: &Metrics) {
+/// Looks at the pods of all origins that have several, for ever; which they are is asked before each look.
+pub async fn rounds(fleets: impl Fn() -> BTreeMap<Key, Vec<Present>>, cluster: &Cluster, metrics: &Metrics) {
     let client = PodClient::default();
     let mut silences: HashMap<Key, Silence> = HashMap::new();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        let fleets = agents.fleets();
+        let fleets = fleets();
         let sights = sights(&client, metrics, &fleets).await;
         let sight = |pod: &Present| sights.get(&pod.uid).copied().unwrap_or(Sight::Answers);
-        silences.retain(|key, _| fleets.iter().any(|(present, _)| present == key));
+        silences.retain(|key, _| fleets.contains_key(key));
         for (key, pods) in &fleets {
             let silence = silences.entry(key.clone()).or_default();
             for pod in silence.look(pods, sight) {
@@ -63,9 +63,9 @@ pub async fn rounds(agents: &Agents, cluster: &Cluster, metrics: &Metrics) {
 async fn sights(
     client: &PodClient,
     metrics: &Metrics,
-    fleets: &[(Key, Vec<Present>)],
+    fleets: &BTreeMap<Key, Vec<Present>>,
 ) -> HashMap<String, Sight> {
-    let pods = stream::iter(fleets.iter().flat_map(|(_, pods)| pods));
+    let pods = stream::iter(fleets.values().flatten());
     let asked = pods.map(|pod| async move {
         let sight = look(client, pod.address).await;
         metrics.looked(sight == Sight::Answers);

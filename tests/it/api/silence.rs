@@ -9,6 +9,7 @@ use mediaorigin_tests::peer;
 use mediaorigin_tests::process::Process;
 use serde_json::{Value, json};
 
+use super::running::{LEASE, Operator};
 use super::world::{USER, World, condition, world};
 use crate::program::built;
 
@@ -17,6 +18,7 @@ const ADDRESSES: [&str; 3] = ["127.77.6.1", "127.77.6.2", "127.77.6.3"];
 const NAMES: [&str; 3] = ["one", "two", "three"];
 /// At the last one no kernel answers.
 const ADDRESSES_OF_WHICH_ONE_IS_DEAD: [&str; 3] = ["127.77.7.1", "127.77.7.2", "127.77.7.3"];
+const ADDRESSES_SEEN_BY_TWO: [&str; 3] = ["127.77.8.1", "127.77.8.2", "127.77.8.3"];
 
 fn origin(name: &'static str, address: &str, folder: &Folder) -> Process {
     let listen = |port: u16| format!("{address}:{port}");
@@ -63,11 +65,11 @@ fn words(world: &World, pod: &str) -> usize {
     world.server.audit().unwrap().iter().filter(is_word).count()
 }
 
-/// Waits until the operator has looked so often at a pod that answers, or at one that does not.
-fn looks(world: &World, result: &str, count: u64) {
+/// Waits until an operator has looked so often at a pod that answers, or at one that does not.
+fn looks(world: &World, operator: &Operator, result: &str, count: u64) {
     let name = format!("mediaorigin_operator_pod_looks_total{{result=\"{result}\"}}");
-    let before = world.running().metric(&name);
-    world.until("the operator looks", |world| world.running().metric(&name) >= before + count);
+    let before = operator.metric(&name);
+    world.until("the operator looks", |_| operator.metric(&name) >= before + count);
 }
 
 /// The pods of an origin of this name, at these addresses.
@@ -135,12 +137,12 @@ fn a_pod_that_answers_nobody_is_taken_out_of_the_service() {
     say_ready(&world, silent);
     world.reconcile_in_vain("silent", 2);
     // More than would take it out.
-    looks(&world, "Failed", 5);
+    looks(&world, world.running(), "Failed", 5);
     assert_eq!((&ready(&world, silent)["status"], words(&world, silent)), (&json!("True"), 1));
 
     origins[2].signal("CONT").unwrap();
     // Each look asks three of them.
-    looks(&world, "Ok", 9);
+    looks(&world, world.running(), "Ok", 9);
     origins[2].signal("STOP").unwrap();
     world.until("it is taken out again", |world| ready(world, silent)["status"] == "False");
     assert_eq!(words(&world, silent), 2);
@@ -148,13 +150,61 @@ fn a_pod_that_answers_nobody_is_taken_out_of_the_service() {
     // Most are silent: the operator may be the one that is cut off.
     origins[2].signal("CONT").unwrap();
     say_ready(&world, silent);
-    looks(&world, "Ok", 9);
+    looks(&world, world.running(), "Ok", 9);
     for origin in &origins[1..] {
         origin.signal("STOP").unwrap();
     }
-    looks(&world, "Failed", 10);
+    looks(&world, world.running(), "Failed", 10);
     assert_eq!(pods.iter().map(|pod| words(&world, pod)).sum::<usize>(), 2);
     for origin in &origins[1..] {
         origin.signal("CONT").unwrap();
     }
+}
+
+/// An operator that waits for its turn looks too: the one that acts may be on the node that stands still. Two of them do no more to a pod
+/// than one.
+#[test]
+fn an_operator_that_does_not_act_takes_a_silent_pod_out_too() {
+    let (mut world, folder) = (World::start(), Folder::new("turn").unwrap());
+    let addresses = ADDRESSES_SEEN_BY_TWO;
+    let origins: Vec<Process> =
+        NAMES.into_iter().zip(addresses).map(|(name, address)| origin(name, address, &folder)).collect();
+    let pods = pods(&world, "watched", addresses);
+    let silent = &pods[2][..];
+
+    // Somebody else has the lease, and keeps it for longer than this lasts.
+    hold_lease(&world);
+    let further = ["--lease", LEASE, "--identity", "waiting"];
+    let waiting = Operator::start("waiting", &world.kubeconfig, &further, world.server.folder()).ready();
+    looks(&world, &waiting, "Ok", 9);
+    origins[2].signal("STOP").unwrap();
+    world.until("it is taken out", |world| ready(world, silent)["status"] == "False");
+    looks(&world, &waiting, "Failed", 4);
+    looks(&world, world.running(), "Failed", 4);
+    let before = words(&world, silent);
+    say_ready(&world, silent);
+    looks(&world, &waiting, "Failed", 5);
+    looks(&world, world.running(), "Failed", 5);
+    assert_eq!((&ready(&world, silent)["status"], words(&world, silent)), (&json!("True"), before));
+
+    world.operator = None;
+    origins[2].signal("CONT").unwrap();
+    looks(&world, &waiting, "Ok", 9);
+    origins[2].signal("STOP").unwrap();
+    world.until("it is taken out again", |world| ready(world, silent)["status"] == "False");
+    assert_eq!(words(&world, silent), before + 1);
+    assert!(!waiting.leads());
+    origins[2].signal("CONT").unwrap();
+}
+
+/// Writes the operators' lease as a holder would that nobody else is.
+fn hold_lease(world: &World) {
+    let (namespace, name) = LEASE.split_once('/').unwrap();
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": { "holderIdentity": "somebody", "leaseDurationSeconds": 300 },
+    });
+    world.server.kubectl_ok(&["create", "-f", "-"], &lease.to_string()).unwrap();
 }

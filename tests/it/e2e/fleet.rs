@@ -15,7 +15,7 @@ use super::cluster::{Cluster, SYSTEM};
 use super::stream::push;
 use super::uploads::{acknowledged_segments, compare};
 use super::viewer::Viewing;
-use super::{FLEET_PORT, condition, eventually, media, nats, pod_uids, shape, turn};
+use super::{FLEET_PORT, condition, eventually, media, nats, operator, pod_uids, shape, turn};
 
 const NAMESPACE: &str = "e2e-fleet";
 /// How often a player asks again before it gives up.
@@ -243,6 +243,8 @@ fn a_worker_goes(name: &'static str, stop: impl Fn(&str), go_on: impl Fn(&str)) 
     ready_pods(3);
     cluster.kubectl(&format!("uncordon {other}"));
     let there: Vec<String> = origins().into_iter().filter(|pod| node_of(NAMESPACE, pod) == node).collect();
+    // The operator that acts is on it too, and nobody else acts for fifteen seconds: the one that waits has to see it.
+    operator::acts_on(node);
     let [silent] = &there[..] else { panic!("pods of the origin on {node}: {there:?}") };
     let live = Live::start(name, 100, &[("PUSH_IGNORE_IO_ERRORS", "1"), ("PUSH_TIMEOUT", "10")]);
     let mut proxied = Proxied::start(100);

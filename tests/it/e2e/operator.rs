@@ -85,6 +85,36 @@ fn two_operators() -> String {
     leader()
 }
 
+/// Two operators, of which the one on this node acts, and the other one waits on another node.
+pub(super) fn acts_on(node: &str) {
+    let cluster = Cluster::get();
+    scale_to_two();
+    for _ in 0..5 {
+        let acts = two_operators();
+        let pods = cluster.json(&format!("get -n {SYSTEM} pods -l {OPERATORS}"));
+        let is_there = |name: &str| {
+            let pod = pods["items"].as_array().unwrap().iter().find(|pod| pod["metadata"]["name"] == name);
+            pod.unwrap()["spec"]["nodeName"] == node
+        };
+        let names =
+            pods["items"].as_array().unwrap().iter().map(|pod| pod["metadata"]["name"].as_str().unwrap());
+        let waits = names.clone().find(|name| *name != acts).unwrap();
+        let wrong = match (is_there(&acts), is_there(waits)) {
+            (true, false) => return,
+            (true, true) => waits,
+            (false, _) => &acts,
+        };
+        cluster.kubectl(&format!("delete -n {SYSTEM} pod/{wrong}"));
+    }
+    panic!("no operator acts on {node}");
+}
+
+fn scale_to_two() {
+    let cluster = Cluster::get();
+    cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=2"));
+    cluster.kubectl(&format!("rollout status -n {SYSTEM} deployment/mediaorigin-operator --timeout=120s"));
+}
+
 /// The time until another one than `before` holds the lease; what is asked of it is done.
 fn another_takes_over(before: &str, ask: &str) -> Duration {
     let start = Instant::now();
@@ -121,8 +151,7 @@ fn signal(process: &str, signal: &str) {
 fn rows_60_and_62_another_operator_takes_over() {
     let _turn = turn::alone();
     let cluster = Cluster::get();
-    cluster.kubectl(&format!("scale -n {SYSTEM} deployment/mediaorigin-operator --replicas=2"));
-    cluster.kubectl(&format!("rollout status -n {SYSTEM} deployment/mediaorigin-operator --timeout=120s"));
+    scale_to_two();
     serve(NAMESPACE, OPERATOR_PORT, "");
     let told = two_operators();
     cluster.kubectl(&format!("delete -n {SYSTEM} pod/{told} --wait=false"));

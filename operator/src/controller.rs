@@ -217,7 +217,12 @@ fn everything() -> watcher::Config {
 
 /// Children, by what their labels say.
 fn of_ours() -> watcher::Config {
-    everything().labels(&format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGER))
+    labelled(&[(names::LABEL_MANAGED_BY, names::MANAGER)])
+}
+
+fn labelled(labels: &[(&str, &str)]) -> watcher::Config {
+    let labels: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    everything().labels(&labels.join(","))
 }
 
 /// Only the metadata of children is watched: any change of theirs shows in it, and a reconcile reads them anyway.

@@ -9,8 +9,9 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
+use mediaorigin_crds::names;
 
-use super::{SteadyPause, of_ours, scoped};
+use super::{SteadyPause, labelled, scoped};
 use crate::agents::Key;
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
@@ -19,7 +20,9 @@ use crate::silence::{self, Present};
 /// Looks for ever.
 pub(super) async fn look_out(cluster: &Cluster, namespace: Option<&str>, metrics: &Metrics) {
     let (store, writer) = reflector::store();
-    let pods = watcher(scoped::<Pod>(&cluster.client, namespace), of_ours());
+    let labels =
+        [(names::LABEL_MANAGED_BY, names::MANAGER), (names::LABEL_COMPONENT, names::COMPONENT_ORIGIN)];
+    let pods = watcher(scoped::<Pod>(&cluster.client, namespace), labelled(&labels));
     let known = pods.modify(strip).backoff(SteadyPause).reflect(writer).for_each(|event| {
         if let Err(error) = event {
             metrics.watch_failed();

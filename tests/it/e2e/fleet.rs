@@ -14,7 +14,7 @@ use mediaorigin_tests::peer::{self, Peer};
 use super::cluster::{Cluster, SYSTEM};
 use super::stream::push;
 use super::uploads::{acknowledged_segments, compare};
-use super::viewer::Viewing;
+use super::viewer::{BUFFER, Viewing};
 use super::{FLEET_PORT, condition, eventually, media, nats, operator, pod_uids, shape, turn};
 
 const NAMESPACE: &str = "e2e-fleet";
@@ -22,8 +22,6 @@ const NAMESPACE: &str = "e2e-fleet";
 const RETRIES: usize = 8;
 /// What ffmpeg says of DASH by HTTP in any case.
 const OF_HTTP: &str = "Cannot use rename on non file protocol";
-/// Seconds of a segment, as `tests/sample/push` makes them.
-const SEGMENT: u64 = 2;
 
 /// A stream into the fleet.
 struct Push {
@@ -128,7 +126,7 @@ impl Live {
         println!(
             "{name}: {} segments seen, longest pause {:?}, {} GETs made again, {} failed",
             viewing.segments.len(),
-            viewing.pause,
+            viewing.pause(),
             viewing.retries,
             viewing.failures.len()
         );
@@ -348,19 +346,25 @@ fn planned() {
     settled.unwrap();
     assert!(complaints.is_empty() && refused.is_empty(), "{complaints}{refused:?}");
     assert!(viewing.failures.is_empty(), "{:?}", viewing.failures);
-    // Three segments are what a player keeps ready.
-    assert!(viewing.pause < Duration::from_secs(3 * SEGMENT), "a pause of {:?}", viewing.pause);
+    assert!(viewing.pause() < BUFFER, "a pause of {:?}", viewing.pause());
 }
 
-/// One pod after the other is killed, then the NATS server that leads the log. Nothing that was acknowledged is lost, and nobody gives
-/// up: players ask again. What was on its way into a pod that is killed is not acknowledged, and ffmpeg does not send parts of DASH again: a
+/// A pod is killed, and no player has played all that it keeps ready. Then the others are, and the NATS server that leads the log. Nothing that
+/// was acknowledged is lost, and nobody gives up: players ask again. What was on its way into a pod that is killed is not acknowledged, and ffmpeg does not send parts of DASH again: a
 /// player steps over them. Where something sends them again nothing is missing.
 fn killed() {
     let cluster = Cluster::get();
-    let live = Live::start("killed", 60, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
-    let mut proxied = Proxied::start(60);
-    for pod in origins() {
-        cluster.kill(NAMESPACE, &pod);
+    let live = Live::start("killed", 75, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
+    let mut proxied = Proxied::start(75);
+    let pods = origins();
+    let (one, others) = pods.split_first().unwrap();
+    cluster.kill(NAMESPACE, one);
+    // Until a viewer has seen all that comes of it.
+    thread::sleep(2 * BUFFER);
+    ready_pods(3);
+    let before_others = Instant::now();
+    for pod in others {
+        cluster.kill(NAMESPACE, pod);
     }
     cluster.kill(SYSTEM, &nats::leader());
     ready_pods(3);
@@ -372,4 +376,7 @@ fn killed() {
     let is_of_ours = |failure: &&String| !refused.iter().any(|refused| path(refused) == path(failure));
     let ours: Vec<_> = viewing.failures.iter().filter(is_of_ours).collect();
     assert!(ours.is_empty(), "{ours:?}");
+    let pause = viewing.pause_until(before_others);
+    println!("killed: longest pause {pause:?} while one pod was killed");
+    assert!(pause < BUFFER, "a pause of {pause:?} while one pod was killed");
 }

@@ -12,6 +12,9 @@ use mediaorigin_tests::peer;
 /// How often a player looks at its playlist, and how long it waits before it asks for the same again.
 const POLL: Duration = Duration::from_millis(250);
 
+/// What a player keeps ready: three segments, as `tests/sample/push` makes them. Who looks at a longer pause has played all of it.
+pub(crate) const BUFFER: Duration = Duration::from_secs(3 * 2);
+
 /// What a viewer saw.
 #[derive(Debug, Default)]
 pub(crate) struct Viewing {
@@ -21,29 +24,38 @@ pub(crate) struct Viewing {
     pub(crate) failures: Vec<String>,
     /// Requests that had to be made again.
     pub(crate) retries: usize,
-    /// The longest time between two playlists that brought something new.
-    pub(crate) pause: Duration,
+    /// When he began, and when a playlist brought something new.
+    advances: Vec<Instant>,
 }
 
 impl Viewing {
     /// Follows `playlist` until `is_over`, as players do, on a connection per request; asks up to `retries` times again.
     pub(crate) fn of(origin: SocketAddr, playlist: &str, retries: usize, is_over: &AtomicBool) -> Self {
-        let mut viewing = Self::default();
-        let mut advanced = Instant::now();
+        let mut viewing = Self { advances: vec![Instant::now()], ..Self::default() };
         let folder = playlist.rsplit_once('/').map_or("", |(folder, _)| folder);
         while !is_over.load(Ordering::Relaxed) {
             let text = viewing.get(origin, playlist, retries).unwrap_or_default();
             let names = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
             for path in names.map(|name| format!("{folder}/{name}")).collect::<Vec<_>>() {
                 if viewing.segments.insert(path.clone()) {
-                    viewing.pause = viewing.pause.max(advanced.elapsed());
-                    advanced = Instant::now();
+                    viewing.advances.push(Instant::now());
                     viewing.get(origin, &path, retries);
                 }
             }
             thread::sleep(POLL);
         }
         viewing
+    }
+
+    /// The longest time between two playlists that brought something new.
+    pub(crate) fn pause(&self) -> Duration {
+        longest(&self.advances)
+    }
+
+    /// The same as it was at a moment.
+    pub(crate) fn pause_until(&self, moment: Instant) -> Duration {
+        let until = self.advances.iter().copied().filter(|advance| *advance < moment);
+        longest(&until.chain([moment]).collect::<Vec<_>>())
     }
 
     fn get(&mut self, origin: SocketAddr, path: &str, retries: usize) -> Option<String> {
@@ -59,6 +71,10 @@ impl Viewing {
         }
         None
     }
+}
+
+fn longest(advances: &[Instant]) -> Duration {
+    advances.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }
 
 fn fetch(origin: SocketAddr, path: &str) -> Result<String> {

@@ -78,8 +78,9 @@ pub use read::read;
 const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// How long it waits where its rule allows it to show what was there a while ago.
 const STALE_AFTER: Duration = Duration::from_millis(500);
-/// How long an upload or a deletion waits for the index, at its end: below what an encoder waits for an answer.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long an upload or a deletion waits for the index, at its end: as long as the log may be silent when the server that leads it dies hard
+/// (`docs/fleet.md`), and below the ten seconds for which an encoder should wait for an answer.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(9);
 /// How long a version that was acknowledged eagerly is tried to be committed, and how often.
 const SETTLE_FOR: Duration = Duration::from_mins(10);
 const SETTLE_PAUSE: Duration = Duration::from_millis(250);

@@ -28,8 +28,8 @@ use crate::tiers::{ErrorKind, LastError, Record, TierError, TierName};
 
 pub(super) use read::Logged;
 
-/// How long the servers may take to store or give what is asked of them.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the servers may take to store or give what is asked of them: as long as the index may.
+const PATIENCE: Duration = super::COMMIT_PATIENCE;
 /// How long after its last message was sent a version may be committed: whoever sweeps the log waits far longer before he takes it
 /// for one whose writer is gone.
 const COMMIT_WITHIN: Duration = Duration::from_secs(15);

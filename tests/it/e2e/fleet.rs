@@ -1,44 +1,23 @@
 //! Three pods that are one origin, over the chart's NATS and a bucket: they are rolled, scaled and killed under a running stream.
 
+mod pushes;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mediaorigin_tests::capture::{Capture, Sent};
-use mediaorigin_tests::cdn::Cache;
 use mediaorigin_tests::peer::{self, Peer};
 
 use super::cluster::{Cluster, SYSTEM};
-use super::stream::push;
-use super::uploads::{acknowledged_segments, compare};
 use super::viewer::{BUFFER, Viewing};
 use super::{FLEET_PORT, condition, eventually, media, nats, operator, pod_uids, shape, turn};
+use pushes::{Proxied, Push, Pushed};
 
 const NAMESPACE: &str = "e2e-fleet";
 /// How often a player asks again before it gives up.
 const RETRIES: usize = 8;
-/// What ffmpeg says of DASH by HTTP in any case.
-const OF_HTTP: &str = "Cannot use rename on non file protocol";
-
-/// A stream into the fleet.
-struct Push {
-    name: &'static str,
-    capture: Capture,
-    encoder: std::process::Child,
-}
-
-/// What became of it.
-struct Pushed {
-    /// What the encoder had to complain of.
-    complaints: String,
-    /// Uploads that were refused, or not answered.
-    refused: Vec<String>,
-    /// Whether everything was answered in the end. What was on its way to a node without power when the encoder gave it up is not.
-    settled: anyhow::Result<()>,
-}
 
 /// A stream into the fleet, HLS and DASH, and somebody who watches it.
 struct Live {
@@ -51,57 +30,6 @@ struct Live {
 struct Ended {
     pushed: Pushed,
     viewing: Viewing,
-}
-
-impl Push {
-    /// To `way`, until the first playlist or manifest is there, whose path in the folder of the stream is `first`.
-    fn start(
-        name: &'static str,
-        (way, seconds): (SocketAddr, u64),
-        settings: &[(&str, &str)],
-        first: &str,
-    ) -> (Self, String) {
-        static STREAMS: AtomicUsize = AtomicUsize::new(0);
-        let capture = Capture::start(way).unwrap();
-        // Not that of an earlier run, nor of another test, which the log of the fleet may know.
-        let number = STREAMS.fetch_add(1, Ordering::Relaxed);
-        let folder = format!("/live/{name}-{}-{number}", std::process::id());
-        let encoder = push(&format!("http://{}{folder}", capture.address), seconds, settings);
-        let first = format!("{folder}/{first}");
-        eventually("the first playlist is there", 30, || {
-            peer::fetch(media(FLEET_PORT), "GET", &first).is_ok_and(|answer| answer.head.status == 200)
-        });
-        (Self { name, capture, encoder }, first)
-    }
-
-    /// The encoder has not ended before the last fault.
-    fn goes_on(&mut self) {
-        assert!(self.encoder.try_wait().unwrap().is_none(), "{}: the encoder has ended", self.name);
-    }
-
-    /// Waits for the end of the encoder; all that was acknowledged is served as it was sent, by every pod.
-    fn end(self) -> Pushed {
-        let encoder = self.encoder.wait_with_output().unwrap();
-        let complaints = String::from_utf8_lossy(&encoder.stderr).into_owned();
-        assert!(encoder.status.success(), "the encoder: {complaints}");
-        let complaints = complaints.lines().filter(|line| !line.contains(OF_HTTP)).collect();
-        let settled = self.capture.settle();
-        let sent = self.capture.sent().unwrap();
-        let mut refused = Vec::new();
-        for upload in sent.iter().filter(|sent| !sent.is_acknowledged()) {
-            println!("{}: after {:?} {}", self.name, upload.began - sent[0].began, refusal(upload));
-            refused.push(refusal(upload));
-        }
-        let compared = compare(media(FLEET_PORT), &sent);
-        assert!(compared > 60, "only {compared} objects were acknowledged");
-        on_every_pod(&acknowledged_segments(&sent));
-        println!("{}: {compared} objects, {} uploads not acknowledged", self.name, refused.len());
-        Pushed { complaints, refused, settled }
-    }
-}
-
-fn refusal(sent: &Sent) -> String {
-    format!("{}: {:?} {}", sent.target, sent.status, sent.said.lines().next().unwrap_or_default())
 }
 
 impl Live {
@@ -124,39 +52,13 @@ impl Live {
         self.is_over.store(true, Ordering::Relaxed);
         let viewing = self.viewer.join().unwrap();
         println!(
-            "{name}: {} segments seen, longest pause {:?}, {} GETs made again, {} failed",
+            "{name}: {} segments seen, longest pause {:?}, {} GETs made again, failed {:?}",
             viewing.segments.len(),
             viewing.pause(),
             viewing.retries,
-            viewing.failures.len()
+            viewing.failures
         );
         Ended { pushed, viewing }
-    }
-}
-
-/// DASH through examples/encoder-proxy.conf, which sends again what ffmpeg's muxer does not.
-struct Proxied {
-    push: Push,
-    _nginx: Cache,
-}
-
-impl Proxied {
-    fn start(seconds: u64) -> Self {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/encoder-proxy.conf");
-        let configuration =
-            std::fs::read_to_string(file).unwrap().replace("listen 127.0.0.1:8090;", "listen 80;");
-        let nginx = Cache::nginx(media(FLEET_PORT), &configuration).unwrap();
-        let settings = [("PUSH_HLS", ""), ("PUSH_EXTRA_WINDOW", "1000")];
-        let (push, _) = Push::start("proxied", (nginx.address, seconds), &settings, "dash/manifest.mpd");
-        Self { push, _nginx: nginx }
-    }
-
-    /// No segment is missing, and the encoder has noticed nothing. Manifests are not sent again: the next is never far.
-    fn end(self) {
-        let Pushed { complaints, refused, settled } = self.push.end();
-        settled.unwrap();
-        let missing: Vec<_> = refused.iter().filter(|refused| refused.contains(".m4s: ")).collect();
-        assert!(complaints.is_empty() && missing.is_empty(), "{complaints}{missing:?}");
     }
 }
 
@@ -259,7 +161,6 @@ fn a_worker_goes(name: &'static str, stop: impl Fn(&str), go_on: impl Fn(&str)) 
     ready_pods(3);
     proxied.push.goes_on();
     let ended = live.end();
-    println!("{name}: {:?}", ended.viewing.failures);
     proxied.end();
     ended.pushed
 }
@@ -349,34 +250,46 @@ fn planned() {
     assert!(viewing.pause() < BUFFER, "a pause of {:?}", viewing.pause());
 }
 
-/// A pod is killed, and no player has played all that it keeps ready. Then the others are, and the NATS server that leads the log. Nothing that
-/// was acknowledged is lost, and nobody gives up: players ask again. What was on its way into a pod that is killed is not acknowledged, and ffmpeg does not send parts of DASH again: a
-/// player steps over them. Where something sends them again nothing is missing.
+/// A pod is killed, and no player has played all that it keeps ready. Then the NATS server that leads the log is: uploads wait, and none is
+/// refused. Then the other pods are, at once. Nothing that was acknowledged is lost, and nobody gives up: players ask again. What was on its way
+/// into a pod that is killed is not acknowledged, and ffmpeg does not send parts of DASH again: a player steps over them. Where something
+/// sends them again nothing is missing.
 fn killed() {
     let cluster = Cluster::get();
-    let live = Live::start("killed", 75, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
-    let mut proxied = Proxied::start(75);
+    let live = Live::start("killed", 100, &[("PUSH_IGNORE_IO_ERRORS", "1")]);
+    let mut proxied = Proxied::start(100);
     let pods = origins();
     let (one, others) = pods.split_first().unwrap();
     cluster.kill(NAMESPACE, one);
-    // Until a viewer has seen all that comes of it.
-    thread::sleep(2 * BUFFER);
-    ready_pods(3);
-    let before_others = Instant::now();
+    all_is_felt();
+    let without_leader = Instant::now();
+    cluster.kill(SYSTEM, &nats::leader());
+    all_is_felt();
+    let without_pods = Instant::now();
     for pod in others {
         cluster.kill(NAMESPACE, pod);
     }
-    cluster.kill(SYSTEM, &nats::leader());
-    ready_pods(3);
+    all_is_felt();
     proxied.push.goes_on();
     let Ended { pushed: Pushed { refused, settled, .. }, viewing } = live.end();
     settled.unwrap();
     proxied.end();
-    let path = |line: &str| line.split_once(": ").map(|(path, _)| path.to_owned());
-    let is_of_ours = |failure: &&String| !refused.iter().any(|refused| path(refused) == path(failure));
+    let is_of_ours = |failure: &&String| {
+        !refused.iter().any(|refused| failure.starts_with(&format!("{}: ", refused.path)))
+    };
     let ours: Vec<_> = viewing.failures.iter().filter(is_of_ours).collect();
     assert!(ours.is_empty(), "{ours:?}");
-    let pause = viewing.pause_until(before_others);
-    println!("killed: longest pause {pause:?} while one pod was killed");
-    assert!(pause < BUFFER, "a pause of {pause:?} while one pod was killed");
+    let pauses = [without_leader, without_pods].map(|moment| viewing.pause_until(moment));
+    println!("killed: longest pause {pauses:?} until the log's leader and until the other pods were killed");
+    assert!(pauses[0] < BUFFER, "a pause of {:?} while one pod was killed", pauses[0]);
+    // For as long as the log is silent.
+    let unled = without_leader..without_leader + Duration::from_secs(9);
+    let unled: Vec<_> = refused.iter().filter(|refused| unled.contains(&refused.began)).collect();
+    assert!(unled.is_empty(), "refused when the log's leader was killed: {unled:?}");
+}
+
+/// Everything is ready again, and viewers have seen what came of it.
+fn all_is_felt() {
+    thread::sleep(2 * BUFFER);
+    ready_pods(3);
 }

@@ -60,7 +60,7 @@ impl Fault {
                 }
             }
             Self::StopPod => stop(fleet, pod, chance.u64(500..3_000)),
-            Self::StopPodLong => stop(fleet, pod, chance.u64(5_500..8_000)),
+            Self::StopPodLong => stop(fleet, pod, chance.u64(9_500..12_000)),
             Self::CutPod => {
                 fleet.links[pod].iter().for_each(Link::cut);
                 wait_until("the pod that is cut off to be unready", || match fleet.pod(pod).readiness() {

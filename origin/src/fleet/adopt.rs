@@ -1,6 +1,7 @@
 //! What the object store has and the index has not heard of: its writer ended between the two, or it was there before the fleet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -16,11 +17,12 @@ use crate::tiers::{Record, TierError};
 
 impl Tiers {
     /// Tells the index of what the object store has and the index does not: its writer ended between the two, or it was there
-    /// before the fleet was.
+    /// before the fleet was. The index is waited for with `patience`.
     pub(super) async fn adopt_from_store(
         self: &Arc<Self>,
         fleet: &Arc<Fleet>,
         path: &Arc<str>,
+        patience: Duration,
     ) -> Result<Option<Arc<Entry>>, Arc<TierError>> {
         let Some(store) = &self.object_store else { return Ok(None) };
         let Some(record) = store.find(path).await.map_err(Arc::new)? else { return Ok(None) };
@@ -28,7 +30,7 @@ impl Tiers {
             Some(body) => entry::of_record(&record, Vec::new(), Some(body)),
             None => entry::of_record(&record, vec![Place::ObjectStore(path.to_string())], None),
         };
-        let adopted = fleet.index.adopt(&entry, None, COMMIT_PATIENCE).await;
+        let adopted = fleet.index.adopt(&entry, None, patience).await;
         adopted.map_err(|error| Arc::new(unavailable("adopt", path, &error.to_string())))
     }
 
@@ -59,7 +61,7 @@ impl Tiers {
         self: &Arc<Self>,
         change: &Change,
     ) -> Result<Option<Fence>, Arc<TierError>> {
-        match self.adopt_from_store(&change.fleet, &change.path).await? {
+        match self.adopt_from_store(&change.fleet, &change.path, COMMIT_PATIENCE).await? {
             Some(_) => change.fence().await.map(Some),
             None => Ok(None),
         }

@@ -96,7 +96,7 @@ impl Tiers {
             if self.make_durable_in_store(change, &record, &pieces, wish, now).await? == Put::Superseded {
                 // There is a later one, of which the index need not know. Where it did not know the path at all, that one may
                 // have been there before us; and what began later may be an earlier state of ours.
-                self.adopt_from_store(fleet, path).await?;
+                self.adopt_from_store(fleet, path, COMMIT_PATIENCE).await?;
                 let was_known = fence.stamp() > 0;
                 fence = change.fence().await?;
                 if was_known && !live(&fence)?.is_some_and(|there| is_behind(&there, &entry)) {

@@ -265,7 +265,7 @@ impl Reading<'_> {
             Ok(answer) => Some(answer.of(record.meta.class)),
             Err(error) if error.is_gone() => {
                 // Where the store has a later version than the index, its writer ended before he could say so.
-                match tiers.adopt_from_store(fleet, &record.path).await {
+                match tiers.adopt_from_store(fleet, &record.path, READ_PATIENCE).await {
                     Ok(_) => None,
                     Err(error) => Some(cold::unavailable(&error).of(treatment.class)),
                 }
@@ -333,7 +333,7 @@ impl Reading<'_> {
             return cold::read(tiers, wish, origin, request, treatment).await.or_else(missing);
         }
         tiers.doubt(&cold.record.path);
-        match tiers.adopt_from_store(fleet, &cold.record.path).await {
+        match tiers.adopt_from_store(fleet, &cold.record.path, READ_PATIENCE).await {
             Ok(Some(_)) => None,
             Ok(None) => missing(),
             Err(error) => unavailable(error),

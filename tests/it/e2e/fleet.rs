@@ -52,10 +52,11 @@ impl Live {
         self.is_over.store(true, Ordering::Relaxed);
         let viewing = self.viewer.join().unwrap();
         println!(
-            "{name}: {} segments seen, longest pause {:?}, {} GETs made again, failed {:?}",
+            "{name}: {} segments seen, longest pause {:?}, {} GETs, {} made again, failed {:?}",
             viewing.segments.len(),
             viewing.pause(),
-            viewing.retries,
+            viewing.gets,
+            viewing.retries.len(),
             viewing.failures
         );
         Ended { pushed, viewing }
@@ -260,6 +261,7 @@ fn killed() {
     let mut proxied = Proxied::start(100);
     let pods = origins();
     let (one, others) = pods.split_first().unwrap();
+    let without_one = Instant::now();
     cluster.kill(NAMESPACE, one);
     all_is_felt();
     let without_leader = Instant::now();
@@ -280,6 +282,10 @@ fn killed() {
     let ours: Vec<_> = viewing.failures.iter().filter(is_of_ours).collect();
     assert!(ours.is_empty(), "{ours:?}");
     let pauses = [without_leader, without_pods].map(|moment| viewing.pause_until(moment));
+    let after = |moment: &Instant| moment.saturating_duration_since(without_one);
+    let again: Vec<_> =
+        viewing.retries.iter().filter(|moment| **moment < without_leader).map(after).collect();
+    println!("killed: GETs that were made again, after the end of one pod: {again:?}");
     println!("killed: longest pause {pauses:?} until the log's leader and until the other pods were killed");
     assert!(pauses[0] < BUFFER, "a pause of {:?} while one pod was killed", pauses[0]);
     // For as long as the log is silent.

@@ -22,8 +22,10 @@ pub(crate) struct Viewing {
     pub(crate) segments: BTreeSet<String>,
     /// What was not answered, however often it was asked for.
     pub(crate) failures: Vec<String>,
-    /// Requests that had to be made again.
-    pub(crate) retries: usize,
+    /// When requests were not answered as they should have been, and were made again.
+    pub(crate) retries: Vec<Instant>,
+    /// Requests, without those that were made again.
+    pub(crate) gets: usize,
     /// When he began, and when a playlist brought something new.
     advances: Vec<Instant>,
 }
@@ -59,12 +61,13 @@ impl Viewing {
     }
 
     fn get(&mut self, origin: SocketAddr, path: &str, retries: usize) -> Option<String> {
+        self.gets += 1;
         for attempt in 0..=retries {
             match fetch(origin, path) {
                 Ok(text) => return Some(text),
                 Err(error) if attempt == retries => self.failures.push(format!("{path}: {error:#}")),
                 Err(_) => {
-                    self.retries += 1;
+                    self.retries.push(Instant::now());
                     thread::sleep(POLL);
                 }
             }

@@ -177,6 +177,13 @@ impl Cluster {
         if output.status.success() { serde_json::from_slice(&output.stdout).unwrap() } else { Value::Null }
     }
 
+    /// The node on which a pod is.
+    #[track_caller]
+    pub(crate) fn node_of(&self, namespace: &str, pod: &str) -> String {
+        let pod = self.json(&format!("get -n {namespace} pod/{pod}"));
+        pod["spec"]["nodeName"].as_str().unwrap().to_owned()
+    }
+
     /// A value of a Secret.
     #[track_caller]
     pub(crate) fn secret(&self, namespace: &str, name: &str, key: &str) -> String {

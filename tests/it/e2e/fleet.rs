@@ -64,7 +64,7 @@ impl Live {
 }
 
 /// Names of the pods that serve.
-fn pods(namespace: &str, selector: &str) -> Vec<String> {
+pub(super) fn pods(namespace: &str, selector: &str) -> Vec<String> {
     let pods = Cluster::get().json(&format!("get -n {namespace} pods -l {selector}"));
     let items = pods["items"].as_array().cloned().unwrap_or_default();
     let stay = items.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
@@ -125,13 +125,9 @@ fn a_worker_goes(name: &'static str, stop: impl Fn(&str), go_on: impl Fn(&str)) 
     let _turn = turn::alone();
     let cluster = Cluster::get();
     let _nats = nats::install(&[NAMESPACE]);
-    let node_of = |namespace: &str, pod: &str| {
-        let pod = cluster.json(&format!("get -n {namespace} pod/{pod}"));
-        pod["spec"]["nodeName"].as_str().unwrap().to_owned()
-    };
     // Of two workers one has two of the three servers, and nothing goes on without it. Nor without the bucket, which is one pod.
     let servers = pods(SYSTEM, "app.kubernetes.io/name=mediaorigin-nats");
-    let servers_on = |node: &str| servers.iter().filter(|pod| node_of(SYSTEM, pod) == node).count();
+    let servers_on = |node: &str| servers.iter().filter(|pod| cluster.node_of(SYSTEM, pod) == node).count();
     let workers = ["mediaorigin-worker", "mediaorigin-worker2"];
     let node = workers.into_iter().min_by_key(|node| servers_on(node)).unwrap();
     let other = workers.into_iter().find(|other| *other != node).unwrap();
@@ -143,7 +139,8 @@ fn a_worker_goes(name: &'static str, stop: impl Fn(&str), go_on: impl Fn(&str)) 
     cluster.kubectl(&format!("scale -n {NAMESPACE} mediaorigin/live --replicas=3"));
     ready_pods(3);
     cluster.kubectl(&format!("uncordon {other}"));
-    let there: Vec<String> = origins().into_iter().filter(|pod| node_of(NAMESPACE, pod) == node).collect();
+    let there: Vec<String> =
+        origins().into_iter().filter(|pod| cluster.node_of(NAMESPACE, pod) == node).collect();
     // The operator that acts is on it too, and nobody else acts for fifteen seconds: the one that waits has to see it.
     operator::acts_on(node);
     let [silent] = &there[..] else { panic!("pods of the origin on {node}: {there:?}") };
@@ -197,8 +194,7 @@ fn serve(count: usize) {
 fn zoned() {
     let cluster = Cluster::get();
     for pod in origins() {
-        let node = cluster.json(&format!("get -n {NAMESPACE} pod/{pod}"))["spec"]["nodeName"].clone();
-        let node = cluster.json(&format!("get node/{}", node.as_str().unwrap()));
+        let node = cluster.json(&format!("get node/{}", cluster.node_of(NAMESPACE, &pod)));
         let status = cluster.ask_pod(NAMESPACE, &pod, 8081, "/-/status").unwrap();
         let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
         let zone = &node["metadata"]["labels"]["topology.kubernetes.io/zone"];
@@ -252,7 +248,7 @@ fn planned() {
 }
 
 /// A pod is killed, and no player has played all that it keeps ready. Then the NATS server that leads the log is: uploads wait, and none is
-/// refused. Then the other pods are, at once. Nothing that was acknowledged is lost, and nobody gives up: players ask again. What was on its way
+/// refused. Then the other pods are, one after the other. Nothing that was acknowledged is lost, and nobody gives up: players ask again. What was on its way
 /// into a pod that is killed is not acknowledged, and ffmpeg does not send parts of DASH again: a player steps over them. Where something
 /// sends them again nothing is missing.
 fn killed() {

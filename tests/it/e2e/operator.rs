@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mediaorigin_tests::peer::Peer;
 
 use super::cluster::{Cluster, SYSTEM};
+use super::fleet::pods;
 use super::turn;
 use super::{OPERATOR_PORT, eventually, media, serve};
 
@@ -91,18 +92,12 @@ pub(super) fn acts_on(node: &str) {
     scale_to_two();
     for _ in 0..5 {
         let acts = two_operators();
-        let pods = cluster.json(&format!("get -n {SYSTEM} pods -l {OPERATORS}"));
-        let is_there = |name: &str| {
-            let pod = pods["items"].as_array().unwrap().iter().find(|pod| pod["metadata"]["name"] == name);
-            pod.unwrap()["spec"]["nodeName"] == node
-        };
-        let names =
-            pods["items"].as_array().unwrap().iter().map(|pod| pod["metadata"]["name"].as_str().unwrap());
-        let waits = names.clone().find(|name| *name != acts).unwrap();
-        let wrong = match (is_there(&acts), is_there(waits)) {
+        let waits = pods(SYSTEM, OPERATORS).into_iter().find(|pod| *pod != acts).unwrap();
+        let is_there = |pod: &str| cluster.node_of(SYSTEM, pod) == node;
+        let wrong = match (is_there(&acts), is_there(&waits)) {
             (true, false) => return,
             (true, true) => waits,
-            (false, _) => &acts,
+            (false, _) => acts,
         };
         cluster.kubectl(&format!("delete -n {SYSTEM} pod/{wrong}"));
     }
